@@ -1,0 +1,105 @@
+# taskmaster: build, run, check. `make help` lists the targets. GNU make and Python 3.11 or newer are all it needs.
+
+PYTHON ?= python3
+CONFIG ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+# The room the environment was made in: it holds absolute paths, so one that was moved or copied is made anew.
+PLACE := $(VENV)/.place
+BUILT := $(VENV)/.built
+DEV := $(VENV)/.dev
+
+# One line a generated file: the file, then the module (with its arguments) that prints it.
+define GENERATED
+docs/state-machine.md tm.core.diagram
+etc/taskmaster.schema.json tm.core.schema
+etc/taskmaster.yaml tm.core.example reference
+man/taskmaster.yaml.5 tm.core.manual
+endef
+export GENERATED
+
+# The suites beside the unit tests, those of them that have a test.
+SUITES := $(sort $(dir $(wildcard $(foreach s,integration fault conformance,tests/$(s)/test_*.py))))
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: FORCE help build dev run check format lint types unit fresh pages test rest bench generate clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
+
+build: $(BUILT) ## make .venv and install taskmaster into it, editable
+
+run: build ## run taskmaster here: make run [CONFIG=file]
+	@exec $(BIN)/taskmaster $(if $(CONFIG),'$(CONFIG)')
+
+check: format lint types unit fresh pages ## what must hold before a commit: style, types, unit tests, generated files
+
+test: check rest ## check, then the integration, fault and conformance tests
+
+bench: build ## run every benchmark of bench/
+	@set -e; for f in $(sort $(wildcard bench/*.py)); do echo "== $$f"; $(BIN)/python3 "$$f"; done
+
+generate: build ## write anew the files that are printed from the tables
+	@echo "$$GENERATED" | while read -r file what; do \
+		mkdir -p "$${file%/*}"; \
+		$(BIN)/python3 -m $$what >"$$file.new" </dev/null && mv "$$file.new" "$$file" || { rm -f "$$file.new"; exit 1; }; \
+		echo "$$file"; \
+	done
+
+clean: ## remove what was built
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage
+	find bin tm tests bench -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
+
+# ---- the steps of `check` and `test`; each may be asked for alone
+
+dev: $(DEV)
+
+format: $(DEV)
+	$(BIN)/ruff format --check .
+
+lint: $(DEV)
+	$(BIN)/ruff check .
+
+types: $(DEV)
+	$(BIN)/mypy --strict tm
+
+unit: $(DEV)
+	$(BIN)/python3 -m pytest tests/unit --cov=tm.core --cov-branch --cov-fail-under=100
+
+fresh: $(DEV)
+	@echo "$$GENERATED" | { stale=0; while read -r file what; do \
+		$(BIN)/python3 -m $$what >$(VENV)/.fresh </dev/null || { echo "$$file: 'python -m $$what' failed" >&2; stale=1; continue; }; \
+		cmp -s $(VENV)/.fresh "$$file" && continue; \
+		diff -u "$$file" $(VENV)/.fresh 2>&1 | head -n 20 >&2; \
+		echo "$$file is not what 'python -m $$what' prints: run 'make generate' and commit the result" >&2; stale=1; \
+	done; exit $$stale; }
+
+pages:
+	@if command -v mandoc >/dev/null; then mandoc -T lint -W warning man/*.[1-9]; \
+	else echo "manual pages not checked: there is no mandoc here"; fi
+
+rest: $(DEV)
+	$(if $(SUITES),$(BIN)/python3 -m pytest $(SUITES),@echo "no tests beside the unit tests yet")
+
+# ---- the environment
+
+# Right is an environment that was made in this place and whose Python still runs and finds its packages.
+RIGHT := $(shell test "$$(cat $(PLACE) 2>/dev/null)" = '$(CURDIR)' && $(BIN)/python3 -c 'import pip' 2>/dev/null && echo yes)
+
+$(PLACE): $(if $(RIGHT),,FORCE)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "taskmaster needs Python 3.11 or newer and '$(PYTHON)' is not: name one, as in 'make PYTHON=python3.12 build'." >&2; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { \
+		echo "'$(PYTHON)' cannot make a virtual environment: install its venv package (Debian, Ubuntu: apt-get install python3-venv)." >&2; exit 1; }
+	$(PYTHON) -m venv --clear $(VENV)
+	@printf '%s\n' '$(CURDIR)' >$@
+
+$(BUILT): setup.cfg $(PLACE)
+	$(BIN)/python3 -m pip install --quiet --use-pep517 --editable .
+	@touch $@
+
+$(DEV): setup.cfg $(BUILT)
+	$(BIN)/python3 -m pip install --quiet --use-pep517 --editable '.[dev]'
+	@touch $@

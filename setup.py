@@ -1,0 +1,5 @@
+"""Everything is said in setup.cfg."""
+
+import setuptools
+
+setuptools.setup()

@@ -1,0 +1,164 @@
+"""A taskmaster of its own for each test: the real program, its commands on a pipe, its answers read back."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
+from textwrap import dedent
+from typing import Any
+
+from tests.waiting import until
+
+ROOT = Path(__file__).resolve().parents[2]
+PROGRAM = (sys.executable, str(ROOT / "bin" / "taskmaster"))
+
+
+def environment(home: Path) -> dict[str, str]:
+    """What the program under test sees: nothing of the caller's but PATH."""
+    return {"PATH": os.environ["PATH"], "HOME": str(home), "LANG": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": "1"}
+
+
+def run(home: Path, *arguments: str, stdin: str = "", **changes: str) -> subprocess.CompletedProcess[str]:
+    """One whole run of the program in `home`, with `stdin` piped in."""
+    return subprocess.run(
+        [*PROGRAM, *arguments],
+        input=stdin,
+        capture_output=True,
+        text=True,
+        cwd=home,
+        env=environment(home) | changes,
+        timeout=60,
+        check=False,
+    )
+
+
+def alive(pid: int) -> bool:
+    """Whether the kernel has a process of that number that is not a zombie."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return stat.rpartition(")")[2].split()[0] != "Z"
+
+
+class Taskmaster:
+    """A running one. Use as a context: at its end the program is told to leave and must."""
+
+    def __init__(self, home: Path, config: str, *flags: str, **changes: str) -> None:
+        self.home = home
+        self.shell = "-n" not in flags
+        self.path = home / "web.yaml"
+        self.write(config)
+        self._out = home / "stdout.txt"
+        self._err = home / "stderr.txt"
+        arguments = [*PROGRAM, *flags, "--state-dir", str(home / "state"), str(self.path)]
+        with self._out.open("ab") as out, self._err.open("ab") as err:
+            self.process = subprocess.Popen(
+                arguments, stdin=subprocess.PIPE, stdout=out, stderr=err, cwd=home, env=environment(home) | changes
+            )
+
+    def __enter__(self) -> Taskmaster:
+        if self.shell:
+            self.wait_output("^Taskmaster ")
+            self.ask("help help")
+        return self
+
+    def __exit__(self, kind: object, *rest: object) -> None:
+        try:
+            if self.process.poll() is None and kind is None:
+                self.leave() if self.shell else self.signal(signal.SIGTERM)
+                assert self.process.wait(30) == 0, self.errors
+        finally:
+            self.end()
+
+    def end(self) -> None:
+        """Make sure that it and its children are gone, whatever the test has found."""
+        assert self.process.stdin is not None
+        try:
+            for _ in range(2):
+                self.process.terminate()
+                with suppress(subprocess.TimeoutExpired):
+                    self.process.wait(3)
+        finally:
+            self.process.kill()
+            self.process.wait()
+            self.process.stdin.close()
+
+    @property
+    def output(self) -> str:
+        """Everything it has printed."""
+        return self._out.read_text(errors="replace")
+
+    @property
+    def errors(self) -> str:
+        """Everything it has printed on stderr."""
+        return self._err.read_text(errors="replace")
+
+    @property
+    def log(self) -> str:
+        """Its event log."""
+        path = self.home / "taskmaster.log"
+        return path.read_text(errors="replace") if path.exists() else ""
+
+    def write(self, config: str) -> None:
+        """Write its configuration file."""
+        self.path.write_text(dedent(config))
+
+    def type(self, line: str) -> None:
+        """Type a command."""
+        assert self.process.stdin is not None
+        self.process.stdin.write(line.encode() + b"\n")
+        self.process.stdin.flush()
+
+    def ask(self, line: str) -> str:
+        """Type a command and return what came up to the answer of the next one."""
+        before = len(self.output)
+        self.type(line)
+        self.type("version")
+        answer = until(
+            lambda: re.match(r"(?s)(.*?)^taskmaster \d.*\n", self.output[before:], re.M), f"answer to {line}"
+        )
+        return answer[1]
+
+    def status(self) -> dict[str, dict[str, Any]]:
+        """The rows of `status --json` by name."""
+        answer = self.ask("status --json")
+        if answer.startswith("[]"):
+            return {}
+        rows = re.search(r"(?ms)^\[$.*?^\]$", answer)
+        assert rows, answer
+        return {row["name"]: row for row in json.loads(rows[0])}
+
+    def wait_for(self, **states: str) -> dict[str, dict[str, Any]]:
+        """Wait until each named process is in its state, and return the rows."""
+
+        def reached() -> dict[str, dict[str, Any]] | None:
+            rows = self.status()
+            return rows if all(name in rows and rows[name]["status"] == s for name, s in states.items()) else None
+
+        return until(reached, f"{states}, but: {self.log[-2000:]}")
+
+    def pid(self, name: str) -> int:
+        """The pid of a process that is alive."""
+        pid = self.status()[name]["pid"]
+        assert isinstance(pid, int)
+        return pid
+
+    def wait_output(self, pattern: str) -> re.Match[str]:
+        """Wait until the output matches."""
+        return until(lambda: re.search(pattern, self.output), f"{pattern!r} in {self.output[-2000:]}")
+
+    def signal(self, signum: signal.Signals) -> None:
+        """Send the daemon a signal."""
+        self.process.send_signal(signum)
+
+    def leave(self, timeout_s: float = 30) -> int:
+        """Type `exit` and wait for the end; its exit code."""
+        self.type("exit")
+        return self.process.wait(timeout_s)

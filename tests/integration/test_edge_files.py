@@ -1,0 +1,418 @@
+"""The files that the daemon keeps and reads: logs from their end, its event log, the wishes, /proc, its descriptors."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import stat
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.waiting import until
+from tm.core.records import Level
+from tm.edge import logfile, procfs, wishes
+from tm.edge.eventlog import EventLog
+
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 64 KiB."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=64k", "none", str(disk)]
+    if os.geteuid() != 0 or subprocess.run(command, capture_output=True, check=False).returncode:
+        pytest.skip("a file system of its own needs root and the right to mount")
+    yield disk
+    subprocess.run(["umount", "-l", str(disk)], check=True)
+
+
+def fill(filler: Path) -> None:
+    """Take the last byte of the disk."""
+    with open(filler, "ab", buffering=0) as file, pytest.raises(OSError, match="No space left"):
+        while True:
+            file.write(bytes(4096))
+
+
+# ---- logs from their end
+
+
+def naive(content: bytes, count: int) -> list[bytes]:
+    lines = content.split(b"\n")
+    if lines[-1] == b"":
+        lines.pop()
+    return lines[len(lines) - count :] if count < len(lines) else lines
+
+
+LONG = st.builds(bytes.__mul__, st.sampled_from([b"x", b"xy\n", b"\n", b"\r\n", b"\xff\x00"]), st.integers(0, 20_000))
+CONTENT = st.lists(st.binary(max_size=40) | LONG, max_size=8).map(b"".join)
+
+
+@given(CONTENT, st.integers(0, 60))
+@settings(max_examples=300, deadline=None)
+def test_the_tail_of_any_file_is_what_reading_it_whole_would_give(content: bytes, count: int) -> None:
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(content)
+        file.flush()
+        assert logfile.tail(file.name, count) == (naive(content, count), len(content))
+
+
+@pytest.mark.parametrize("size", [0, 1, 16 * 1024 - 1, 16 * 1024, 16 * 1024 + 1, 32 * 1024])
+@pytest.mark.parametrize("end", [b"", b"\n", b"\n\n", b"\r\n"])
+def test_the_tail_where_blocks_meet(tmp_path: Path, size: int, end: bytes) -> None:
+    content = b"first\n" + b"x" * size + end
+    (tmp_path / "log").write_bytes(content)
+    for count in range(4):
+        assert logfile.tail(str(tmp_path / "log"), count)[0] == naive(content, count)
+
+
+def test_the_tail_of_a_sparse_file_of_2_gigabytes(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    with open(log, "wb") as file:
+        file.truncate(2 << 30)
+        file.seek(0, os.SEEK_END)
+        file.write(b"\n" + b"".join(b"line %d\n" % n for n in range(100)))
+    lines, end = logfile.tail(str(log), 3)
+    assert lines == [b"line 97", b"line 98", b"line 99"]
+    assert end == log.stat().st_size
+    lines, _ = logfile.tail(str(log), 101)
+    assert lines[1:] == [b"line %d" % n for n in range(100)]
+    assert len(lines[0]) <= logfile.MOST_BYTES
+
+
+def test_what_is_no_file_is_an_error_and_never_a_wait(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        logfile.tail(str(tmp_path / "none"), 1)
+    with pytest.raises(IsADirectoryError):
+        logfile.tail(str(tmp_path), 1)
+    os.mkfifo(tmp_path / "fifo")
+    assert logfile.tail(str(tmp_path / "fifo"), 1) == ([], 0)
+    with pytest.raises(FileNotFoundError):
+        logfile.since(str(tmp_path / "none"), 0, 10)
+
+
+def test_what_came_since(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    log.write_bytes(b"one\ntwo\n")
+    assert logfile.since(str(log), 4, 100) == (b"two\n", 8)
+    assert logfile.since(str(log), 8, 100) == (b"", 8)
+    assert logfile.since(str(log), 0, 5) == (b"one\nt", 5)
+    log.write_bytes(b"new\n")
+    assert logfile.since(str(log), 8, 100) == (b"new\n", 4)
+    log.write_bytes(b"")
+    assert logfile.since(str(log), 4, 100) == (b"", 0)
+
+
+# ---- the event log
+
+
+def test_a_record_is_one_line_whatever_it_says(tmp_path: Path) -> None:
+    texts = ["plain", "two\nlines", "cr\rlf\r\n", "\x1b[2Jclear", "\u2028\x85\x0b\x0c", "\0", "ü €", "\udcff", ""]
+    for as_json in (False, True):
+        path = tmp_path / f"log{as_json}"
+        log = EventLog(str(path), Level.INFO, as_json)
+        for text in texts:
+            log.write(Level.INFO, "wor\nker", "state", text)
+        log.write(Level.DEBUG, "worker", "state", "below the level")
+        log.close()
+        assert log.trouble is None
+        lines = path.read_bytes().splitlines()
+        assert path.read_bytes().count(b"\n") == len(lines) == len(texts)
+        if as_json:
+            assert [json.loads(line)["text"] for line in lines] == texts
+        else:
+            assert all(b"\x1b" not in line and b" INFO wor ker state: " in line for line in lines)
+            assert lines[1].endswith(b"two\\nlines")
+        assert [record.text for record in log.records] == texts
+
+
+def test_the_time_of_a_record_has_milliseconds_and_a_zone(tmp_path: Path) -> None:
+    log = EventLog(str(tmp_path / "log"), Level.INFO, False)
+    log.write(Level.INFO, "taskmaster", "start", "x")
+    log.close()
+    when = (tmp_path / "log").read_text().split()[0]
+    assert len(when) == len("2026-01-31T12:00:00.123+01:00")
+    assert when[19] == "."
+
+
+def test_a_full_disk_is_remembered_and_tears_no_later_record(small_disk: Path) -> None:
+    path, filler = small_disk / "log", small_disk / "filler"
+    log = EventLog(str(path), Level.INFO, True)
+    heard: list[str] = []
+    log.listen(lambda record: heard.append(record.text))
+    log.write(Level.INFO, "worker", "state", "before")
+    fill(filler)
+    for n in range(100):
+        log.write(Level.INFO, "worker", "state", f"{n} " + "x" * 100)
+    assert log.trouble is not None
+    assert log.trouble.errno == errno.ENOSPC
+    assert len(heard) == len(log.records) == 101
+    filler.unlink()
+    log.write(Level.INFO, "worker", "state", "after")
+    assert log.trouble is None
+    log.close()
+    lines = path.read_text().splitlines()
+    assert json.loads(lines[-1])["text"] == "after"
+    assert all(json.loads(line) for line in lines[:-2])
+
+
+def test_the_event_log_goes_on_in_a_new_file_after_a_rename(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    log = EventLog(str(path), Level.INFO, False)
+    log.write(Level.INFO, "a", "b", "one")
+    path.rename(tmp_path / "old")
+    log.write(Level.INFO, "a", "b", "two")
+    log.reopen()
+    log.write(Level.INFO, "a", "b", "three")
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(IsADirectoryError):
+        log.reopen()
+    log.write(Level.INFO, "a", "b", "four")
+    assert log.trouble is None
+    log.close()
+    assert [line.split()[-1] for line in (tmp_path / "old").read_text().splitlines()] == ["one", "two"]
+
+
+def test_the_event_log_is_for_owner_and_group_and_not_reached_by_a_strangers_link(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        EventLog(str(tmp_path / "log"), Level.INFO, False).close()
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "log").stat().st_mode) == 0o640
+    (tmp_path / "link").symlink_to(tmp_path / "log")
+    EventLog(str(tmp_path / "link"), Level.INFO, False).close()  # the owner's own link, as /dev/stdout is one
+    tmp_path.chmod(0o1777)
+    with pytest.raises(OSError, match="symbolic links"):
+        EventLog(str(tmp_path / "link"), Level.INFO, False)
+    os.mkfifo(tmp_path / "fifo")
+    with pytest.raises(OSError, match="No such device"):
+        EventLog(str(tmp_path / "fifo"), Level.INFO, False)
+
+
+def test_a_listener_is_heard_until_it_ends(tmp_path: Path) -> None:
+    log = EventLog(str(tmp_path / "log"), Level.WARNING, False)
+    heard: list[str] = []
+    end = log.listen(lambda record: heard.append(record.text))
+    log.write(Level.WARNING, "a", "b", "one")
+    log.write(Level.INFO, "a", "b", "too quiet")
+    end()
+    log.write(Level.ERROR, "a", "b", "two")
+    log.close()
+    assert heard == ["one"]
+
+
+# ---- wishes
+
+WISHES = {("web", 1): True, ("web", 12): False, ("worker.a-b_c", 3): True}
+
+
+def test_wishes_come_back(tmp_path: Path) -> None:
+    path = str(tmp_path / "state" / "wishes")
+    assert wishes.load(path, "/etc/a.yaml") == {}
+    for some in (WISHES, {}, WISHES):
+        wishes.save(path, "/etc/ä\udcff.yaml", some)
+        assert wishes.load(path, "/etc/ä\udcff.yaml") == some
+    assert wishes.load(path, "/etc/b.yaml") == {}
+    assert os.listdir(tmp_path / "state") == ["wishes"]
+    assert stat.S_IMODE((tmp_path / "state").stat().st_mode) == 0o700
+    assert stat.S_IMODE(os.stat(path).st_mode) == 0o600
+
+
+def test_wishes_cut_anywhere_are_refused_with_a_sentence(tmp_path: Path) -> None:
+    path = tmp_path / "wishes"
+    wishes.save(str(path), "/etc/a.yaml", WISHES)
+    whole = path.read_bytes()
+    for size in range(len(whole)):
+        path.write_bytes(whole[:size])
+        with pytest.raises(ValueError, match=r"wishes in .* cannot be read"):
+            wishes.load(str(path), "/etc/a.yaml")
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["configuration", "wishes", "web", "1", "x"]), inner, max_size=3)
+    ),
+    max_leaves=8,
+)
+
+
+@given(
+    st.binary(max_size=60)
+    | JSON.map(lambda value: json.dumps(value).encode())
+    | JSON.map(lambda value: json.dumps({"configuration": "c", "wishes": value}).encode())
+)
+@settings(max_examples=500, deadline=None)
+def test_garbage_for_wishes_is_a_value_error_and_nothing_else(content: bytes) -> None:
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(content)
+        file.flush()
+        try:
+            found = wishes.load(file.name, "c")
+        except ValueError:
+            return
+        assert all(isinstance(n, int) and isinstance(up, bool) for (_, n), up in found.items())
+
+
+def test_wishes_are_not_read_or_written_through_a_link_nor_waited_for(tmp_path: Path) -> None:
+    target, path = tmp_path / "target", tmp_path / "wishes"
+    wishes.save(str(target), "c", WISHES)
+    content = target.read_bytes()
+    path.symlink_to(target)
+    with pytest.raises(ValueError, match="symbolic links"):
+        wishes.load(str(path), "c")
+    wishes.save(str(path), "c", {})
+    assert not path.is_symlink()
+    (tmp_path / "wishes.new").symlink_to(target)
+    with pytest.raises(OSError, match="symbolic links"):
+        wishes.save(str(path), "c", {})
+    assert target.read_bytes() == content
+    os.mkfifo(tmp_path / "fifo")
+    with pytest.raises(ValueError, match="cannot be read"):
+        wishes.load(str(tmp_path / "fifo"), "c")
+    with pytest.raises(ValueError, match="cannot be read"):
+        wishes.load(str(tmp_path), "c")
+    path.write_text("[" * 100_000)
+    with pytest.raises(ValueError, match="cannot be read"):
+        wishes.load(str(path), "c")
+
+
+@as_root
+def test_wishes_that_cannot_be_written_are_an_os_error(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    os.seteuid(1)
+    try:
+        with pytest.raises(PermissionError):
+            wishes.save(str(tmp_path / "wishes"), "c", WISHES)
+        with pytest.raises(PermissionError):
+            wishes.save(str(tmp_path / "state" / "wishes"), "c", WISHES)
+    finally:
+        os.seteuid(0)
+    (tmp_path / "file").touch()
+    with pytest.raises(OSError, match=r"exists|Not a directory"):
+        wishes.save(str(tmp_path / "file" / "wishes"), "c", WISHES)
+
+
+def test_a_full_disk_leaves_the_old_wishes(small_disk: Path) -> None:
+    path = small_disk / "wishes"
+    wishes.save(str(path), "c", WISHES)
+    fill(small_disk / "filler")
+    with pytest.raises(OSError, match="No space left"):
+        wishes.save(str(path), "c", {("web", n): True for n in range(10_000)})
+    assert wishes.load(str(path), "c") == WISHES
+
+
+# ---- /proc
+
+
+def test_proc_tells_about_ourselves() -> None:
+    found = procfs.stat(os.getpid())
+    assert found is not None
+    assert (found.pid, found.parent, found.group) == (os.getpid(), os.getppid(), os.getpgid(0))
+    assert found.session == os.getsid(0)
+    assert found.state == "R"
+    assert found.rss_bytes > 1 << 20
+    assert found.cpu_s > 0
+    assert "python" in found.command
+    assert os.getpid() in [each.pid for each in procfs.session_members(os.getsid(0))]
+    assert procfs.oom_kills() >= 0
+
+
+def test_a_process_that_is_gone_is_none_and_a_zombie_has_its_name() -> None:
+    child = os.fork()
+    if child == 0:
+        os._exit(0)
+    until(lambda: (found := procfs.stat(child)) and found.state == "Z", "a zombie")
+    found = procfs.stat(child)
+    assert found is not None
+    assert found.parent == os.getpid()
+    assert found.command.startswith("[")
+    os.waitpid(child, 0)
+    assert procfs.stat(child) is None
+
+
+@pytest.mark.parametrize("name", ["a) (b", ") S 1 1", "((", "))", "a b", "new\nline", ") R 0 0 0 (", "\udcff"])
+def test_a_name_made_to_mislead_does_not(name: str) -> None:
+    """The second field of /proc/PID/stat is whatever a process calls itself."""
+    ready, told = os.pipe()
+    child = os.fork()
+    if child == 0:
+        with open("/proc/self/comm", "wb") as file:
+            file.write(os.fsencode(name))
+        os.write(told, b"x")
+        os._exit(0)
+    os.read(ready, 1)
+    until(lambda: (found := procfs.stat(child)) and found.state == "Z", "a zombie with a name")
+    found = procfs.stat(child)
+    assert found is not None
+    assert (found.parent, found.group, found.session) == (os.getpid(), os.getpgid(0), os.getsid(0))
+    assert found.command == f"[{os.fsencode(name).decode('utf-8', 'replace')}]"
+    os.waitpid(child, 0)
+    os.close(ready)
+    os.close(told)
+
+
+def test_the_members_of_a_session_are_found() -> None:
+    leader = subprocess.Popen(["sh", "-c", "sleep 1000 & wait"], start_new_session=True)
+    try:
+        members = until(lambda: len(m := procfs.session_members(leader.pid)) == 2 and m, "leader and child")
+        commands = sorted(each.command for each in members)
+        assert commands == ["sh -c sleep 1000 & wait", "sleep 1000"]
+    finally:
+        os.killpg(leader.pid, 9)
+        leader.wait()
+
+
+# ---- the descriptors at the start
+
+TIDIED = """
+import os
+from tm.edge.descriptors import tidy
+tidy()
+tidy()
+before = sorted(os.listdir("/proc/self/fd"), key=int)
+flags = {name: os.get_inheritable(int(name)) for name in before if os.path.exists(f"/proc/self/fd/{name}")}
+where = {name: os.readlink(f"/proc/self/fd/{name}") for name in flags}
+file = os.open(os.environ["RESULT"], os.O_WRONLY | os.O_CREAT)
+os.write(file, repr((flags, where)).encode())
+"""
+
+
+def tidied(tmp_path: Path, redirections: str) -> tuple[dict[str, bool], dict[str, str]]:
+    """What is open after `tidy` in a program started by a shell with these redirections."""
+    root = Path(__file__).resolve().parents[2]
+    result = tmp_path / "result"
+    result.unlink(missing_ok=True)
+    subprocess.run(
+        ["sh", "-c", f'exec "$0" -c "$1" {redirections}', sys.executable, TIDIED],
+        env={"RESULT": str(result), "PYTHONPATH": str(root), "PYTHONDONTWRITEBYTECODE": "1"},
+        check=True,
+    )
+    flags, where = eval(result.read_text())
+    return flags, where
+
+
+def test_closed_descriptors_are_taken_by_dev_null_and_inherited_ones_go_no_further(tmp_path: Path) -> None:
+    for closed in ("<&- >&- 2>&-", "<&-", ">&-", "2>&-", "<&- 2>&-"):
+        flags, where = tidied(tmp_path, closed)
+        assert set(flags) == {"0", "1", "2"}, closed
+        assert all(flags.values())
+        for name, sign in (("0", "<&-"), ("1", " >&-"), ("2", "2>&-")):
+            if sign in f" {closed}" if name == "1" else sign in closed:
+                assert where[name] == "/dev/null"
+    flags, where = tidied(tmp_path, f"3>{tmp_path}/three 7<&0 9>{tmp_path}/nine >{tmp_path}/out")
+    assert {name for name, inherited in flags.items() if inherited} == {"0", "1", "2"}
+    assert where["1"] == f"{tmp_path}/out"
+    assert {"3", "7", "9"} <= set(flags)

@@ -1,0 +1,49 @@
+"""What one start is made of."""
+
+from __future__ import annotations
+
+from tests.unit.build import tasks
+from tm.core.launch import inherited, launch
+
+CONFIG = """
+tasks:
+  web:
+    command: [run, "{instance}", "--n={n}"]
+    instances: 2
+    stdout: /log/{task}_{n}.log
+    stderr: /log/{instance}.err
+    environment: {PORT: "808{n}", A: own}
+    workingDirectory: /srv/{task}
+  merged: {command: run, stdout: /log/m, stderr: stdout}
+  memory: {command: run}
+"""
+
+
+def test_slots_are_filled_and_the_environment_is_layered() -> None:
+    settled = launch(tasks(CONFIG)["web"], 2, {"A": "inherited", "B": "inherited"})
+    assert settled.argv == ("run", "web_2", "--n={n}")
+    assert (settled.stdout, settled.stderr, settled.directory) == ("/log/web_2.log", "/log/web_2.err", "/srv/web")
+    assert settled.environment == {
+        "A": "own",
+        "B": "inherited",
+        "PORT": "8082",
+        "TASKMASTER_TASK": "web",
+        "TASKMASTER_INSTANCE": "web_2",
+        "TASKMASTER_N": "2",
+    }
+    assert settled.given == {"A", "PORT"}
+    assert "own" not in repr(settled)
+
+
+def test_where_output_goes() -> None:
+    merged, memory = (launch(tasks(CONFIG)[name], 1, {}) for name in ("merged", "memory"))
+    assert (merged.stdout, merged.stderr, merged.merges_stderr) == ("/log/m", None, True)
+    assert (memory.stdout, memory.stderr, memory.merges_stderr) == (None, None, False)
+
+
+def test_what_is_meant_for_the_daemon_is_not_inherited() -> None:
+    private = ["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_FDS", "LISTEN_PID", "TASKMASTER_TASK"]
+    assert inherited({**dict.fromkeys(private, "x"), "PATH": "/bin", "LISTENER": "stays"}) == {
+        "PATH": "/bin",
+        "LISTENER": "stays",
+    }

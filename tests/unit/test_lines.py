@@ -1,0 +1,69 @@
+"""Lines: nothing lost when cutting, nothing dangerous shown."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tm.core.lines import LINE_BYTES, cut, decoded, last, plain, printable
+
+
+@given(st.lists(st.binary(max_size=50)))
+def test_any_chunking_gives_the_same_bytes_and_only_whole_lines(chunks: list[bytes]) -> None:
+    carried, pieces = b"", []
+    for chunk in chunks:
+        whole, carried = cut(carried + chunk)
+        assert whole == b"" or whole.endswith(b"\n")
+        assert b"\n" not in carried
+        pieces.append(whole)
+    assert b"".join(pieces) + carried == b"".join(chunks)
+
+
+def test_a_line_that_does_not_end_is_cut_where_a_pipe_is_full() -> None:
+    assert cut(b"x" * LINE_BYTES) == (b"x" * LINE_BYTES, b"")
+    assert cut(b"a\n" + b"x" * (LINE_BYTES - 1)) == (b"a\n", b"x" * (LINE_BYTES - 1))
+
+
+@pytest.mark.parametrize(
+    ("data", "count", "lines"),
+    [
+        (b"", 3, []),
+        (b"a\nb\nc\n", 2, [b"b", b"c"]),
+        (b"a\nb\nc", 2, [b"b", b"c"]),
+        (b"a\nb\n", 10, [b"a", b"b"]),
+        (b"\n\n", 1, [b""]),
+        (b"a\n\nb\n", 2, [b"", b"b"]),
+    ],
+)
+def test_the_last_lines(data: bytes, count: int, lines: list[bytes]) -> None:
+    assert last(data, count) == lines
+
+
+@given(st.lists(st.text(alphabet="ab", max_size=3), min_size=1), st.integers(1, 5))
+def test_last_is_what_splitting_all_would_give(lines: list[str], count: int) -> None:
+    data = "".join(f"{line}\n" for line in lines).encode()
+    assert last(data, count) == [line.encode() for line in lines][-count:]
+
+
+def test_colours_pass_and_other_sequences_do_not() -> None:
+    assert printable("\x1b[31mred\x1b[0m") == "\x1b[31mred\x1b[0m"
+    assert printable("a\x1b[2Jb\x1b]0;title\x07c\x1b[6nd") == "abcd"
+    assert printable("bell\x07 back\x08 del\x7f c1\x9b") == "bell\\x07 back\\x08 del\\x7f c1\\x9b"
+    assert printable("\x1bc") == ""
+    assert printable("lone \x1b") == "lone \\x1b"
+    assert printable("tab\tstays\r") == "tab\tstays"
+
+
+@given(st.text())
+def test_what_is_shown_cannot_steer_a_terminal(text: str) -> None:
+    import re
+
+    rest = re.sub(r"\x1b\[[0-9;]*m", "", printable(text))
+    assert not any(c < " " and c not in "\t\n" for c in rest)
+    assert "\x1b" not in plain(text)
+    assert "\n" not in plain(text)
+
+
+def test_what_is_not_text_is_shown_as_escapes() -> None:
+    assert decoded(b"caf\xc3\xa9 \xff") == "café \\xff"

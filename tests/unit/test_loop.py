@@ -1,0 +1,180 @@
+"""The turn of the loop: its five steps in their order, on real descriptors and a clock that the test moves."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from tm.core.timers import Instant
+from tm.edge.loop import Loop, Rank
+
+
+class Clock:
+    """Seconds that pass when a test says so."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def errors() -> list[BaseException]:
+    return []
+
+
+@pytest.fixture
+def loop(clock: Clock, errors: list[BaseException]) -> Iterator[Loop]:
+    loop = Loop(errors.append, clock)
+    yield loop
+    loop.close()
+
+
+@pytest.fixture
+def pipes() -> Iterator[list[tuple[int, int]]]:
+    made = [os.pipe() for _ in range(3)]
+    yield made
+    for ends in made:
+        for fd in ends:
+            with suppress(OSError):
+                os.close(fd)
+
+
+def test_output_before_deaths_before_commands_before_timers(loop: Loop, pipes: list[tuple[int, int]]) -> None:
+    served: list[str] = []
+    ranks = [("command", Rank.COMMAND), ("output", Rank.OUTPUT), ("death", Rank.DEATH)]
+    for (name, rank), (ours, theirs) in zip(ranks, pipes, strict=True):
+        loop.watch(ours, lambda name=name: served.append(name), rank)  # type: ignore[misc]
+        os.write(theirs, b"x")
+    loop.call_at(loop.now, lambda: served.append("timer"))
+    loop.turn()
+    assert served == ["output", "death", "command", "timer"]
+
+
+def test_what_was_unwatched_in_this_turn_is_not_served(loop: Loop, pipes: list[tuple[int, int]]) -> None:
+    served: list[str] = []
+    (first, write_first), (second, write_second), _ = pipes
+
+    def replace() -> None:
+        served.append("first")
+        loop.unwatch(second)
+        os.close(second)
+        os.dup2(first, second)
+        loop.watch(second, lambda: served.append("a new life of the number"))
+
+    loop.watch(first, replace, Rank.OUTPUT)
+    loop.watch(second, lambda: served.append("second"), Rank.COMMAND)
+    os.write(write_first, b"x")
+    os.write(write_second, b"x")
+    loop.turn()
+    assert served == ["first"]
+
+
+def test_now_is_sampled_once_a_turn(loop: Loop, clock: Clock) -> None:
+    seen: list[float] = []
+
+    def look() -> None:
+        seen.append(loop.now)
+        clock.now += 0.0078125
+
+    loop.call_at(Instant(100), look)
+    loop.call_at(Instant(100), look)
+    loop.turn()
+    assert seen == [100, 100]
+    assert loop.sample() == 100.015625
+
+
+def test_due_timers_are_taken_for_a_slice_and_then_in_the_next_turn(loop: Loop, clock: Clock) -> None:
+    served: list[int] = []
+
+    def work(n: int) -> None:
+        served.append(n)
+        clock.now += 0.006
+
+    for n in range(3):
+        loop.call_at(Instant(100), lambda n=n: work(n))  # type: ignore[misc]
+    loop.turn()
+    assert served == [0, 1]
+    loop.turn()
+    assert served == [0, 1, 2]
+
+
+def test_a_cancelled_timer_is_not_served_and_the_wait_is_bounded(loop: Loop) -> None:
+    loop.cancel(loop.call_at(Instant(0), lambda: pytest.fail("cancelled")))
+    loop.turn(max_wait_s=0)
+
+
+def test_a_timer_ends_the_wait(loop: Loop, clock: Clock) -> None:
+    served: list[str] = []
+    loop.call_at(Instant(100.02), lambda: served.append("due"))
+    loop.turn()
+    assert served == []
+    clock.now = 100.02
+    loop.turn()
+    assert served == ["due"]
+
+
+def test_a_regular_file_is_always_ready(loop: Loop, tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_text("text")
+    served: list[str] = []
+    with path.open() as file:
+        loop.watch(file.fileno(), lambda: served.append("ready"))
+        loop.turn()
+        loop.turn()
+        loop.unwatch(file.fileno())
+        loop.turn(max_wait_s=0)
+    assert served == ["ready", "ready"]
+
+
+def test_writable_is_watched_too(loop: Loop, pipes: list[tuple[int, int]]) -> None:
+    served: list[str] = []
+    loop.watch(pipes[0][1], lambda: served.append("room"), write=True)
+    loop.turn()
+    assert served == ["room"]
+
+
+def test_a_callback_that_fails_is_told_and_harms_nobody(
+    loop: Loop, errors: list[BaseException], pipes: list[tuple[int, int]]
+) -> None:
+    served: list[str] = []
+
+    def fail() -> None:
+        raise RuntimeError("bug")
+
+    loop.watch(pipes[0][0], fail, Rank.OUTPUT)
+    loop.watch(pipes[1][0], lambda: served.append("other"))
+    for _, theirs in pipes:
+        os.write(theirs, b"x")
+    loop.turn()
+    assert [str(error) for error in errors] == ["bug"]
+    assert served == ["other"]
+
+
+def test_run_goes_on_until_stop(loop: Loop) -> None:
+    turns: list[int] = []
+
+    def turn() -> None:
+        turns.append(len(turns))
+        if len(turns) == 3:
+            loop.stop()
+        else:
+            loop.call_at(loop.now, turn)
+
+    loop.call_at(loop.now, turn)
+    loop.run()
+    assert turns == [0, 1, 2]
+
+
+def test_unwatching_what_is_not_watched_is_nothing(loop: Loop) -> None:
+    loop.unwatch(999)

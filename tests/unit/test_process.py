@@ -1,0 +1,225 @@
+"""What the table makes of what happens, clause by clause of the contract on states."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from tests.unit.build import died, happen, row, task
+from tm.core.launch import SpawnFailure
+from tm.core.process import Impossible, Occurrence, Process, Send, Spawn, step
+from tm.core.task import Restart, Task
+from tm.core.timers import Instant
+from tm.core.transitions import TABLE, Edge, Event, Guard, Refused, State
+
+ALWAYS = task(restart=Restart.ALWAYS)
+ON_FAILURE = task(restart=Restart.ON_FAILURE)
+NEVER = task(restart=Restart.NEVER)
+MISSING = SpawnFailure("exec", "command 'run' not found on PATH")
+
+
+def started(which: Task, at: float = 100.0, pid: int = 7) -> Process:
+    process, effects = happen(row(task=which), Event.START, at)
+    assert effects == (Spawn(),)
+    return happen(process, Event.SPAWNED, at, pid=pid)[0]
+
+
+def running(which: Task, at: float = 100.0) -> Process:
+    return happen(started(which, at), Event.TIMEOUT, at + 5)[0]
+
+
+def test_every_state_answers_every_event_and_ends_unguarded() -> None:
+    for state in State:
+        cells = TABLE[state].cells
+        assert list(cells) == list(Event)
+        for cell in cells.values():
+            if isinstance(cell, tuple) and not isinstance(cell, Refused):
+                edges = [edge for edge in cell if isinstance(edge, Edge)]
+                assert [edge.guard is Guard.ALWAYS for edge in edges] == [False] * (len(edges) - 1) + [True]
+
+
+def test_a_start_is_running_when_it_stayed_up() -> None:
+    process = started(ALWAYS)
+    assert (process.state, process.pid, process.deadline) == (State.STARTED, 7, 105.0)
+    process, effects = happen(process, Event.TIMEOUT, 105)
+    assert (process.state, process.deadline, effects) == (State.RUNNING, None, ())
+
+
+def test_with_timeout_0_it_runs_at_once() -> None:
+    assert started(replace(ALWAYS, successful_start_timeout_s=0)).running
+
+
+@pytest.mark.parametrize("state", [State.STARTED, State.RUNNING])
+def test_start_of_what_is_up_is_refused(state: State) -> None:
+    outcome = step(row(state, pid=7), Occurrence(Event.START), Instant(1))
+    assert outcome == Refused("Process 'web' is already running")
+
+
+@pytest.mark.parametrize("state", [State.STOPPED, State.EXITED, State.FATAL])
+def test_stop_of_what_is_down_is_refused(state: State) -> None:
+    outcome = step(row(state), Occurrence(Event.STOP), Instant(1))
+    assert outcome == Refused("Process 'web' is not running")
+
+
+def test_stop_sends_the_stop_signal_then_kills() -> None:
+    process, effects = happen(running(replace(ALWAYS, stop_signal=2, graceful_stop_timeout_s=3)), Event.STOP, 200)
+    assert (process.state, process.deadline, effects) == (State.STOPPING, 203.0, (Send(7, 2),))
+    process, effects = happen(process, Event.TIMEOUT, 203)
+    assert (process.state, process.deadline, effects) == (State.KILLING, None, (Send(7, 9),))
+    process, effects = happen(process, Event.REAPED, 203.1, status=died(-9))
+    assert (process.state, process.pid, process.wanted_up, effects) == (State.STOPPED, None, False, ())
+
+
+@pytest.mark.parametrize("policy", list(Restart))
+def test_after_a_stop_no_policy_starts_it_again(policy: Restart) -> None:
+    process = happen(running(task(restart=policy)), Event.STOP, 200)[0]
+    assert happen(process, Event.REAPED, 201, status=died(1))[0].state is State.STOPPED
+
+
+@pytest.mark.parametrize("wish", [Event.START, Event.RESTART])
+@pytest.mark.parametrize("state", [State.STOPPING, State.KILLING])
+def test_a_start_while_it_stops_comes_after_the_stop(state: State, wish: Event) -> None:
+    process, effects = happen(row(state, pid=7), wish)
+    assert (process.state, process.wanted_up, effects) == (state, True, ())
+    process, effects = happen(process, Event.REAPED, 101, status=died(0))
+    assert (process.state, effects) == (State.STARTED, (Spawn(),))
+
+
+def test_a_stop_takes_back_a_start_that_waits() -> None:
+    process = happen(happen(row(State.STOPPING, pid=7), Event.START)[0], Event.STOP)[0]
+    assert happen(process, Event.REAPED, 101, status=died(0))[0].state is State.STOPPED
+
+
+def test_restart_of_a_stopped_one_starts_it() -> None:
+    assert happen(row(), Event.RESTART)[1] == (Spawn(),)
+
+
+@pytest.mark.parametrize("attempts", [0, 1, 3])
+def test_a_program_that_dies_at_once_is_spawned_attempts_plus_one_times(attempts: int) -> None:
+    process, spawns, now = started(replace(ON_FAILURE, restarts_attempts=attempts)), 1, 100.0
+    while True:
+        process = happen(process, Event.REAPED, now, status=died(1))[0]
+        if process.state is State.FATAL:
+            break
+        assert process.deadline is not None
+        now = process.deadline
+        process, effects = happen(process, Event.TIMEOUT, now)
+        spawns += effects.count(Spawn())
+        process = happen(process, Event.SPAWNED, now, pid=8)[0]
+    assert spawns == attempts + 1
+    assert process.restarts == attempts
+
+
+def test_always_with_0_attempts_never_gives_up() -> None:
+    process = started(replace(ALWAYS, restarts_attempts=0))
+    for n in range(50):
+        process = happen(process, Event.REAPED, n, status=died(1))[0]
+        assert process.state is State.BACKOFF
+        process = happen(happen(process, Event.TIMEOUT, n)[0], Event.SPAWNED, n, pid=8)[0]
+
+
+def test_delays_double_from_restart_delay() -> None:
+    process, delays = started(replace(ALWAYS, restarts_attempts=9, restart_delay_s=1, restart_delay_max_s=5)), []
+    for now in range(5):
+        process = happen(process, Event.REAPED, now, status=died(1))[0]
+        delays.append((process.deadline or 0) - now)
+        process = happen(happen(process, Event.TIMEOUT, now)[0], Event.SPAWNED, now, pid=8)[0]
+    for delay, plain in zip(delays, [1, 2, 4, 5, 5], strict=True):
+        assert 0.9 * plain <= delay <= min(1.1 * plain, 5)
+
+
+def test_running_forgets_the_attempts() -> None:
+    process = happen(started(ALWAYS), Event.REAPED, 101, status=died(1))[0]
+    process = happen(happen(process, Event.TIMEOUT, 102)[0], Event.SPAWNED, 102, pid=8)[0]
+    assert process.retries == 1
+    process = happen(process, Event.TIMEOUT, 107)[0]
+    assert (process.state, process.retries, process.restarts) == (State.RUNNING, 0, 1)
+
+
+@pytest.mark.parametrize(
+    ("policy", "code", "after"),
+    [
+        (Restart.ALWAYS, 0, State.BACKOFF),
+        (Restart.ALWAYS, 1, State.BACKOFF),
+        (Restart.ON_FAILURE, 0, State.EXITED),
+        (Restart.ON_FAILURE, 1, State.BACKOFF),
+        (Restart.NEVER, 0, State.EXITED),
+        (Restart.NEVER, 1, State.FATAL),
+        (Restart.NEVER, -15, State.FATAL),
+    ],
+)
+@pytest.mark.parametrize("prove", [started, running])
+def test_what_follows_an_end(policy: Restart, code: int, after: State, prove: object) -> None:
+    assert callable(prove)
+    process = happen(prove(task(restart=policy)), Event.REAPED, 106, status=died(code))[0]
+    assert process.state is after
+
+
+def test_a_listed_signal_is_an_expected_end() -> None:
+    process = running(task(restart=Restart.NEVER, expected_exit_codes=frozenset({-15})))
+    assert happen(process, Event.REAPED, 106, status=died(-15))[0].state is State.EXITED
+
+
+@pytest.mark.parametrize(
+    ("policy", "attempts", "after"),
+    [
+        (Restart.NEVER, 3, State.FATAL),
+        (Restart.ON_FAILURE, 3, State.BACKOFF),
+        (Restart.ON_FAILURE, 0, State.FATAL),
+        (Restart.ALWAYS, 3, State.BACKOFF),
+        (Restart.ALWAYS, 0, State.BACKOFF),
+    ],
+)
+def test_a_spawn_that_fails_is_a_failed_start(policy: Restart, attempts: int, after: State) -> None:
+    process = happen(row(task=task(restart=policy, restarts_attempts=attempts)), Event.START)[0]
+    process = happen(process, Event.SPAWN_FAILED, failure=MISSING)[0]
+    assert (process.state, process.failure, process.pid) == (after, MISSING, None)
+
+
+def test_the_first_crash_is_answered_at_once_and_a_loop_is_slowed() -> None:
+    process = replace(running(ALWAYS), restart_floor_s=1.0)
+    process = happen(process, Event.REAPED, 200, status=died(1))[0]
+    assert (process.state, process.deadline, process.retries) == (State.BACKOFF, 200, 0)
+    process = happen(happen(process, Event.TIMEOUT, 200)[0], Event.SPAWNED, 200, pid=8)[0]
+    process = happen(replace(process, state=State.RUNNING), Event.REAPED, 200.25, status=died(1))[0]
+    assert (process.deadline, process.retries) == (201.0, 0)
+
+
+def test_a_hand_begins_a_new_count() -> None:
+    process = replace(running(ALWAYS), retries=0, restarts=4, auto_started_at=Instant(99))
+    process = happen(process, Event.RESTART, 200)[0]
+    assert (process.restarts, process.auto_started_at) == (0, None)
+    waiting = row(State.BACKOFF, task=ALWAYS, retries=3, restarts=3)
+    assert happen(waiting, Event.STOP)[0].retries == 0
+    assert happen(waiting, Event.START)[0].restarts == 0
+
+
+def test_start_in_backoff_does_not_wait() -> None:
+    assert happen(row(State.BACKOFF, retries=2), Event.START)[1] == (Spawn(),)
+
+
+def test_a_policy_changed_meanwhile_moves_the_deadline() -> None:
+    process = happen(running(ALWAYS), Event.STOP, 200)[0]
+    assert replace(process, task=replace(ALWAYS, graceful_stop_timeout_s=1)).deadline == 201
+
+
+def test_how_long_it_lived() -> None:
+    process = started(ALWAYS, at=100)
+    assert process.lived_s is None
+    assert happen(process, Event.REAPED, 102.5, status=died(1))[0].lived_s == 2.5
+    assert row().lived_s is None
+
+
+def test_what_people_should_look_at() -> None:
+    assert [state for state in State if row(state, pid=1).failing] == [State.BACKOFF, State.FATAL]
+    assert [state for state in State if row(state, pid=1).stopping] == [State.STOPPING, State.KILLING]
+    assert [state for state in State if row(state, pid=1).killing] == [State.KILLING]
+    assert {state for state in State if row(state).at_rest} == {State.STOPPED, State.EXITED, State.FATAL}
+
+
+def test_the_impossible_is_told_not_done() -> None:
+    with pytest.raises(Impossible, match="web: reaped in STOPPED"):
+        step(row(), Occurrence(Event.REAPED, status=died(0)), Instant(1))
+    with pytest.raises(Impossible, match="without a pid"):
+        step(row(State.RUNNING), Occurrence(Event.STOP), Instant(1))

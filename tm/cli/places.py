@@ -1,0 +1,65 @@
+"""Where things are: the configuration when none is named, the daemon's state, its log.
+
+Guarantees: a configuration that was not named on the command line is not taken from a directory that others can write;
+an example that is there already is used and never overwritten.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from collections.abc import Mapping
+
+from tm.core.example import example
+
+EXAMPLE = "config-example.yaml"
+
+
+class NoConfiguration(Exception):
+    """None was found; the text says where it was looked for."""
+
+
+def searched(environ: Mapping[str, str]) -> list[str]:
+    """Where a configuration is looked for, in order."""
+    named = environ.get("TASKMASTER_CONFIG")
+    return [*([named] if named else []), "taskmaster.yaml", "/etc/taskmaster.yaml"]
+
+
+def find(environ: Mapping[str, str]) -> str | None:
+    """The first place that has one. Raises NoConfiguration when it lies where others can write."""
+    for path in searched(environ):
+        if os.path.lexists(path):
+            _refuse_if_open(path)
+            return path
+    return None
+
+
+def write_example() -> tuple[str, bool]:
+    """The example in the current directory and whether it is new. Raises OSError or NoConfiguration."""
+    try:
+        fd = os.open(EXAMPLE, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+    except FileExistsError:
+        _refuse_if_open(EXAMPLE)
+        return EXAMPLE, False
+    with open(fd, "w", encoding="utf-8") as file:
+        file.write(example())
+    return EXAMPLE, True
+
+
+def state_directory(config: str, environ: Mapping[str, str]) -> str:
+    """Where the daemon of this configuration keeps what outlives it."""
+    path = os.path.abspath(config)
+    stem = os.path.splitext(os.path.basename(path))[0]
+    if os.geteuid() == 0:
+        return f"/var/lib/taskmaster/{stem}"
+    base = environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")
+    return os.path.join(base, "taskmaster", f"{stem}-{hashlib.sha256(os.fsencode(path)).hexdigest()[:12]}")
+
+
+def _refuse_if_open(path: str) -> None:
+    directory = os.path.dirname(os.path.abspath(path))
+    if os.stat(directory).st_mode & stat.S_IWOTH:
+        raise NoConfiguration(
+            f"{path} is not used: others can write to {directory}. Name it on the command line to use it all the same."
+        )

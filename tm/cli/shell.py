@@ -1,0 +1,127 @@
+"""The foreground shell: typed lines become commands, answers and messages become text at the prompt.
+
+Guarantees: no command waits; what happens later is told above the prompt; the end of the input is `exit`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import sys
+from collections.abc import Callable
+
+import tm
+from tm.cli.notices import Notices
+from tm.core.commands import UsageError, complete, parse
+from tm.core.select import names
+from tm.daemon.answers import Answer
+from tm.daemon.service import Service
+from tm.daemon.views import Look
+from tm.edge import linedit
+from tm.edge.console import Calls, Console, hung_up
+from tm.edge.cooked import Cooked
+from tm.edge.history import History
+from tm.edge.outlet import Outlet
+
+PROMPT = "Taskmaster> "
+
+
+class Shell:
+    """A console on a service."""
+
+    def __init__(self, service: Service, history: str) -> None:
+        self._service = service
+        self._control = service.control
+        self._by = f"the shell (uid {os.getuid()})"
+        self._following: Callable[[], None] | None = None
+        self._console = Console(
+            service.loop,
+            Outlet(service.loop),
+            linedit.load(PROMPT, History(history), self._complete) or Cooked(PROMPT),
+            Calls(self._line, self._end, self._interrupt),
+        )
+        self._control.tell = self._console.tell
+        service.supervisor.observers.append(Notices(service.loop, self._console.tell).observe)
+        service.on_signal = self._signalled
+        service.on_leave = self._leaving
+
+    def open(self, greeting: str) -> None:
+        """Say hello; the prompt comes when the boot is through, so that the first command finds what it expects."""
+        self._console.tell(greeting)
+        self._service.on_booted = self._console.open
+
+    def close(self) -> None:
+        """Leave the terminal as it was."""
+        self._console.close()
+
+    def _line(self, line: str) -> None:
+        try:
+            command = parse(line)
+        except UsageError as error:
+            self._console.write(str(error))
+            return
+        if command is None:
+            return
+        if command.verb == "exit":
+            self._end()
+            return
+        answer = self._control.carry_out(command, self._by, _look())
+        self._console.write(_json(answer) if "--json" in command.options else answer.text)
+        if "--follow" in command.options:
+            self._stop_following()
+            self._following = self._control.follow(command, self._console.tell)
+
+    def _end(self) -> None:
+        """`exit`, the end of the input, or the terminal hung up."""
+        self._service.leave()
+
+    def _leaving(self) -> None:
+        """The shutdown begins. Without a prompt Ctrl-C is a signal again: a further request, to hurry."""
+        self._stop_following()
+        self._console.tell("Exiting Taskmaster...")
+        self._console.retire()
+
+    def _interrupt(self) -> None:
+        self._stop_following()
+
+    def _stop_following(self) -> None:
+        if self._following is not None:
+            self._following()
+            self._following = None
+
+    def _signalled(self, signum: int) -> bool:
+        """The signals of the terminal; a hang-up of ours is no request to reload."""
+        match signum:
+            case signal.SIGWINCH:
+                self._console.resized()
+            case signal.SIGCONT:
+                self._console.foreground()
+            case signal.SIGHUP if hung_up():
+                self._console.foreground()
+            case signal.SIGTSTP:
+                pass
+            case _:
+                return False
+        return True
+
+    def _complete(self, before: str, _word: str) -> list[str]:
+        return complete(before, ["all", *names(self._service.supervisor.rows.values())])
+
+
+def greeting(path: str, tasks: int, processes: int) -> str:
+    """The first line."""
+    what = f"{os.path.basename(path)}, {tasks} task(s), {processes} process(es)"
+    return f"Taskmaster {tm.__version__}: {what}. Type 'help' for a list of commands."
+
+
+def _look() -> Look:
+    """How the terminal looks, if it is one."""
+    if not os.isatty(sys.stdout.fileno()):
+        return Look()
+    return Look(shutil.get_terminal_size().columns, "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb")
+
+
+def _json(answer: Answer) -> str:
+    return json.dumps(answer.data, ensure_ascii=True, indent=2)

@@ -1,0 +1,56 @@
+"""What has to hold between tasks.
+
+Guarantees: no two processes have one name; a log file has one rotation; the time it takes grows with the number of
+tasks, not with that of their instances.
+Leaves to others: what has to hold within a task (`core.settle`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+
+from tm.core.blocks import MERGED
+from tm.core.errors import Problem, quoted
+from tm.core.nodes import Scalar
+from tm.core.source import Report
+from tm.core.task import Task
+
+_NUMBERED = re.compile(r"(.+)_([1-9][0-9]{0,4})")
+
+
+def check(tasks: Mapping[str, Task], names: Mapping[str, Scalar], report: Report) -> None:
+    """Report what clashes. `names`: where each task begins."""
+    _check_names(tasks, names, report)
+    _check_logs(tasks.values(), report)
+
+
+def _check_names(tasks: Mapping[str, Task], names: Mapping[str, Scalar], report: Report) -> None:
+    for task in tasks.values():
+        found = _NUMBERED.fullmatch(task.name)
+        other = tasks.get(found[1]) if found else None
+        if not found or not other or task.instances != 1 or not 2 <= other.instances >= int(found[2]):
+            continue
+        message = f"two processes would be named {quoted(task.name)}: this task, and one of the "
+        message += f"{other.instances} instances of {quoted(other.name)}"
+        hint = f"rename one; {quoted(other.name)} is at {names[other.name].place}"
+        report.refuse("two-of-a-name", names[task.name], message, "", hint)
+
+
+def _check_logs(tasks: Iterable[Task], report: Report) -> None:
+    """Logs that differ between instances are compared by what they have in common: `{n}` is `{n}` in both."""
+    owners: dict[str, Task] = {}
+    for task in tasks:
+        instance = task.name if task.instances == 1 else f"{task.name}_{{n}}"
+        for key, template in (("stdout", task.stdout), ("stderr", task.stderr)):
+            if template is None or template == MERGED:
+                continue
+            path = template.fill(task.name, instance, "{n}")
+            other = owners.setdefault(path, task)
+            if (other.log_max_size_bytes, other.log_keep) != (task.log_max_size_bytes, task.log_keep):
+                message = (
+                    f"{quoted(key)} of task {quoted(task.name)}: the file is also a log of task {quoted(other.name)}, "
+                )
+                message += "which rotates it in another way"
+                hint = "give both the same 'logMaxSize' and 'logKeep', or two files"
+                report.add(Problem("two-rotations", task.places[key], len(key), "", message, "", hint))

@@ -1,0 +1,78 @@
+"""What one start of an instance is made of: the value that `edge.spawn` carries out.
+
+Guarantees: everything is settled here (words, environment, directory, ids, limits), so that the edge expands nothing;
+values of the environment stay out of `repr`.
+Leaves to others: whether the program, directory, user or log exists (found out by the kernel at the start).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from tm.core.task import MERGED, Task
+
+_PRIVATE = ("NOTIFY_SOCKET", "WATCHDOG_", "LISTEN_", "TASKMASTER_")
+"""Beginnings of names that are meant for the daemon alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """One start. `stdout` and `stderr` are absolute paths, None for a tail in memory; `limits` hold (name, soft, hard).
+
+    `given`: the names in `environment` that the task itself sets.
+    """
+
+    argv: tuple[str, ...]
+    environment: Mapping[str, str] = field(repr=False)
+    directory: str
+    umask: int
+    stdout: str | None
+    stderr: str | None
+    merges_stderr: bool
+    user: str | None
+    group: str | None
+    limits: tuple[tuple[str, int, int], ...]
+    nice: int | None
+    given: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class SpawnFailure:
+    """A start that did not happen. `stage`: what failed (`exec`, `workingDirectory`, `user`, `stdout`, ...).
+
+    `reason` is a sentence without a full stop; `hint`, from facts only, what to do about it, or ''.
+    """
+
+    stage: str
+    reason: str
+    hint: str = ""
+
+
+def inherited(environ: Mapping[str, str]) -> dict[str, str]:
+    """The part of the daemon's own environment that a child may see."""
+    return {name: value for name, value in environ.items() if not name.startswith(_PRIVATE)}
+
+
+def launch(task: Task, n: int, base: Mapping[str, str]) -> Launch:
+    """Settle the start of instance `n` of `task` on top of the environment `base`."""
+    instance = task.instance(n)
+    fill = (task.name, instance, n)
+    environment = dict(base)
+    environment.update((key, value.fill(*fill)) for key, value in task.environment)
+    environment.update(TASKMASTER_TASK=task.name, TASKMASTER_INSTANCE=instance, TASKMASTER_N=str(n))
+    merges = task.stderr == MERGED
+    return Launch(
+        argv=tuple(word.fill(*fill) for word in task.argv),
+        environment=environment,
+        directory=task.working_directory.fill(*fill),
+        umask=task.umask,
+        stdout=task.stdout.fill(*fill) if task.stdout else None,
+        stderr=task.stderr.fill(*fill) if task.stderr and not merges else None,
+        merges_stderr=merges,
+        user=task.user,
+        group=task.group,
+        limits=task.limits,
+        nice=task.nice,
+        given=frozenset(key for key, _ in task.environment),
+    )

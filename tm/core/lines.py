@@ -1,0 +1,53 @@
+"""Bytes of output as lines: cutting at line ends, and making lines safe to show.
+
+Guarantees: `cut` never drops, doubles or reorders a byte; what `printable` returns cannot move the cursor, ring,
+retitle or otherwise steer a terminal: colours pass, everything else is shown as an escape or dropped.
+"""
+
+from __future__ import annotations
+
+import re
+
+LINE_BYTES = 64 * 1024
+"""A line that is longer is treated as if it ended here: the capacity of a pipe."""
+
+_COLOUR = r"\x1b\[[0-9;]*m"
+_SEQUENCE = r"\x1b(?:\[[0-?]*[ -/]*[@-~]|[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\)?|[ -/]*[0-~])"
+_CONTROL = re.compile(rf"({_COLOUR})|{_SEQUENCE}|[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+
+
+def cut(data: bytes) -> tuple[bytes, bytes]:
+    """Split into whole lines and the unfinished rest; a rest of LINE_BYTES or more counts as whole."""
+    end = data.rfind(b"\n") + 1
+    if len(data) - end >= LINE_BYTES:
+        return data, b""
+    return data[:end], data[end:]
+
+
+def last(data: bytes, count: int) -> list[bytes]:
+    """The last `count` lines of `data`, oldest first, without their line ends."""
+    lines = data.rsplit(b"\n", count + 1)
+    if lines[-1] == b"":
+        lines.pop()
+    return lines[len(lines) - count :] if count < len(lines) else lines
+
+
+def printable(text: str) -> str:
+    """One line made safe for a terminal: colour sequences stay, other control sequences go, strays become escapes."""
+    return _CONTROL.sub(_shown, text.rstrip("\r"))
+
+
+def plain(text: str) -> str:
+    """One line without any control character, for tables and messages; line ends become spaces."""
+    return re.sub(_COLOUR, "", printable(" ".join(text.split("\n"))))
+
+
+def _shown(match: re.Match[str]) -> str:
+    if match[1]:
+        return match[1]
+    return "" if match[0][0] == "\x1b" and len(match[0]) > 1 else f"\\x{ord(match[0][0]):02x}"
+
+
+def decoded(line: bytes) -> str:
+    """Text of a line of output; what is not UTF-8 is shown as `\\xff`."""
+    return line.decode("utf-8", "backslashreplace")

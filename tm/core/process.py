@@ -1,0 +1,254 @@
+"""A process as a row of values, and `step`: what the table makes of it when something happens.
+
+Guarantees: `step` reads its arguments only and returns a new row with the effects that the caller owes; a row's
+deadline is derived from its state, the instant it entered it and its task, so that a policy changed by a reload moves
+a running deadline and nothing can be armed twice. Leaves to others: carrying out effects in their order and posting
+what came of them (`daemon.supervisor`).
+"""
+
+from __future__ import annotations
+
+import signal
+from dataclasses import dataclass, replace
+from typing import Any, TypeAlias
+
+from tm.core.backoff import delay_s
+from tm.core.exitstatus import ExitStatus
+from tm.core.launch import SpawnFailure
+from tm.core.task import Restart, Task
+from tm.core.timers import Instant
+from tm.core.transitions import TABLE, Action, Edge, Event, Guard, Never, Refused, State
+
+
+class Impossible(Exception):
+    """The caller broke its promise: the table calls this cell NEVER."""
+
+
+@dataclass(frozen=True, slots=True)
+class Occurrence:
+    """Something that happened: the event with what came along.
+
+    `pid` goes with SPAWNED, `failure` with SPAWN_FAILED, `status` and `hint` (a fact that explains it, or '') with
+    REAPED.
+    """
+
+    event: Event
+    pid: int | None = None
+    status: ExitStatus | None = None
+    failure: SpawnFailure | None = None
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Spawn:
+    """Owed: start the program, then post SPAWNED or SPAWN_FAILED before anything else of this row."""
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Owed: send `signum` to the process `pid`, as its `killMode` says."""
+
+    pid: int
+    signum: int
+
+
+Effect: TypeAlias = Spawn | Send
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """One instance. Instants are monotonic; `since` is when it entered its state.
+
+    `restarts` counts automatic starts since the last start by hand, `retries` failed starts in a row. `exit_status`,
+    `hint` and `failure` tell the last end: how it ended with a fact that explains it, or why it could not be started.
+    """
+
+    task: Task
+    n: int
+    since: Instant
+    restart_floor_s: float = 1.0
+    state: State = State.STOPPED
+    pid: int | None = None
+    wanted_up: bool = False
+    retries: int = 0
+    restarts: int = 0
+    spawned_at: Instant | None = None
+    auto_started_at: Instant | None = None
+    exit_status: ExitStatus | None = None
+    hint: str = ""
+    failure: SpawnFailure | None = None
+
+    @property
+    def name(self) -> str:
+        """`worker_2`; `worker` where it is the only instance."""
+        return self.task.instance(self.n)
+
+    @property
+    def alive(self) -> bool:
+        """Whether there is, or is about to be, a process of the kernel."""
+        return TABLE[self.state].alive
+
+    @property
+    def running(self) -> bool:
+        """Whether it is up, and has proven it."""
+        return self.state is State.RUNNING
+
+    @property
+    def stopping(self) -> bool:
+        """Whether it is on its way down by request."""
+        return self.state in (State.STOPPING, State.KILLING)
+
+    @property
+    def killing(self) -> bool:
+        """Whether its grace is over."""
+        return self.state is State.KILLING
+
+    @property
+    def failing(self) -> bool:
+        """Whether people should look at it: it gave up, or is trying again."""
+        return self.state in (State.FATAL, State.BACKOFF)
+
+    @property
+    def at_rest(self) -> bool:
+        """Whether nothing is alive and nothing is due."""
+        return not TABLE[self.state].alive and not TABLE[self.state].timed
+
+    @property
+    def lived_s(self) -> float | None:
+        """Seconds from the last spawn to the end; None while alive, or when it never was."""
+        return None if self.alive or self.spawned_at is None else self.since - self.spawned_at
+
+    @property
+    def deadline(self) -> Instant | None:
+        """When TIMEOUT is due, or None."""
+        match self.state:
+            case State.STARTED if self.spawned_at is not None:
+                return Instant(self.spawned_at + self.task.successful_start_timeout_s)
+            case State.STOPPING:
+                return Instant(self.since + self.task.graceful_stop_timeout_s)
+            case State.BACKOFF:
+                return self._next_attempt()
+            case _:
+                return None
+
+    def _next_attempt(self) -> Instant:
+        """After a failed start the growing delay; after a run at once, but not within the floor of the last time."""
+        if self.retries:
+            task = self.task
+            delay = delay_s(self.name, self.retries, self.since, task.restart_delay_s, task.restart_delay_max_s)
+            return Instant(self.since + delay)
+        if self.auto_started_at is None:
+            return self.since
+        return Instant(max(self.since, self.auto_started_at + self.restart_floor_s))
+
+
+def restart_due(process: Process) -> bool:
+    """Whether the policy starts it again after this end."""
+    match process.task.restart:
+        case Restart.ALWAYS:
+            return True
+        case Restart.ON_FAILURE:
+            return not expected(process)
+        case Restart.NEVER:
+            return False
+
+
+def expected(process: Process) -> bool:
+    """Whether it ended as `expectedExitCodes` says; a spawn that failed or an unknown status never does."""
+    return process.exit_status is not None and process.exit_status.number in process.task.expected_exit_codes
+
+
+def retries_left(process: Process) -> bool:
+    """Whether a further attempt is allowed after a failed start."""
+    attempts = process.task.restarts_attempts
+    endless = attempts == 0 and process.task.restart is Restart.ALWAYS
+    return restart_due(process) and (endless or process.retries < attempts)
+
+
+def holds(guard: Guard, process: Process) -> bool:
+    """Judge a guard on a row that has taken in what happened."""
+    match guard:
+        case Guard.ALWAYS:
+            return True
+        case Guard.INSTANT_START:
+            return process.task.successful_start_timeout_s == 0
+        case Guard.RETRIES_LEFT:
+            return retries_left(process)
+        case Guard.RESTART_DUE:
+            return restart_due(process)
+        case Guard.EXPECTED:
+            return expected(process)
+        case Guard.WANTED_UP:
+            return process.wanted_up
+
+
+def step(process: Process, what: Occurrence, now: Instant) -> tuple[Process, tuple[Effect, ...]] | Refused:
+    """What follows from `what` at `now`: the new row and the effects owed, or the reason for a refusal.
+
+    Raises Impossible for a cell that the table calls NEVER.
+    """
+    cell = TABLE[process.state].cells[what.event]
+    if isinstance(cell, Refused):
+        return Refused(cell.reason.format(name=process.name))
+    if isinstance(cell, Never):
+        raise Impossible(f"{process.name}: {what.event.value} in {process.state.value}")
+    row = _take_in(process, what, now)
+    edge = next(edge for edge in cell if holds(edge.guard, row))
+    return _take(edge, row, now)
+
+
+def _take_in(process: Process, what: Occurrence, now: Instant) -> Process:
+    """The row with the facts of the occurrence, before any judgement."""
+    match what.event:
+        case Event.SPAWNED:
+            return replace(process, pid=what.pid, spawned_at=now)
+        case Event.SPAWN_FAILED:
+            return replace(process, failure=what.failure)
+        case Event.REAPED:
+            return replace(process, pid=None, exit_status=what.status, hint=what.hint)
+        case _:
+            return process
+
+
+def _take(edge: Edge, process: Process, now: Instant) -> tuple[Process, tuple[Effect, ...]]:
+    """Do the edge's actions in their order and enter its state."""
+    effects: list[Effect] = []
+    for action in edge.actions:
+        process = _act(action, process, now, effects)
+    if edge.to is not process.state:
+        process = replace(process, state=edge.to, since=now)
+    return process, tuple(effects)
+
+
+def _act(action: Action, process: Process, now: Instant, effects: list[Effect]) -> Process:
+    """One action: an effect that is owed, or a count."""
+    match action:
+        case Action.SPAWN:
+            effects.append(Spawn())
+            return replace(process, spawned_at=None, exit_status=None, hint="", failure=None)
+        case Action.SEND_STOP:
+            effects.append(_send(process, process.task.stop_signal))
+            return process
+        case Action.SEND_KILL:
+            effects.append(_send(process, signal.SIGKILL))
+            return process
+        case _:
+            return replace(process, **_counts(action, process, now))
+
+
+def _counts(action: Action, process: Process, now: Instant) -> dict[str, Any]:
+    """What an action of counting sets."""
+    counts: dict[Action, dict[str, Any]] = {
+        Action.COUNT_RETRY: {"retries": process.retries + 1},
+        Action.COUNT_RESTART: {"restarts": process.restarts + 1, "auto_started_at": now},
+        Action.RESET_RETRIES: {"retries": 0},
+        Action.WANT_UP: {"wanted_up": True, "retries": 0, "restarts": 0, "auto_started_at": None},
+        Action.WANT_DOWN: {"wanted_up": False, "retries": 0},
+    }
+    return counts[action]
+
+
+def _send(process: Process, signum: int) -> Send:
+    if process.pid is None:
+        raise Impossible(f"{process.name}: signal {signum} without a pid in {process.state.value}")
+    return Send(process.pid, signum)

@@ -1,0 +1,183 @@
+"""What people read: the table of `status`, what ails a process, and what just happened to one.
+
+Guarantees: the columns and sentences of the manual; one line a process whatever its command holds; colour only when
+asked for.
+Leaves to others: facts that are not in the row (last line of stderr), which come as arguments.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Sequence
+
+from tm.core.exitstatus import signal_name
+from tm.core.lines import plain
+from tm.core.process import Occurrence, Process, Send
+from tm.core.task import Task
+from tm.core.timers import Instant
+from tm.core.transitions import Event, State
+
+COLUMNS = ("Task", "Status", "PID", "Uptime", "Restarts", "Command")
+COMMAND_WIDTH = 100
+"""How much of a command the table shows where no terminal says how wide it is."""
+
+_COLOURS = {
+    State.RUNNING: "\x1b[32m",
+    State.STARTED: "\x1b[33m",
+    State.BACKOFF: "\x1b[33m",
+    State.STOPPING: "\x1b[33m",
+    State.KILLING: "\x1b[33m",
+    State.FATAL: "\x1b[31m",
+    State.STOPPED: "\x1b[35m",
+    State.EXITED: "\x1b[35m",
+}
+_HEADER, _PLAIN = "\x1b[1;37m", "\x1b[0m"
+
+
+def uptime(seconds: float) -> str:
+    """`59s`, `2m15s`, `3h0m5s`, `1d2h3m4s`."""
+    rest = max(0, int(seconds))
+    days, rest = divmod(rest, 86400)
+    hours, rest = divmod(rest, 3600)
+    minutes, rest = divmod(rest, 60)
+    units = [(days, "d"), (hours, "h"), (minutes, "m"), (rest, "s")]
+    first = next((i for i, (count, _) in enumerate(units) if count), 3)
+    return "".join(f"{count}{unit}" for count, unit in units[first:])
+
+
+def lifetime(seconds: float) -> str:
+    """How long something lived, fine where it was short: `0.02s`, `4.1s`, `2m15s`."""
+    if seconds >= 60:
+        return uptime(seconds)
+    return f"{seconds:.1f}s" if seconds >= 1 else f"{seconds:.2f}s"
+
+
+def command_text(task: Task) -> str:
+    """The command as one line, as the file has it."""
+    return plain(task.command if isinstance(task.command, str) else " ".join(task.command))
+
+
+def cells(row: Process, now: Instant) -> tuple[str, ...]:
+    """One row of the table, in the order of COLUMNS."""
+    up = uptime(now - row.spawned_at) if row.alive and row.spawned_at is not None else "-"
+    pid = str(row.pid) if row.pid is not None else "-"
+    return row.name, row.state.value, pid, up, str(row.restarts), command_text(row.task)
+
+
+def table(rows: Sequence[Process], now: Instant, width: int | None, colour: bool) -> list[str]:
+    """The table, a line each; commands are cut so that a line has `width` columns, or to COMMAND_WIDTH."""
+    body = [cells(row, now) for row in rows]
+    widths = [max(map(len, column)) for column in zip(COLUMNS, *body, strict=True)]
+    room = COMMAND_WIDTH if width is None else max(10, width - sum(widths[:-1]) - 2 * (len(COLUMNS) - 1))
+    header = _line(COLUMNS, widths, room)
+    lines = [f"{_HEADER}{header}{_PLAIN}" if colour else header]
+    for row, texts in zip(rows, body, strict=True):
+        line = _line(texts, widths, room)
+        lines.append(_coloured(line, row.state, widths[0] + 2) if colour else line)
+    return lines
+
+
+def _line(texts: Sequence[str], widths: Sequence[int], room: int) -> str:
+    command = texts[-1] if len(texts[-1]) <= room else texts[-1][: room - 3] + "..."
+    padded = [f"{text:<{width}}" for text, width in zip(texts[:-1], widths, strict=False)]
+    return "  ".join([*padded, command])
+
+
+def _coloured(line: str, state: State, at: int) -> str:
+    word = state.value
+    return f"{line[:at]}{_COLOURS[state]}{word}{_PLAIN}{line[at + len(word) :]}"
+
+
+def cause(row: Process) -> str:
+    """Why it is where it is: `exit code 3 after 0.02s`, or why it could not be started."""
+    if row.failure is not None:
+        return row.failure.reason
+    if row.exit_status is None:
+        return "never started"
+    lived = f" after {lifetime(row.lived_s)}" if row.lived_s is not None else ""
+    return f"{row.exit_status}{lived}"
+
+
+def attempt(row: Process) -> str:
+    """`attempt 2 of 4`, without the total where there is no end."""
+    most = row.task.restarts_attempts
+    tried = row.retries + 1
+    if row.running or row.retries == 0:
+        return ""
+    return f"attempt {min(tried, most + 1)} of {most + 1}" if most else f"attempt {tried}"
+
+
+def place(task: Task, key: str) -> str:
+    """`web.yaml:7`: where a key of the task stands, or the task itself."""
+    found = task.places.get(key) or task.places.get("command")
+    return f"{posixpath.basename(found.path)}:{found.line}" if found else "defaults"
+
+
+def ailment(row: Process, now: Instant, last_words: str) -> str:
+    """The line under the table for a process that failed: cause, attempt, last line of stderr, what to type next."""
+    parts = [f"{row.name}: {cause(row)}", attempt(row), hint(row), _next_try(row, now)]
+    if last_words:
+        parts.append(f"stderr: {plain(last_words)[:200]}")
+    stage = row.failure.stage if row.failure else "command"
+    parts.append(f"see {place(row.task, stage)}")
+    line = "; ".join(part for part in parts if part)
+    return f"{line}; type: {_advice(row)}"
+
+
+def hint(row: Process) -> str:
+    """The fact that explains its last end, or ''."""
+    return row.failure.hint if row.failure is not None else row.hint
+
+
+def _next_try(row: Process, now: Instant) -> str:
+    return f"next attempt in {max(0.0, row.deadline - now):.1f}s" if row.deadline is not None else ""
+
+
+def _advice(row: Process) -> str:
+    return f"start {row.name}" if row.failure is not None else f"logs {row.name} --stderr"
+
+
+def told(before: Process, what: Occurrence, after: Process) -> str | None:
+    """What an operator at the prompt hears of a change; None for what need not be said."""
+    name = after.name
+    match what.event, after.state:
+        case Event.SPAWNED, _:
+            return f"Process '{name}' started with PID {after.pid}"
+        case Event.TIMEOUT, State.KILLING:
+            return f"Process '{name}' did not stop in time, killing..."
+        case Event.STOP, State.STOPPED:
+            return f"Process '{name}' stopped gracefully"
+        case Event.REAPED | Event.SPAWN_FAILED, _:
+            return _told_end(before, after)
+        case _:
+            return None
+
+
+def _told_end(before: Process, after: Process) -> str | None:
+    name = after.name
+    if before.stopping:
+        return f"Process '{name}' was killed" if before.killing else f"Process '{name}' stopped gracefully"
+    why = cause(after)
+    match after.state:
+        case State.EXITED:
+            return f"Process '{name}' exited: {why}"
+        case State.BACKOFF if after.retries:
+            delay_s = (after.deadline or after.since) - after.since
+            return f"Process '{name}' failed to start: {why}; {attempt(after)} in {delay_s:.1f}s"
+        case State.BACKOFF:
+            return f"Process '{name}' ended unexpectedly: {why}; starting it again"
+        case _:
+            fact = f"; {hint(after)}" if hint(after) else ""
+            return f"Process '{name}' failed: {why}{fact}; type: status {name}"
+
+
+def transition(before: Process, what: Occurrence, after: Process, sent: Sequence[Send]) -> str:
+    """The event log's words for a change: states, pid, cause."""
+    change = f"{before.state.value} -> {after.state.value}" if before.state is not after.state else after.state.value
+    parts = [f"{change} ({what.event.value})"]
+    if what.event is Event.SPAWNED:
+        parts.append(f"pid {after.pid}")
+    if what.event in (Event.REAPED, Event.SPAWN_FAILED):
+        parts += [f"pid {before.pid}" if before.pid else "", cause(after), attempt(after), hint(after)]
+    parts += [f"{signal_name(each.signum)} to pid {each.pid}" for each in sent]
+    return ", ".join(part for part in parts if part)

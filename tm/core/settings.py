@@ -1,0 +1,58 @@
+"""The daemon's own settings: the `taskmaster:` block, and the one declaration of every key that it may hold.
+
+Guarantees: `FIELDS` is all there is to know of the keys; `Settings()` is what holds when nothing is given.
+Leaves to others: flags of the command line, which win over it (`cli.main`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from tm.core import kinds
+from tm.core.field import Field, OnReload, Table
+
+_LEVEL: Final = kinds.one_of({word: word for word in ("debug", "info", "warning", "error")}, advertised=4)
+_FORMAT: Final = kinds.one_of({word: word for word in ("text", "json")}, advertised=2)
+
+_LIVE, _START = OnReload.LIVE, OnReload.START
+
+# fmt: off
+FIELDS: Final[tuple[Field, ...]] = (
+    Field("restartFloor", "restart_floor_s", kinds.DURATION, "1", _LIVE,
+          "The least time between two automatic starts of a process that had been running.", (), "seconds"),
+    Field("stopTimeout", "stop_timeout_s", kinds.DURATION, "", _LIVE,
+          "How long the end of the daemon may take before whatever still runs gets SIGKILL. When not given, what the "
+          "tasks themselves ask for.", (), "seconds"),
+    Field("tailMemory", "tail_memory_bytes", kinds.SIZE, "32MiB", _LIVE,
+          "The memory for the last output of all streams that have no file, together."),
+    Field("inheritEnvironment", "inherit_environment", kinds.SWITCH, "true", _LIVE,
+          "Hand the daemon's own environment on to the tasks; false: they begin with none. Takes effect at the next "
+          "start of each process."),
+    Field("logfile", "logfile", kinds.DAEMON_PATH, "", _START,
+          "The event log of the daemon."),
+    Field("logLevel", "log_level", _LEVEL, "info", _START,
+          "What is worth a line in it: `debug`, `info`, `warning` or `error`."),
+    Field("logFormat", "log_format", _FORMAT, "text", _START,
+          "How a line of it looks: `text`, or `json` for one object a line."),
+    Field("stateDir", "state_dir", kinds.DAEMON_PATH, "", _START,
+          "The directory for what has to outlive the daemon."),
+)
+# fmt: on
+SETTINGS: Final = FIELDS
+
+KEYS: Final = Table("a key of taskmaster", FIELDS)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The `taskmaster:` block, settled. Paths are absolute; None: not given."""
+
+    restart_floor_s: float = 1.0
+    stop_timeout_s: float | None = None
+    tail_memory_bytes: int = 32 * 1024 * 1024
+    inherit_environment: bool = True
+    logfile: str | None = None
+    log_level: str = "info"
+    log_format: str = "text"
+    state_dir: str | None = None

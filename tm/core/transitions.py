@@ -1,0 +1,160 @@
+"""The table of states: what every state answers to every event. The program is this table.
+
+A process is a row (`core.process.Process`); something happens to it; the cell where its state meets the event says what
+follows. A cell is one of three things:
+
+* edges, tried in order, the first whose guard holds is taken. The last one is unguarded, so that a live cell always has
+  an answer;
+* `Refused`: an operator asked for what makes no sense now, with the reason the operator hears;
+* `NEVER`: it cannot happen while the caller keeps its promises. In tests it raises; in service it is logged and the row
+  stays as it was, since a supervisor that dies of a bug takes the reason with it.
+
+Invariants, held by Hypothesis in tests/unit/test_process_machine.py:
+
+* a pid exists if and only if the state is alive (STARTED is entered by the action SPAWN and has its pid with the next
+  event, SPAWNED or SPAWN_FAILED, which the caller posts before anything else);
+* SPAWN is never done in a state that has a pid, a signal never sent in one that has none;
+* a program that always dies at once is spawned exactly `restartsAttempts` + 1 times, then FATAL;
+* from every state STOP, then TIMEOUTs, then one REAPED lead to rest.
+
+REAPED means that the instance is gone: its leader, and, when it was being stopped, what was left of its process group.
+Nothing here knows a deadline's length or a guard's arithmetic (`core.process`), arms a timer or writes a log:
+entering a state is what sets its deadline, and telling is for whoever watches the rows change.
+
+Why a table and not methods: eight states and seven events are 56 cells. Spread over methods nobody can say what the
+cell STOPPING/START does; here a forgotten cell does not import and a wrong one is a line of a diff.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final, NamedTuple, TypeAlias
+
+
+class State(Enum):
+    """The eight states. `value` is the word people see."""
+
+    STOPPED = "STOPPED"
+    STARTED = "STARTED"
+    RUNNING = "RUNNING"
+    BACKOFF = "BACKOFF"
+    STOPPING = "STOPPING"
+    KILLING = "KILLING"
+    EXITED = "EXITED"
+    FATAL = "FATAL"
+
+
+class Event(Enum):
+    """What can happen to a process. `value` is the word of the event log."""
+
+    START = "start"
+    STOP = "stop"
+    RESTART = "restart"
+    SPAWNED = "spawned"
+    SPAWN_FAILED = "spawn-failed"
+    REAPED = "reaped"
+    TIMEOUT = "timeout"
+
+
+class Guard(Enum):
+    """When an edge may be taken; judged by `core.process.holds`."""
+
+    ALWAYS = "otherwise"
+    INSTANT_START = "successfulStartTimeout is 0"
+    RETRIES_LEFT = "a restart is due and attempts are left"
+    RESTART_DUE = "a restart is due"
+    EXPECTED = "it ended as expected"
+    WANTED_UP = "it is wanted up"
+
+
+class Action(Enum):
+    """What taking an edge does; carried out on the row, or handed to the edge of the program as an effect."""
+
+    SPAWN = "spawn"
+    SEND_STOP = "send the stop signal"
+    SEND_KILL = "send SIGKILL"
+    COUNT_RETRY = "count a retry"
+    COUNT_RESTART = "count an automatic start"
+    RESET_RETRIES = "forget the retries"
+    WANT_UP = "wanted up, a new count"
+    WANT_DOWN = "wanted down, a new count"
+
+
+class Edge(NamedTuple):
+    """One way out of a cell."""
+
+    guard: Guard
+    to: State
+    actions: tuple[Action, ...] = ()
+
+
+class Refused(NamedTuple):
+    """The answer to an operator whose wish makes no sense in this state. `{name}` is filled in."""
+
+    reason: str
+
+
+class Never(Enum):
+    """The cell that cannot be reached."""
+
+    NEVER = "never"
+
+
+Cell: TypeAlias = tuple[Edge, ...] | Refused | Never
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One state's answers. `alive`: it has a pid. `timed`: it has a deadline."""
+
+    alive: bool
+    timed: bool
+    cells: Mapping[Event, Cell]
+
+
+A, G, S = Action, Guard, State
+NEVER: Final = Never.NEVER
+BUSY: Final = Refused("Process '{name}' is already running")
+IDLE: Final = Refused("Process '{name}' is not running")
+
+FRESH: Final = (Edge(G.ALWAYS, S.STARTED, (A.WANT_UP, A.SPAWN)),)
+AGAIN: Final = (Edge(G.ALWAYS, S.STARTED, (A.COUNT_RESTART, A.SPAWN)),)
+SETTLE: Final = (Edge(G.INSTANT_START, S.RUNNING, (A.RESET_RETRIES,)), Edge(G.ALWAYS, S.STARTED))
+UP: Final = (Edge(G.ALWAYS, S.RUNNING, (A.RESET_RETRIES,)),)
+EARLY: Final = (
+    Edge(G.RETRIES_LEFT, S.BACKOFF, (A.COUNT_RETRY,)),
+    Edge(G.RESTART_DUE, S.FATAL),
+    Edge(G.EXPECTED, S.EXITED),
+    Edge(G.ALWAYS, S.FATAL),
+)
+ENDED: Final = (Edge(G.RESTART_DUE, S.BACKOFF), Edge(G.EXPECTED, S.EXITED), Edge(G.ALWAYS, S.FATAL))
+HALT: Final = (Edge(G.ALWAYS, S.STOPPING, (A.WANT_DOWN, A.SEND_STOP)),)
+CYCLE: Final = (Edge(G.ALWAYS, S.STOPPING, (A.WANT_UP, A.SEND_STOP)),)
+CALM: Final = (Edge(G.ALWAYS, S.STOPPED, (A.WANT_DOWN,)),)
+FORCE: Final = (Edge(G.ALWAYS, S.KILLING, (A.SEND_KILL,)),)
+GONE: Final = (Edge(G.WANTED_UP, S.STARTED, (A.SPAWN,)), Edge(G.ALWAYS, S.STOPPED))
+UP_AFTER_STOP: Final = (Edge(G.ALWAYS, S.STOPPING, (A.WANT_UP,)),)
+DOWN_AFTER_STOP: Final = (Edge(G.ALWAYS, S.STOPPING, (A.WANT_DOWN,)),)
+UP_AFTER_KILL: Final = (Edge(G.ALWAYS, S.KILLING, (A.WANT_UP,)),)
+DOWN_AFTER_KILL: Final = (Edge(G.ALWAYS, S.KILLING, (A.WANT_DOWN,)),)
+
+
+def _row(alive: bool, timed: bool, *cells: Cell) -> Row:
+    return Row(alive, timed, dict(zip(Event, cells, strict=True)))
+
+
+# fmt: off
+TABLE: Final[Mapping[State, Row]] = {
+#                    alive  timed  START          STOP             RESTART        SPAWNED  SPAWN_FAILED  REAPED  TIMEOUT
+    S.STOPPED:  _row(False, False, FRESH,         IDLE,            FRESH,         NEVER,   NEVER,        NEVER,  NEVER),
+    S.STARTED:  _row(True,  True,  BUSY,          HALT,            CYCLE,         SETTLE,  EARLY,        EARLY,  UP),
+    S.RUNNING:  _row(True,  False, BUSY,          HALT,            CYCLE,         NEVER,   NEVER,        ENDED,  NEVER),
+    S.BACKOFF:  _row(False, True,  FRESH,         CALM,            FRESH,         NEVER,   NEVER,        NEVER,  AGAIN),
+    S.STOPPING: _row(True,  True,  UP_AFTER_STOP, DOWN_AFTER_STOP, UP_AFTER_STOP, NEVER,   NEVER,        GONE,   FORCE),
+    S.KILLING:  _row(True,  False, UP_AFTER_KILL, DOWN_AFTER_KILL, UP_AFTER_KILL, NEVER,   NEVER,        GONE,   NEVER),
+    S.EXITED:   _row(False, False, FRESH,         IDLE,            FRESH,         NEVER,   NEVER,        NEVER,  NEVER),
+    S.FATAL:    _row(False, False, FRESH,         IDLE,            FRESH,         NEVER,   NEVER,        NEVER,  NEVER),
+}
+# fmt: on

@@ -1,0 +1,1 @@
+"""The conduct: feeds the table with what happened and carries out what it says."""

@@ -1,0 +1,35 @@
+"""What a command comes back with, for whichever face asked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+
+
+class Outcome(IntEnum):
+    """How it went; the numbers are exit codes of the client."""
+
+    DONE = 0
+    FAILED = 1
+    USAGE = 2
+    NO_SUCH_TASK = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """`lines` for people, `data` (what JSON can hold) for programs; None where there is nothing but the lines."""
+
+    lines: Sequence[str] = ()
+    data: object = None
+    outcome: Outcome = Outcome.DONE
+
+    @property
+    def text(self) -> str:
+        """The lines as one text without a line end."""
+        return "\n".join(self.lines)
+
+
+def failed(text: str, outcome: Outcome = Outcome.FAILED) -> Answer:
+    """Something went wrong and the operator is told what."""
+    return Answer(text.splitlines(), {"error": text}, outcome)

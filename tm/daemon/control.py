@@ -1,0 +1,244 @@
+"""Carrying out a command: from what an operator asked for to what follows and what is answered.
+
+Guarantees: every verb of `core.commands` has its handler here; a selection that finds nothing carries out nothing; what
+an operator wishes is remembered before it is carried out; nothing here waits.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Mapping
+from typing import TypeAlias
+
+import tm
+from tm.core.commands import Command, UsageError, help_text
+from tm.core.errors import ConfigError, did_you_mean
+from tm.core.process import Process
+from tm.core.records import Level
+from tm.core.reload import Plan, describe
+from tm.core.select import NotFound, select
+from tm.core.transitions import Event, Refused
+from tm.daemon import output_views
+from tm.daemon.answers import Answer, Outcome, failed
+from tm.daemon.history import History
+from tm.daemon.output_views import key_of
+from tm.daemon.outputs import Outputs
+from tm.daemon.reloading import Reloading
+from tm.daemon.supervisor import Supervisor
+from tm.daemon.views import Look, Views
+from tm.edge.eventlog import EventLog
+from tm.edge.loop import Loop
+
+
+class NoSuchTask(Exception):
+    """A word selects nothing; the text is the operator's."""
+
+
+Handler: TypeAlias = Callable[[Command, Look], Answer]
+_EVENTS = {"start": Event.START, "stop": Event.STOP, "restart": Event.RESTART}
+
+
+class Control:
+    """What every face calls. `tell` is for what becomes known after the answer; `leave` begins the shutdown."""
+
+    def __init__(
+        self, loop: Loop, supervisor: Supervisor, reloading: Reloading, outputs: Outputs, log: EventLog
+    ) -> None:
+        self._loop = loop
+        self._supervisor = supervisor
+        self._reloading = reloading
+        self._outputs = outputs
+        self._log = log
+        self.history = History(log)
+        self._views = Views(outputs, log, self.history.last)
+        self.tell: Callable[[str], None] = lambda text: None
+        self.leave: Callable[[], None] = lambda: None
+        self.leaving = False
+        self.handlers: Mapping[str, Handler] = {
+            "status": self._status,
+            "start": self._wish,
+            "stop": self._wish,
+            "restart": self._wish,
+            "reload": self._reload,
+            "logs": self._logs,
+            "signal": self._signal,
+            "pid": self._pid,
+            "show": self._show,
+            "events": self._recent,
+            "check": self._check,
+            "help": self._help,
+            "version": self._version,
+            "exit": self._exit,
+        }
+
+    def carry_out(self, command: Command, by: str, look: Look) -> Answer:
+        """Do it on behalf of `by`, and answer."""
+        self._log.write(Level.INFO, "taskmaster", "command", f"{_line(command)}, by {by}")
+        self.history.asker = by
+        try:
+            return self.handlers[command.verb](command, look)
+        except NoSuchTask as error:
+            return failed(str(error), Outcome.NO_SUCH_TASK)
+        except UsageError as error:
+            return failed(str(error), Outcome.USAGE)
+        except ConfigError as error:
+            return failed(str(error))
+
+    def rows(self, words: tuple[str, ...]) -> list[Process]:
+        """The processes that the words mean, all when there are none. Raises NoSuchTask."""
+        everything = list(self._supervisor.rows.values())
+        found = select(words, everything) if words else everything
+        if isinstance(found, NotFound):
+            raise NoSuchTask(str(found))
+        return found
+
+    def reload(self, by: str) -> Answer:
+        """Reload on behalf of `by`."""
+        if self.leaving:
+            return failed("Taskmaster is shutting down.")
+        try:
+            plan = self._reloading.reload(self._supervisor)
+        except ConfigError as error:
+            self._log.write(Level.ERROR, "taskmaster", "reload", f"refused, nothing changed, by {by}: {error}")
+            return failed(f"{error}\nNothing was changed.")
+        what = "; ".join(describe(plan)) or "nothing changed"
+        self._log.write(Level.INFO, "taskmaster", "reload", f"{what}, by {by}")
+        return Answer(["Configuration reloaded.", *_indented(plan)], _plan_data(plan))
+
+    def _status(self, command: Command, look: Look) -> Answer:
+        rows = self.rows(command.words)
+        answer = self._views.status(rows, self._loop.sample(), look, "--long" in command.options)
+        return Answer([*self._header(), *answer.lines], answer.data)
+
+    def _header(self) -> list[str]:
+        """What an operator should know before the table."""
+        lines = []
+        if self._reloading.problems is not None:
+            count = len(self._reloading.problems.problems)
+            lines.append(f"The last reload was refused: {count} problem(s) in the configuration; type: check")
+        elif changed := self._reloading.changed_on_disk():
+            lines.append(f"Newer on disk than what runs: {', '.join(changed)}; type: reload --dry-run")
+        if self._log.trouble is not None:
+            lines.append(f"The event log cannot be written: {os.strerror(self._log.trouble.errno or 0)}")
+        return lines
+
+    def _wish(self, command: Command, _look: Look) -> Answer:
+        rows = self.rows(command.words)
+        if self.leaving and command.verb != "stop":
+            return failed("Taskmaster is shutting down.")
+        self._remember(rows, command.verb != "stop")
+        refusals: list[str] = []
+        answered = False
+
+        def heard(_row: Process, refused: Refused | None) -> None:
+            if refused is not None:
+                (self.tell if answered else refusals.append)(refused.reason)
+
+        for row in rows:
+            self._supervisor.ask(key_of(row), _EVENTS[command.verb], heard)
+        answered = True
+        outcome = Outcome.FAILED if refusals else Outcome.DONE
+        return Answer(refusals, {"refused": list(refusals), "asked": [row.name for row in rows]}, outcome)
+
+    def _remember(self, rows: list[Process], up: bool) -> None:
+        trouble = self._reloading.remember({key_of(row): up for row in rows})
+        if trouble:
+            self._log.write(Level.WARNING, "taskmaster", "wishes", trouble)
+
+    def _reload(self, command: Command, _look: Look) -> Answer:
+        if "--dry-run" not in command.options:
+            return self.reload(self.history.asker)
+        plan = self._reloading.plan(self._supervisor)
+        return Answer(describe(plan) or ["Nothing would change."], _plan_data(plan))
+
+    def _logs(self, command: Command, _look: Look) -> Answer:
+        rows = self.rows(command.words)
+        return output_views.logs(self._outputs, rows, streams(command), command.lines)
+
+    def follow(self, command: Command, tell: Callable[[str], None]) -> Callable[[], None]:
+        """Begin to tell what comes, for `logs -f` and `events -f`; call what is returned to end it."""
+        if command.verb == "events":
+            names = {row.name for row in self.rows(command.words)} if command.words else None
+            return self._log.listen(lambda record: tell(record.as_text()) if _concerns(record.who, names) else None)
+        follower = output_views.Follower(self.rows(command.words), streams(command), tell)
+        self._outputs.listeners.append(follower.hear)
+        return lambda: self._outputs.listeners.remove(follower.hear)
+
+    def _signal(self, command: Command, _look: Look) -> Answer:
+        signum = signal_number(command.signal)
+        if signum is None:
+            hint = did_you_mean(command.signal, [each.name for each in signal.Signals])
+            raise UsageError(f"No such signal: {command.signal[:80]}. {hint}".rstrip())
+        rows = self.rows(command.words)
+        missed = [row.name for row in rows if not self._supervisor.send(key_of(row), signum)]
+        for row in rows:
+            if row.name not in missed:
+                self._log.write(Level.INFO, row.name, "signal", f"{command.signal} sent, by {self.history.asker}")
+        lines = [f"Process '{name}' is not running" for name in missed]
+        return Answer(lines, {"missed": missed}, Outcome.FAILED if missed else Outcome.DONE)
+
+    def _pid(self, command: Command, _look: Look) -> Answer:
+        return self._views.pid(self.rows(command.words) if command.words else None)
+
+    def _show(self, command: Command, _look: Look) -> Answer:
+        return self._views.show(self.rows(command.words), self._loop.sample(), "--env" in command.options)
+
+    def _recent(self, command: Command, _look: Look) -> Answer:
+        return self._views.events({row.name for row in self.rows(command.words)} if command.words else None)
+
+    def _check(self, command: Command, _look: Look) -> Answer:
+        reading = self._reloading.read(command.words[0] if command.words else None)
+        count = len(reading.config.tasks)
+        return Answer((f"{reading.config.path}: no problems, {count} task(s).",), {"tasks": count})
+
+    def _help(self, command: Command, _look: Look) -> Answer:
+        return Answer(help_text(command.words[0] if command.words else None).splitlines())
+
+    def _version(self, _command: Command, _look: Look) -> Answer:
+        return Answer((f"taskmaster {tm.__version__}",), tm.__version__)
+
+    def _exit(self, _command: Command, _look: Look) -> Answer:
+        self.leave()
+        return Answer()
+
+
+def streams(command: Command) -> tuple[str, ...]:
+    """The streams that a `logs` command is about."""
+    if "--all" in command.options:
+        return "stdout", "stderr"
+    return ("stderr",) if "--stderr" in command.options else ("stdout",)
+
+
+def signal_number(word: str) -> int | None:
+    """The number of a signal given as a name, with or without SIG, or as a number; None when there is none."""
+    if word.isascii() and word.isdecimal():
+        number = int(word)
+        return number if number in signal.valid_signals() else None
+    name = word.upper().removeprefix("SIG")
+    return next((each.value for each in signal.Signals if each.name == f"SIG{name}"), None)
+
+
+def _concerns(who: str, names: set[str] | None) -> bool:
+    return names is None or who in names
+
+
+def _line(command: Command) -> str:
+    words = [command.verb, *filter(None, [command.signal]), *command.words, *sorted(command.options)]
+    return " ".join(words)[:500]
+
+
+def _indented(plan: Plan) -> list[str]:
+    return [f"  {line}" for line in describe(plan)]
+
+
+def _plan_data(plan: Plan) -> dict[str, object]:
+    return {
+        "remove": [task.name for task in plan.remove],
+        "respawn": {each.new.name: list(each.keys) for each in plan.respawn},
+        "adopt": {each.new.name: list(each.keys) for each in plan.adopt},
+        "scale": {each.new.name: each.new.instances for each in plan.scale},
+        "add": [task.name for task in plan.add],
+        "keep": [task.name for task in plan.keep],
+        "settings": list(plan.settings),
+    }

@@ -1,0 +1,70 @@
+"""Deaths: reaping in slices, last words first, and what the facts say about a death.
+
+Guarantees: before the table hears of a death, everything that was in the process's pipes is in its log; thousands of
+deaths at once leave the loop its turns.
+"""
+
+from __future__ import annotations
+
+from tm.core.exitstatus import ExitStatus
+from tm.core.process import Process
+from tm.daemon.outputs import Outputs
+from tm.daemon.supervisor import Supervisor
+from tm.edge import procfs, reap
+from tm.edge.loop import SLICE_S, Loop
+
+_SIGKILL = 9
+_AT_ONCE = 50
+
+
+class Deaths:
+    """Turns SIGCHLD into what the supervisor hears."""
+
+    def __init__(self, loop: Loop, supervisor: Supervisor, outputs: Outputs) -> None:
+        self._loop = loop
+        self._supervisor = supervisor
+        self._outputs = outputs
+        self._oom_kills = procfs.oom_kills()
+
+    def reap(self) -> None:
+        """Reap until nobody is left, or for a slice of time and then again in the next turn."""
+        began = self._loop.sample()
+        more = True
+        try:
+            while more and self._loop.sample() - began <= SLICE_S:
+                more = False
+                for pid, status in reap.reap(_AT_ONCE):
+                    more = True
+                    self._ended(pid, status)
+        finally:
+            if more:
+                self._loop.call_at(self._loop.now, self.reap)
+
+    def _ended(self, pid: int, status: ExitStatus) -> None:
+        """One death. The table hears of it even where the last words fail: it has been reaped and comes but once."""
+        hint = ""
+        try:
+            if (key := self._supervisor.key_of(pid)) is not None:
+                held = self._outputs.process_ended(key)
+                killed = status.signum == _SIGKILL
+                hint = explain(self._supervisor.rows[key], status, held, killed and self._oom())
+        finally:
+            self._supervisor.reaped(pid, status, hint)
+
+    def _oom(self) -> bool:
+        """Whether the kernel's OOM killer has been at work since the last time."""
+        before, self._oom_kills = self._oom_kills, procfs.oom_kills()
+        return self._oom_kills > before
+
+
+def explain(row: Process, status: ExitStatus, held: bool, oom: bool) -> str:
+    """A fact that explains how it ended, or ''."""
+    if row.stopping:
+        return ""
+    if oom:
+        return "the kernel's OOM killer was at work: out of memory"
+    if status.number == 0 and held and not row.running:
+        return "it put itself in the background: let it run in the foreground"
+    if status.number == 127:
+        return "127 is the shell's word for a command that was not found"
+    return ""

@@ -1,0 +1,111 @@
+"""Why a program could not be started: the failed step in words, with a hint.
+
+Guarantees: a hint says facts only, looked up at the time of the failure; values of the environment are not told.
+Leaves to others: the step and its errno (`edge.spawn`), logs that cannot be opened (`daemon.outputs`).
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+
+from tm.core.launch import Launch, SpawnFailure
+from tm.edge.spawn import Failed
+
+_WORD_BYTES = 131071
+"""The longest word that Linux passes to a program."""
+_REFUSED = (errno.EPERM, errno.EACCES)
+
+
+def explain(launch: Launch, failed: Failed) -> SpawnFailure:
+    """The failed step in words, with a hint where the facts give one."""
+    stage, number, detail = failed
+    reason = os.strerror(number)
+    match stage:
+        case "exec" if detail:
+            return SpawnFailure(stage, f"no program can be given {detail}, as command or environment have it")
+        case "exec":
+            return _explain_exec(launch, number, reason)
+        case "workingDirectory":
+            hint = f"mkdir -p {launch.directory}" if number == errno.ENOENT else ""
+            return SpawnFailure(stage, f"working directory '{launch.directory}': {reason}", hint)
+        case "user":
+            who = launch.user if launch.user is not None else f"group {launch.group}"
+            hint = "" if os.geteuid() == 0 or detail else "run taskmaster as root, or leave the key out"
+            return SpawnFailure(stage, detail or f"cannot become '{who}': {reason}", hint)
+        case "limits" | "nice":
+            what = f"{stage} {detail or launch.nice}"
+            hint = "" if os.geteuid() == 0 or number not in _REFUSED else "only root may go beyond what taskmaster has"
+            return SpawnFailure(stage, f"cannot set {what}: {reason}", hint)
+        case _:
+            hint = "raise the limit of open files (ulimit -n)" if number in (errno.EMFILE, errno.ENFILE) else ""
+            return SpawnFailure(stage, f"the system gives no new process: {reason}", hint)
+
+
+def _explain_exec(launch: Launch, number: int, reason: str) -> SpawnFailure:
+    word = launch.argv[0]
+    path = _found(launch)
+    shown = word if len(word) <= 200 else word[:200] + "..."
+    if path is None and number in (errno.ENOENT, errno.ENOTDIR):
+        where = "" if "/" in word else " on PATH"
+        return SpawnFailure("exec", f"command '{shown}' not found{where}", _hint_for_missing(launch))
+    if number == errno.E2BIG:
+        return SpawnFailure("exec", f"{reason}: {_what_is_long(launch)}")
+    return SpawnFailure("exec", f"cannot run '{shown}': {reason}", _hint_for_existing(path, number))
+
+
+def _what_is_long(launch: Launch) -> str:
+    sizes = [("a word of the command", len(os.fsencode(word))) for word in launch.argv]
+    sizes += [(name, len(os.fsencode(f"{name}={value}"))) for name, value in launch.environment.items()]
+    what, size = max(sizes, key=lambda each: each[1])
+    if size > _WORD_BYTES:
+        return f"{what} has {size} bytes, {_WORD_BYTES} is the most"
+    return f"command and environment together have {sum(size + 1 for _, size in sizes)} bytes"
+
+
+def _found(launch: Launch) -> str | None:
+    """Where the program is, executable or not; None when it is nowhere."""
+    word = launch.argv[0]
+    folders = [""] if "/" in word else os.get_exec_path(launch.environment)
+    places = [os.path.join(launch.directory, each, word) for each in folders]
+    return next((place for place in places if os.path.lexists(place)), None)
+
+
+def _hint_for_missing(launch: Launch) -> str:
+    word = launch.argv[0]
+    if "/" in word:
+        return "" if os.path.isabs(word) else f"it is looked for in {launch.directory}"
+    if "PATH" in launch.given:
+        return "see PATH in environment"
+    return f"PATH is {launch.environment.get('PATH', 'not set')}"
+
+
+def _hint_for_existing(path: str | None, number: int) -> str:
+    if path is None:
+        return ""
+    match number:
+        case errno.EACCES if os.path.isdir(path):
+            return f"{path} is a directory"
+        case errno.EACCES if not os.stat(path).st_mode & 0o111:
+            return f"chmod +x {path}"
+        case errno.ENOENT:
+            return _hint_for_interpreter(path)
+        case errno.ENOEXEC:
+            return f"{path} is no binary and has no '#!' line: put its interpreter before it"
+        case _:
+            return ""
+
+
+def _hint_for_interpreter(path: str) -> str:
+    """The program is there, and the kernel says that it is not: what it needs is missing."""
+    try:
+        with open(path, "rb") as file:
+            line = file.readline(256)
+    except OSError:
+        return f"{path} is a link to nothing" if os.path.islink(path) else ""
+    if line.startswith(b"\x7fELF"):
+        return f"the loader that {path} needs does not exist: it was built for another system"
+    words = line[2:].strip(b" \t\n").replace(b"\t", b" ").split(b" ") if line.startswith(b"#!") else [b""]
+    if words[0].endswith(b"\r"):
+        return f"the first line of {path} ends in CR LF, as on Windows: the CR is taken for a part of the name"
+    return f"its interpreter {os.fsdecode(words[0])} (first line of {path}) does not exist" if words[0] else ""

@@ -1,0 +1,57 @@
+"""What happened to every process, for the event log and for people: the one observer that writes down.
+
+Guarantees: every change of a row is one line of the event log; the last change of each row is remembered with who asked
+for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tm.core.process import Occurrence, Process, Send
+from tm.core.records import Level
+from tm.core.report import transition
+from tm.core.transitions import Event, State
+from tm.daemon.outputs import Key
+from tm.edge.eventlog import EventLog
+
+_ASKED = (Event.START, Event.STOP, Event.RESTART)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """The last thing that happened to a row; `by` is '' where nobody asked."""
+
+    text: str
+    by: str
+
+
+class History:
+    """Hears of every change. `asker`: on whose behalf commands are being carried out."""
+
+    def __init__(self, log: EventLog) -> None:
+        self._log = log
+        self.asker = "the configuration"
+        self.last: dict[Key, Change] = {}
+
+    def observe(self, before: Process, what: Occurrence, after: Process, sent: Sequence[Send]) -> None:
+        """Write it down."""
+        by = self.asker if what.event in _ASKED else ""
+        text = transition(before, what, after, sent)
+        self.last[after.task.name, after.n] = Change(text, by)
+        self._log.write(_level(before, after), after.name, "state", f"{text}, by {by}" if by else text)
+
+    def forget(self, key: Key) -> None:
+        """The row is gone."""
+        self.last.pop(key, None)
+
+
+def _level(before: Process, after: Process) -> Level:
+    match after.state:
+        case State.FATAL:
+            return Level.ERROR
+        case State.BACKOFF | State.KILLING:
+            return Level.WARNING
+        case _:
+            return Level.INFO if before.alive or after.alive else Level.DEBUG

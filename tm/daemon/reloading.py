@@ -1,0 +1,92 @@
+"""Reading the configuration for a daemon that lives: boot, reload, check, and what the disk has meanwhile.
+
+Guarantees: a configuration is applied whole or not at all; a reading that failed changes nothing and is remembered
+until one succeeds.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from tm.core.config import Config
+from tm.core.errors import ConfigError
+from tm.core.reload import Plan
+from tm.daemon.outputs import Key
+from tm.daemon.supervisor import Supervisor, keys_of, plan_for
+from tm.edge.wishes import Wishes, save
+from tm.edge.world import Machine as World
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A configuration that was read and checked, with the world as it was then."""
+
+    config: Config
+    world: World
+
+
+class Reloading:
+    """The daemon's configuration (`config`) and its source. `problems`: why the last reading failed, or None."""
+
+    def __init__(self, reading: Reading, read: Callable[[str], Reading], wishes: Wishes, wishes_path: str) -> None:
+        """`read` reads and checks a file as the command line wants it, and raises ConfigError."""
+        self.config = reading.config
+        self._read = read
+        self._world = reading.world
+        self._wishes = wishes
+        self._wishes_path = wishes_path
+        self.problems: ConfigError | None = None
+
+    def boot(self, supervisor: Supervisor) -> Plan:
+        """From nothing to the configuration that was read before the start."""
+        return supervisor.apply(self.config, self._wishes)
+
+    def read(self, path: str | None = None) -> Reading:
+        """Read and check a configuration, the daemon's own when no path is given. Raises ConfigError."""
+        return self._read(path or self.config.path)
+
+    def plan(self, supervisor: Supervisor) -> Plan:
+        """What a reload would do. Raises ConfigError."""
+        return plan_for(supervisor.config, self.read().config)
+
+    def reload(self, supervisor: Supervisor) -> Plan:
+        """Read, check, and carry out the difference. Raises ConfigError and changes nothing."""
+        try:
+            reading = self.read()
+        except ConfigError as error:
+            self.problems = error
+            raise
+        self.problems = None
+        self.config, self._world = reading.config, reading.world
+        plan = supervisor.apply(reading.config, self._wishes)
+        self._forget_removed(supervisor)
+        return plan
+
+    def changed_on_disk(self) -> list[str]:
+        """The files that are newer than what runs."""
+        return self._world.changed()
+
+    def shut_down(self, supervisor: Supervisor) -> Plan:
+        """From what there is to nothing."""
+        return supervisor.apply(empty(supervisor.config), {})
+
+    def remember(self, wishes: Mapping[Key, bool]) -> str:
+        """Keep what an operator wishes over the daemon's life; why that failed, or ''."""
+        self._wishes.update(wishes)
+        try:
+            save(self._wishes_path, os.path.abspath(self.config.path), self._wishes)
+        except OSError as error:
+            reason = os.strerror(error.errno or 0)
+            return f"{self._wishes_path} cannot be written ({reason}): the wish is forgotten when the daemon ends"
+        return ""
+
+    def _forget_removed(self, supervisor: Supervisor) -> None:
+        for key in [key for key in self._wishes if key not in keys_of(supervisor.config)]:
+            del self._wishes[key]
+
+
+def empty(config: Config) -> Config:
+    """The same without tasks: where a boot begins and a shutdown ends."""
+    return Config(path=config.path, tasks={}, settings=config.settings)

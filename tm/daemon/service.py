@@ -1,0 +1,163 @@
+"""The daemon as a whole: the parts put together, its signals, its beginning and its end.
+
+Guarantees: nothing is started before everything that can fail has been tried; it leaves when the last process is at
+rest; a second request to leave ends every grace, a third leaves whatever is still there and names it.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from tm.core.process import Occurrence, Process
+from tm.core.records import Level
+from tm.core.tail import Tails
+from tm.core.timers import Instant
+from tm.daemon.control import Control
+from tm.daemon.deaths import Deaths
+from tm.daemon.outputs import Key, Outputs
+from tm.daemon.platform import Machine
+from tm.daemon.reloading import Reloading, empty
+from tm.daemon.supervisor import Supervisor
+from tm.daemon.title import Title
+from tm.edge.eventlog import EventLog
+from tm.edge.loop import Loop, Rank
+from tm.edge.signals import Signals
+
+LEAVE = (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT)
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What `main` has opened for the daemon."""
+
+    reloading: Reloading
+    log: EventLog
+    environ: Mapping[str, str]
+
+
+class Service:
+    """One daemon. `on_signal`: a face's own view of a signal; true when it has dealt with it. `on_booted`: everything
+    that launches by itself has been started; `on_leave`: the shutdown begins.
+    """
+
+    def __init__(self, parts: Parts) -> None:
+        self._log = parts.log
+        self._reloading = parts.reloading
+        config = parts.reloading.config
+        self.loop = Loop(self._bug)
+        self._tails = Tails(config.settings.tail_memory_bytes)
+        self.outputs = Outputs(self.loop, self._tails, self._trouble)
+        self.supervisor = Supervisor(self.loop, Machine(self.outputs), empty(config), parts.environ)
+        self.control = Control(self.loop, self.supervisor, self._reloading, self.outputs, self._log)
+        self.control.leave = self.leave
+        self._deaths = Deaths(self.loop, self.supervisor, self.outputs)
+        self._signals = Signals(self._signalled)
+        self._title = Title(self.loop, self.supervisor)
+        self._requests = 0
+        self.on_signal: Callable[[int], bool] = _not_mine
+        self.on_booted: Callable[[], None] = _nothing
+        self.on_leave: Callable[[], None] = _nothing
+        self.supervisor.on_bug = self._impossible
+        self.supervisor.on_dropped = self._dropped
+        self.supervisor.observers += [self.control.history.observe, self._title.observe, self._changed]
+
+    def run(self) -> int:
+        """Boot and serve until the end; the exit code."""
+        self.loop.watch(self._signals.fd, self._signals.receive, Rank.DEATH)
+        self._log.write(Level.INFO, "taskmaster", "start", f"{self._reloading.config.path}, pid {os.getpid()}")
+        self._reloading.boot(self.supervisor)
+        self._title.update()
+        self.supervisor.then(self.on_booted)
+        try:
+            self.loop.run()
+        finally:
+            self.outputs.settle()
+            self._log.write(Level.INFO, "taskmaster", "end", "leaving")
+        return 0
+
+    def close(self) -> None:
+        """Default signals again, and the loop's own descriptors given back."""
+        self._signals.close()
+        self.loop.close()
+
+    def leave(self) -> None:
+        """Begin to shut down; asked again, end every grace; asked a third time, leave whatever lives."""
+        self._requests += 1
+        match self._requests:
+            case 1:
+                self.control.leaving = True
+                self.on_leave()
+                self._reloading.shut_down(self.supervisor)
+                if (limit_s := self.supervisor.config.settings.stop_timeout_s) is not None:
+                    self.loop.call_at(Instant(self.loop.now + limit_s), self.supervisor.end_grace)
+                self._leave_if_over()
+            case 2:
+                self._log.write(Level.WARNING, "taskmaster", "shutdown", "asked again: killing what is left")
+                self.supervisor.end_grace()
+            case _:
+                names = ", ".join(row.name for row in self.supervisor.rows.values() if row.alive)
+                self._log.write(Level.ERROR, "taskmaster", "shutdown", f"asked a third time: left alive: {names}")
+                self.control.tell(f"Left alive: {names}")
+                self.loop.stop()
+
+    def _signalled(self, signum: int) -> None:
+        """One of the daemon's signals; SIGCHLD comes by the thousand and is not told."""
+        if signum == signal.SIGCHLD:
+            self._deaths.reap()
+            return
+        if self.on_signal(signum):
+            return
+        by = signal.Signals(signum).name
+        self._log.write(Level.INFO, "taskmaster", "signal", f"{by} received")
+        if signum == signal.SIGHUP:
+            self.control.tell(self.control.reload(by).text)
+        elif signum in LEAVE:
+            self.leave()
+        elif signum == signal.SIGUSR2:
+            self._reopen()
+
+    def _reopen(self) -> None:
+        failed = self.outputs.reopen()
+        try:
+            self._log.reopen()
+        except OSError as error:
+            failed.append(f"event log {self._log.path} cannot be opened anew: {os.strerror(error.errno or 0)}")
+        for sentence in failed:
+            self._log.write(Level.ERROR, "taskmaster", "log", sentence)
+        self._log.write(Level.INFO, "taskmaster", "log", "logs opened anew")
+
+    def _changed(self, _before: Process, _what: Occurrence, _after: Process, _sent: object) -> None:
+        self._tails.budget = self.supervisor.config.settings.tail_memory_bytes
+
+    def _dropped(self, key: Key) -> None:
+        self.outputs.forget(key)
+        self.control.history.forget(key)
+        self._title.update()
+        self._leave_if_over()
+
+    def _leave_if_over(self) -> None:
+        if self.control.leaving and not self.supervisor.rows:
+            self.loop.stop()
+
+    def _trouble(self, who: str, sentence: str) -> None:
+        self._log.write(Level.ERROR, who, "output", sentence)
+        self.control.tell(sentence)
+
+    def _impossible(self, text: str) -> None:
+        self._log.write(Level.ERROR, "taskmaster", "bug", f"impossible event ignored: {text}")
+
+    def _bug(self, error: BaseException) -> None:
+        text = "".join(traceback.format_exception(error))
+        self._log.write(Level.ERROR, "taskmaster", "bug", f"a callback failed and was abandoned: {text}")
+
+
+def _not_mine(_signum: int) -> bool:
+    return False
+
+
+def _nothing() -> None:
+    pass

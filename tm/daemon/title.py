@@ -1,0 +1,43 @@
+"""The daemon's name in `ps`: `taskmaster: web.yaml (12/12 running)`.
+
+Guarantees: kept current at the cost of one update a turn, however many processes changed in it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+import setproctitle
+
+from tm.core.process import Occurrence, Process
+from tm.core.timers import Timer
+from tm.daemon.supervisor import Supervisor
+from tm.edge.loop import Loop
+
+
+class Title:
+    """An observer of the rows that counts who is up."""
+
+    def __init__(self, loop: Loop, supervisor: Supervisor) -> None:
+        self._loop = loop
+        self._supervisor = supervisor
+        self._due: Timer[Callable[[], None]] | None = None
+
+    def observe(self, before: Process, _what: Occurrence, after: Process, _sent: object) -> None:
+        """A row changed; the title follows in the next turn."""
+        if before.running is not after.running:
+            self.update()
+
+    def update(self) -> None:
+        """Have the title set in the next turn."""
+        if self._due is None:
+            self._due = self._loop.call_at(self._loop.now, self._set)
+
+    def _set(self) -> None:
+        self._due = None
+        rows = self._supervisor.rows.values()
+        name = os.path.basename(self._supervisor.config.path)
+        running = sum(row.running for row in rows)
+        setproctitle.setproctitle(f"taskmaster: {name} ({running}/{len(rows)} running)")
+        setproctitle.setthreadtitle("taskmaster")

@@ -1,0 +1,192 @@
+"""What the reading commands answer: status, show, pid, events.
+
+Guarantees: facts of this moment, each once as lines and once as data; values of the environment only where `--env`
+asks.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+from tm.core.exitstatus import signal_name
+from tm.core.lines import plain
+from tm.core.process import Process
+from tm.core.report import ailment, cause, cells, hint, place, table, uptime
+from tm.core.task import FIELDS, MERGED, Task
+from tm.core.template import Template
+from tm.core.timers import Instant
+from tm.daemon.answers import Answer
+from tm.daemon.history import Change
+from tm.daemon.output_views import key_of, last_lines, last_words
+from tm.daemon.outputs import Key, Outputs
+from tm.edge import procfs
+from tm.edge.eventlog import EventLog
+
+_EVENTS_SHOWN = 20
+_MIB = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How somebody looks: columns of the terminal (None: no terminal) and whether in colour."""
+
+    width: int | None = None
+    colour: bool = False
+
+
+PLAIN = Look()
+
+
+class Views:
+    """Answers from the rows and what surrounds them."""
+
+    def __init__(self, outputs: Outputs, log: EventLog, changes: dict[Key, Change]) -> None:
+        self._outputs = outputs
+        self._log = log
+        self._changes = changes
+
+    def status(self, rows: Sequence[Process], now: Instant, look: Look, long: bool) -> Answer:
+        """The table, and what ails the failing below it."""
+        lines = table(rows, now, look.width, look.colour)
+        if long:
+            lines = self._long(lines, rows, now)
+        ailing = [row for row in rows if row.failing]
+        below = [ailment(row, now, last_words(self._outputs, row)) for row in ailing]
+        below += self._outputs.troubles()
+        return Answer(lines + (["", *below] if below else []), [self._row(row, now) for row in rows])
+
+    def pid(self, rows: Sequence[Process] | None) -> Answer:
+        """The daemon's pid, or the pids of the processes that are alive."""
+        if rows is None:
+            return Answer((str(os.getpid()),), os.getpid())
+        alive = {row.name: row.pid for row in rows if row.pid is not None}
+        return Answer([str(pid) for pid in alive.values()], alive)
+
+    def events(self, names: set[str] | None) -> Answer:
+        """The latest records, of everybody or of some."""
+        records = [each for each in self._log.records if names is None or each.who in names][-_EVENTS_SHOWN:]
+        return Answer([each.as_text() for each in records], [each.as_dict() for each in records])
+
+    def show(self, rows: Sequence[Process], now: Instant, env: bool) -> Answer:
+        """Everything about each."""
+        lines = [line for row in rows for line in self._shown(row, now, env)]
+        return Answer(lines, [{**self._row(row, now), "configuration": _configuration(row.task, env)} for row in rows])
+
+    def _row(self, row: Process, now: Instant) -> dict[str, object]:
+        name, status, _, _, restarts, command = cells(row, now)
+        up_s = round(now - row.spawned_at, 3) if row.alive and row.spawned_at is not None else None
+        return {
+            "name": name,
+            "task": row.task.name,
+            "instance": row.n,
+            "status": status,
+            "pid": row.pid,
+            "uptime": up_s,
+            "restarts": int(restarts),
+            "retries": row.retries,
+            "exit": row.exit_status.number if row.exit_status else None,
+            "cause": "" if row.alive else cause(row),
+            "hint": hint(row),
+            "command": command,
+        }
+
+    def _long(self, lines: list[str], rows: Sequence[Process], now: Instant) -> list[str]:
+        """Two lines a process: the table's, and what it uses and what changed last."""
+        header, *body = lines
+        result = [header]
+        for line, row in zip(body, rows, strict=True):
+            members = procfs.session_members(row.pid) if row.pid is not None else []
+            cpu_s = sum(each.cpu_s for each in members)
+            memory = sum(each.rss_bytes for each in members) / _MIB
+            change = self._changes.get(key_of(row))
+            by = f", by {change.by}" if change and change.by else ""
+            last = f"{change.text}{by}, {uptime(now - row.since)} ago" if change else "never started"
+            result += [line, f"    CPU {cpu_s:.2f}s  Mem {memory:.1f}MiB  Last change: {last}"]
+        return result
+
+    def _shown(self, row: Process, now: Instant, env: bool) -> list[str]:
+        status = self._row(row, now)
+        held = self._outputs.held(key_of(row))
+        lines = [f"{row.name}: {status['status']} since {uptime(now - row.since)}", "  configuration"]
+        for key, (value, where) in _given(row.task, env).items():
+            lines.append(f"    {key:<22} {value}  ({where})")
+        lines.append("  processes")
+        members = procfs.session_members(row.pid) if row.pid is not None else []
+        lines += [f"    {line}" for line in _tree(members)] or ["    none"]
+        if held:
+            lines.append(f"    {held} pipe(s) of ended processes are still held by descendants")
+        lines.append("  events")
+        lines += [f"    {each.as_text()}" for each in self._log.records if each.who == row.name][-5:]
+        for stream in ("stdout", "stderr"):
+            lines.append(f"  {stream}")
+            lines += [f"    {line}" for line in self._last(row, stream)]
+        return lines
+
+    def _last(self, row: Process, stream: str) -> list[str]:
+        if stream == "stderr" and row.task.stderr == MERGED:
+            return ["goes to stdout"]
+        try:
+            return last_lines(self._outputs, row, stream, 10)
+        except OSError as error:
+            return [f"cannot be read: {os.strerror(error.errno or 0)}"]
+
+
+def _tree(members: Sequence[procfs.Stat]) -> list[str]:
+    """The processes of a session, children below their parents."""
+    by_parent: dict[int, list[procfs.Stat]] = {}
+    known = {each.pid for each in members}
+    for each in members:
+        by_parent.setdefault(each.parent if each.parent in known else 0, []).append(each)
+    lines: list[str] = []
+    todo = [(each, 0) for each in reversed(by_parent.get(0, []))]
+    while todo:
+        each, depth = todo.pop()
+        size = f"{each.rss_bytes / _MIB:.1f}MiB"
+        lines.append(f"{'  ' * depth}{each.pid} {each.state} {each.cpu_s:.2f}s {size} {plain(each.command)[:100]}")
+        todo += [(child, depth + 1) for child in reversed(by_parent.get(each.pid, []))]
+    return lines
+
+
+def _given(task: Task, env: bool) -> dict[str, tuple[str, str]]:
+    """The keys that the file gives, each with its value as text and its place."""
+    values = _configuration(task, env)
+    return {key: (_text(key, values[key]), place(task, key)) for key in values if key in task.places}
+
+
+def _text(key: str, value: object) -> str:
+    """A value as one would write it."""
+    match key, value:
+        case "umask", int():
+            return f"{value:03o}"
+        case "stopSignal", int():
+            return signal_name(value)
+        case "expectedExitCodes", list():
+            return ", ".join(signal_name(-each) if each < 0 else str(each) for each in value)
+        case _, str():
+            return plain(value)
+        case _:
+            return plain(json.dumps(value, ensure_ascii=False))
+
+
+def _configuration(task: Task, env: bool) -> dict[str, object]:
+    shown = {field.key: _shown_value(getattr(task, field.attribute)) for field in FIELDS}
+    shown["environment"] = {name: value.text if env else "***" for name, value in task.environment}
+    return shown
+
+
+def _shown_value(value: object) -> object:
+    match value:
+        case Template():
+            return value.text
+        case Enum():
+            return value.value
+        case frozenset():
+            return sorted(value)
+        case tuple():
+            return [_shown_value(each) for each in value]
+        case _:
+            return value

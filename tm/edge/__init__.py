@@ -1,0 +1,1 @@
+"""The edge: one kernel facility a module, none of which knows another."""

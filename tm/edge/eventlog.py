@@ -1,0 +1,85 @@
+"""The daemon's event log: one line a record, to a file or a descriptor, and the latest kept in memory.
+
+Guarantees: a record is one write of one line; a log that cannot be written stops nothing and is remembered in
+`trouble`, with the records kept in memory all the same; a record that a full disk cut short does not take the next one
+into its line; the file is not followed through a link in a directory that others can write.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections import deque
+from collections.abc import Callable
+from datetime import datetime
+
+from tm.core.records import Level, Record
+
+KEPT = 2000
+
+
+class EventLog:
+    """Where records go. `path` None: to stderr."""
+
+    def __init__(self, path: str | None, level: Level, as_json: bool) -> None:
+        """Open it; raises OSError."""
+        self.path = path
+        self.level = level
+        self.as_json = as_json
+        self.records: deque[Record] = deque(maxlen=KEPT)
+        self._listeners: list[Callable[[Record], None]] = []
+        self.trouble: OSError | None = None
+        self._torn = False
+        self._fd = 2 if path is None else _open(path)
+
+    def write(self, level: Level, who: str, event: str, text: str) -> None:
+        """Note that `event` happened to `who`."""
+        if level < self.level:
+            return
+        record = Record(datetime.now().astimezone().isoformat(timespec="milliseconds"), level, who, event, text)
+        self.records.append(record)
+        self._append(record.as_json() if self.as_json else record.as_text())
+        for listener in list(self._listeners):
+            listener(record)
+
+    def _append(self, text: str) -> None:
+        line = b"\n" * self._torn + text.encode("utf-8", "backslashreplace") + b"\n"
+        try:
+            size = os.write(self._fd, line)
+            self.trouble = None if size == len(line) else OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            self._torn = size < len(line)
+        except OSError as error:
+            self.trouble = error
+
+    def listen(self, listener: Callable[[Record], None]) -> Callable[[], None]:
+        """Let `listener` hear of each record from now on; call what is returned to end it."""
+        self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener)
+
+    def reopen(self) -> None:
+        """Open the path anew; raises OSError and goes on with the old file."""
+        if self.path is not None:
+            fd = _open(self.path)
+            os.close(self._fd)
+            self._fd = fd
+            self._torn = False
+
+    def close(self) -> None:
+        """Give the descriptor back; stderr is not ours."""
+        if self.path is not None:
+            os.close(self._fd)
+
+
+def _open(path: str) -> int:
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK
+    if _others_can_write(os.path.dirname(path) or "."):
+        flags |= os.O_NOFOLLOW
+    return os.open(path, flags, 0o640)
+
+
+def _others_can_write(directory: str) -> bool:
+    try:
+        return bool(os.stat(directory).st_mode & stat.S_IWOTH)
+    except OSError:
+        return False
