@@ -367,9 +367,11 @@ def test_a_name_made_to_mislead_does_not(name: str) -> None:
 def test_the_members_of_a_session_are_found() -> None:
     leader = subprocess.Popen(["sh", "-c", "sleep 1000 & wait"], start_new_session=True)
     try:
-        members = until(lambda: len(m := procfs.session_members(leader.pid)) == 2 and m, "leader and child")
-        commands = sorted(each.command for each in members)
-        assert commands == ["sh -c sleep 1000 & wait", "sleep 1000"]
+        commands = ["sh -c sleep 1000 & wait", "sleep 1000"]
+        until(
+            lambda: sorted(each.command for each in procfs.session_members(leader.pid)) == commands,
+            "the leader and its child, each with its program",
+        )
     finally:
         os.killpg(leader.pid, 9)
         leader.wait()

@@ -61,7 +61,7 @@ def inherited_by_nobody() -> None:
 def launch_of(*argv: str, **changes: Any) -> Launch:
     plain = Launch(
         argv=argv,
-        environment={"PATH": os.environ["PATH"], "A": "1"},
+        environment={"PATH": "/usr/bin:/bin", "A": "1"},
         directory="/",
         umask=0o022,
         stdout=None,
@@ -450,6 +450,17 @@ def test_a_program_that_is_nowhere(way: Way, null: int, tmp_path: Path) -> None:
     hint = f"it is looked for in {directory}"
     assert failure(relative, null) == SpawnFailure("exec", "command './none' not found", hint)
     assert failure(way(launch_of("/etc/passwd/none")), null).reason == "command '/etc/passwd/none' not found"
+
+
+@as_root
+def test_a_directory_of_path_that_may_not_be_entered_does_not_hide_that_a_program_is_nowhere(
+    null: int, tmp_path: Path
+) -> None:
+    """As root's PATH is for a task with `user`."""
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    launch = launch_of("no-such-program", user="nobody", environment={"PATH": f"{closed}:/usr/bin"})
+    assert failure(launch, null).reason == "command 'no-such-program' not found on PATH"
 
 
 @pytest.mark.parametrize(

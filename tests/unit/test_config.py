@@ -6,7 +6,7 @@ import signal
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.unit.reading import Files, config, found, problems, task
@@ -121,8 +121,8 @@ def test_every_spelling_of_a_key_of_a_task_is_read(each: Field, spelling: str) -
 
 @pytest.mark.parametrize(("each", "spelling"), spellings(SETTING_FIELDS))
 def test_every_spelling_of_a_key_of_the_daemon_is_read(each: Field, spelling: str) -> None:
-    settings = config(f"{MINIMAL}\ntaskmaster: {{{spelling}: {A_VALUE.get(each.key, '7s')}}}").settings
-    assert getattr(settings, each.attribute) != getattr(Settings(), each.attribute)
+    read = config(f"{MINIMAL}\ntaskmaster: {{{spelling}: {A_VALUE.get(each.key, '7s')}}}").settings
+    assert getattr(read, each.attribute) != getattr(Settings(), each.attribute)
 
 
 @pytest.mark.parametrize("each", FIELDS, ids=lambda each: each.key)
@@ -394,11 +394,13 @@ def test_the_full_text_is_a_configuration() -> None:
     assert list(load("web.yaml", files).tasks) == ["c", "web", "other"]
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_any_text_is_a_configuration_or_problems(text: str) -> None:
     loads(text)
 
 
+@settings(deadline=None)
 @given(
     at=st.integers(0, len(FULL)),
     length=st.integers(0, 40),
@@ -408,6 +410,7 @@ def test_a_changed_configuration_is_one_or_problems(at: int, length: int, instea
     loads(FULL[:at] + instead + FULL[at + length :])
 
 
+@settings(deadline=None)
 @given(st.permutations(FULL.split("\n")), st.integers(1, 20))
 def test_lines_in_any_order_are_a_configuration_or_problems(lines: list[str], count: int) -> None:
     loads("\n".join(lines[:count]))

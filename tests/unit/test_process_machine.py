@@ -52,7 +52,7 @@ class Life(RuleBasedStateMachine):
         assert before.pid is None or what.event is Event.REAPED
         assert self.process.pid is None
         if what.event is Event.TIMEOUT and before.retries == 0 and self.automatic:
-            assert self.now - self.automatic[-1] >= self.process.restart_floor_s
+            assert self.now >= self.automatic[-1] + self.process.restart_floor_s
         self.automatic = [*self.automatic, self.now] if what.event is Event.TIMEOUT else []
         if what.event is not Event.TIMEOUT:
             self.failed_in_a_row = 0

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import signal
 from dataclasses import dataclass, replace
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, assert_never
 
 from tm.core.backoff import delay_s
 from tm.core.exitstatus import ExitStatus
@@ -151,6 +151,8 @@ def restart_due(process: Process) -> bool:
             return not expected(process)
         case Restart.NEVER:
             return False
+        case never:
+            assert_never(never)
 
 
 def expected(process: Process) -> bool:
@@ -180,6 +182,8 @@ def holds(guard: Guard, process: Process) -> bool:
             return expected(process)
         case Guard.WANTED_UP:
             return process.wanted_up
+        case never:
+            assert_never(never)
 
 
 def step(process: Process, what: Occurrence, now: Instant) -> tuple[Process, tuple[Effect, ...]] | Refused:

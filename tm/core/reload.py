@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from tm.core.settings import SETTINGS, Settings
+from tm.core import settings
+from tm.core.settings import Settings
 from tm.core.task import FIELDS, OnReload, Task
 
 
@@ -76,7 +77,7 @@ def changed(old: Task, new: Task, rule: OnReload) -> Iterator[str]:
 
 def changed_settings(old: Settings, new: Settings) -> tuple[str, ...]:
     """The keys of the `taskmaster:` block whose values differ."""
-    return tuple(each.key for each in SETTINGS if getattr(old, each.attribute) != getattr(new, each.attribute))
+    return tuple(each.key for each in settings.FIELDS if getattr(old, each.attribute) != getattr(new, each.attribute))
 
 
 def describe(plan: Plan) -> list[str]:

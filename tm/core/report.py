@@ -8,6 +8,7 @@ Leaves to others: facts that are not in the row (last line of stderr), which com
 from __future__ import annotations
 
 import posixpath
+import shlex
 from collections.abc import Sequence
 
 from tm.core.exitstatus import signal_name
@@ -54,7 +55,7 @@ def lifetime(seconds: float) -> str:
 
 def command_text(task: Task) -> str:
     """The command as one line, as the file has it."""
-    return plain(task.command if isinstance(task.command, str) else " ".join(task.command))
+    return plain(task.command if isinstance(task.command, str) else shlex.join(task.command))
 
 
 def cells(row: Process, now: Instant) -> tuple[str, ...]:

@@ -39,7 +39,6 @@ FIELDS: Final[tuple[Field, ...]] = (
           "The directory for what has to outlive the daemon."),
 )
 # fmt: on
-SETTINGS: Final = FIELDS
 
 KEYS: Final = Table("a key of taskmaster", FIELDS)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterator
-from typing import Generic, NewType, TypeVar
+from typing import Generic, NewType, TypeVar, cast
 
 Instant = NewType("Instant", float)
 """Seconds on the monotonic clock. Never wall time, which may jump."""
@@ -78,13 +78,13 @@ class Deadlines(Generic[T]):
         try:
             while (first := self.next()) is not None and first <= now:
                 timer = heapq.heappop(self._heap)
-                item = timer.item
                 if timer.order > last:
                     postponed.append(timer)
-                elif item is not None:
-                    timer.item = None
-                    self._live -= 1
-                    yield item
+                    continue
+                item = cast(T, timer.item)
+                timer.item = None
+                self._live -= 1
+                yield item
         finally:
             for timer in postponed:
                 heapq.heappush(self._heap, timer)

@@ -108,8 +108,10 @@ class Control:
 
     def _status(self, command: Command, look: Look) -> Answer:
         rows = self.rows(command.words)
-        answer = self._views.status(rows, self._loop.sample(), look, "--long" in command.options)
-        return Answer([*self._header(), *answer.lines], answer.data)
+        now = self._loop.sample()
+        answer = self._views.status(rows, now, look, "--long" in command.options)
+        details = self._views.show(rows, now, False).lines if command.words and len(rows) == 1 else ()
+        return Answer([*self._header(), *answer.lines, *details], answer.data)
 
     def _header(self) -> list[str]:
         """What an operator should know before the table."""
@@ -130,9 +132,11 @@ class Control:
         self._remember(rows, command.verb != "stop")
         refusals: list[str] = []
         answered = False
+        several = len(rows) > len(command.words)
 
         def heard(_row: Process, refused: Refused | None) -> None:
-            if refused is not None:
+            """What is already so is worth a word where it was named, not where it is one of many."""
+            if refused is not None and not several:
                 (self.tell if answered else refusals.append)(refused.reason)
 
         for row in rows:

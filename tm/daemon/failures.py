@@ -46,7 +46,8 @@ def _explain_exec(launch: Launch, number: int, reason: str) -> SpawnFailure:
     word = launch.argv[0]
     path = _found(launch)
     shown = word if len(word) <= 200 else word[:200] + "..."
-    if path is None and number in (errno.ENOENT, errno.ENOTDIR):
+    # EACCES: one of PATH's directories may not be entered, which hides that the others have no such program either.
+    if path is None and (number in (errno.ENOENT, errno.ENOTDIR) or (number == errno.EACCES and "/" not in word)):
         where = "" if "/" in word else " on PATH"
         return SpawnFailure("exec", f"command '{shown}' not found{where}", _hint_for_missing(launch))
     if number == errno.E2BIG:

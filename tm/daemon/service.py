@@ -12,7 +12,7 @@ import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from tm.core.process import Occurrence, Process
+from tm.core.config import Config
 from tm.core.records import Level
 from tm.core.tail import Tails
 from tm.core.timers import Instant
@@ -63,14 +63,14 @@ class Service:
         self.on_leave: Callable[[], None] = _nothing
         self.supervisor.on_bug = self._impossible
         self.supervisor.on_dropped = self._dropped
-        self.supervisor.observers += [self.control.history.observe, self._title.observe, self._changed]
+        self.supervisor.on_applied = self._applied
+        self.supervisor.observers += [self.control.history.observe, self._title.observe]
 
     def run(self) -> int:
         """Boot and serve until the end; the exit code."""
         self.loop.watch(self._signals.fd, self._signals.receive, Rank.DEATH)
         self._log.write(Level.INFO, "taskmaster", "start", f"{self._reloading.config.path}, pid {os.getpid()}")
         self._reloading.boot(self.supervisor)
-        self._title.update()
         self.supervisor.then(self.on_booted)
         try:
             self.loop.run()
@@ -130,8 +130,10 @@ class Service:
             self._log.write(Level.ERROR, "taskmaster", "log", sentence)
         self._log.write(Level.INFO, "taskmaster", "log", "logs opened anew")
 
-    def _changed(self, _before: Process, _what: Occurrence, _after: Process, _sent: object) -> None:
-        self._tails.budget = self.supervisor.config.settings.tail_memory_bytes
+    def _applied(self, config: Config) -> None:
+        """Another configuration holds from now on."""
+        self._tails.budget = config.settings.tail_memory_bytes
+        self._title.update()
 
     def _dropped(self, key: Key) -> None:
         self.outputs.forget(key)

@@ -61,6 +61,7 @@ class Supervisor:
         self.observers: list[Observer] = []
         self.on_bug: Callable[[str], None] = _raise
         self.on_dropped: Callable[[Key], None] = _ignore
+        self.on_applied: Callable[[Config], None] = _ignore
 
     def ask(self, key: Key, event: Event, answer: Answer | None = None) -> None:
         """An operator's wish, or the configuration's; carried out now, or soon where many wait, in their order."""
@@ -94,6 +95,7 @@ class Supervisor:
         """
         old, plan = self.config, plan_for(self.config, config)
         self.config = config
+        self.on_applied(config)
         keys, had = keys_of(config), keys_of(old)
         up = {name for (name, _), row in self.rows.items() if row.wanted_up}
         doomed = [key for key in self.rows if key not in keys]
@@ -269,5 +271,5 @@ def _raise(text: str) -> None:
     raise AssertionError(text)
 
 
-def _ignore(_key: Key) -> None:
+def _ignore(_what: object) -> None:
     pass

@@ -22,11 +22,13 @@ class Title:
     def __init__(self, loop: Loop, supervisor: Supervisor) -> None:
         self._loop = loop
         self._supervisor = supervisor
+        self._running = 0
         self._due: Timer[Callable[[], None]] | None = None
 
     def observe(self, before: Process, _what: Occurrence, after: Process, _sent: object) -> None:
         """A row changed; the title follows in the next turn."""
         if before.running is not after.running:
+            self._running += 1 if after.running else -1
             self.update()
 
     def update(self) -> None:
@@ -36,8 +38,7 @@ class Title:
 
     def _set(self) -> None:
         self._due = None
-        rows = self._supervisor.rows.values()
         name = os.path.basename(self._supervisor.config.path)
-        running = sum(row.running for row in rows)
-        setproctitle.setproctitle(f"taskmaster: {name} ({running}/{len(rows)} running)")
+        count = len(self._supervisor.rows)
+        setproctitle.setproctitle(f"taskmaster: {name} ({self._running}/{count} running)")
         setproctitle.setthreadtitle("taskmaster")

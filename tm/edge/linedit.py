@@ -64,7 +64,7 @@ _FUNCTIONS: Final = (
     "rl_callback_handler_install", "rl_callback_handler_remove", "rl_callback_read_char", "rl_redisplay",
     "rl_abort", "rl_bind_key", "rl_clear_visible_line", "rl_on_new_line",
     "rl_resize_terminal", "rl_reset_screen_size", "rl_tty_set_echoing", "rl_variable_bind",
-    "rl_parse_and_bind", "open_memstream",
+    "rl_parse_and_bind", "rl_free_undo_list", "open_memstream",
 )
 # fmt: on
 _SETTINGS: Final = (
@@ -73,10 +73,23 @@ _SETTINGS: Final = (
     (b"blink-matching-paren", b"off"),
     (b"completion-query-items", b"-1"),
     (b"keyseq-timeout", b"0"),
+    (b"bell-style", b"none"),
     (b"editing-mode", b"emacs"),
     (b"isearch-terminators", b"\\e\\C-x\\C-j"),
 )
-_BINDINGS: Final = (b"tab: complete", b'"\\e[200~": ""', b'"\\e\\C-j": abort', b'"\\e\\C-m": abort')
+_BINDINGS: Final = (b"tab: complete", b'"\\e[200~": ""')
+_NOT_HERE: Final = (
+    "rl_digit_argument",
+    "rl_universal_argument",
+    "rl_vi_editing_mode",
+    "rl_re_read_init_file",
+    "rl_start_kbd_macro",
+    "rl_end_kbd_macro",
+    "rl_call_last_kbd_macro",
+    "rl_noninc_forward_search",
+    "rl_noninc_reverse_search",
+    "rl_operate_and_get_next",
+)
 
 
 def load(prompt: str, history: Memory, complete: Complete) -> Readline | None:
@@ -120,6 +133,7 @@ class Readline:
         self._pressing = False
         self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
         self._state = ctypes.c_ulong.in_dll(library, "rl_readline_state")
+        self._undo = ctypes.c_void_p.in_dll(library, "rl_undo_list")
         self._length = ctypes.c_int.in_dll(library, "rl_end")
         self._cursor = ctypes.c_int.in_dll(library, "rl_point")
         # Python must keep what C calls alive.
@@ -196,6 +210,11 @@ class Readline:
         for binding in _BINDINGS:
             library.rl_parse_and_bind(ctypes.create_string_buffer(binding))  # it writes into what it is given
         library.rl_bind_key(_CTRL_C, library.rl_abort)
+        library.rl_get_keymap_by_name.restype = ctypes.c_void_p
+        for name in (b"emacs", b"emacs-meta", b"emacs-ctlx"):
+            keymap = ctypes.c_void_p(library.rl_get_keymap_by_name(name))
+            for function in _NOT_HERE:
+                library.rl_unbind_function_in_map(getattr(library, function), keymap)
         library.rl_tty_set_echoing(1)
         for line in self._history.lines:
             self._module.add_history(line)
@@ -211,8 +230,7 @@ class Readline:
             return Key.INTERRUPT
         if self._keys[0] > _LAST_ASCII and self._state.value & _MULTIKEY:
             self._press(_CTRL_C)
-        self._library.rl_callback_read_char()
-        self._flush()
+        self._read_key()
         typed, self._line = self._line, None
         if typed is None and self._length.value > LINE_BYTES:
             self._too_long = True
@@ -259,9 +277,14 @@ class Readline:
         """A key that nobody typed, before those that wait."""
         self._keys, waiting = deque([key]), self._keys
         self._pressing = True
-        self._library.rl_callback_read_char()
+        self._read_key()
         self._pressing = False
         self._keys = waiting
+
+    def _read_key(self) -> None:
+        self._library.rl_callback_read_char()
+        if self._undo.value:
+            self._library.rl_free_undo_list()
         self._flush()
 
     def _remove(self) -> None:

@@ -1,0 +1,115 @@
+"""A taskmaster with nothing to do does nothing: the kernel counts no wake-up and no tick."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pexpect
+import pytest
+
+from tests.fault.kernel import instances, number, processes, ticks
+from tests.integration.driver import PROGRAM, Taskmaster, environment
+from tests.waiting import until
+
+pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+
+QUIET = """
+    defaults: {autoLaunch: true, restart: always, successfulStartTimeout: 0}
+    tasks: {quiet: {command: sleep 100000, instances: 20}}
+"""
+LOOKED_AT_S = 10
+
+
+def wake_ups(pid: int) -> int:
+    return number(pid, "voluntary_ctxt_switches")
+
+
+def is_asleep(pid: int) -> None:
+    """Wait until what came before has been digested: between two looks it has not been awake."""
+    last = -1
+
+    def same_as_before() -> bool:
+        nonlocal last
+        before, last = last, wake_ups(pid)
+        return before == last
+
+    until(same_as_before, "asleep")
+
+
+def sleeps_on(pid: int) -> None:
+    """Over LOOKED_AT_S it is not awake once. The only place of these tests where time has to pass."""
+    is_asleep(pid)
+    before = wake_ups(pid), ticks(pid)
+    deadline = time.monotonic() + LOOKED_AT_S
+    until(lambda: time.monotonic() >= deadline, "the end of looking", timeout_s=2 * LOOKED_AT_S)
+    assert (wake_ups(pid), ticks(pid)) == before
+
+
+def all_started(home: Path) -> None:
+    until(lambda: len(instances(home)) == 20, "20 children")
+
+
+def test_with_commands_on_a_pipe(tmp_path: Path) -> None:
+    with Taskmaster(tmp_path, QUIET) as taskmaster:
+        all_started(tmp_path)
+        sleeps_on(taskmaster.process.pid)
+        woken = wake_ups(taskmaster.process.pid)
+        taskmaster.ask("status")
+        assert wake_ups(taskmaster.process.pid) > woken, "the count counts"
+
+
+def test_without_a_shell(tmp_path: Path) -> None:
+    with Taskmaster(tmp_path, QUIET, "-n") as taskmaster:
+        all_started(tmp_path)
+        sleeps_on(taskmaster.process.pid)
+
+
+def test_after_its_children_have_been_killed_stopped_and_reloaded(tmp_path: Path) -> None:
+    """No timer, no watch and no retry is left over from what happened."""
+    with Taskmaster(tmp_path, QUIET) as taskmaster:
+        all_started(tmp_path)
+        for row in list(taskmaster.status().values())[:5]:
+            os.kill(row["pid"], signal.SIGKILL)
+        until(lambda: [row["restarts"] for row in taskmaster.status().values()] == [1] * 5 + [0] * 15, "five are back")
+        taskmaster.type("stop quiet_3")
+        taskmaster.wait_for(quiet_3="STOPPED")
+        taskmaster.write(QUIET.replace("20}", "18}"))
+        taskmaster.type("reload")
+        until(lambda: len(processes(tmp_path)) == 17, "18 less the one that was stopped")
+        sleeps_on(taskmaster.process.pid)
+
+
+@contextmanager
+def at_a_prompt(home: Path) -> Iterator[pexpect.spawn[str]]:
+    """A taskmaster at a terminal of its own, with GNU readline."""
+    (home / "web.yaml").write_text(QUIET)
+    variables = environment(home) | {"TERM": "xterm", "INPUTRC": "/dev/null"}
+    arguments = [*PROGRAM[1:], "--state-dir", str(home / "state"), "web.yaml"]
+    terminal = pexpect.spawn(
+        PROGRAM[0], arguments, cwd=str(home), env=variables, encoding="utf-8", timeout=20, dimensions=(24, 100)
+    )
+    try:
+        yield terminal
+    finally:
+        terminal.close(force=True)
+
+
+def test_at_a_prompt_with_a_half_typed_line(tmp_path: Path) -> None:
+    with at_a_prompt(tmp_path) as terminal:
+        terminal.expect_exact("Taskmaster> ")
+        all_started(tmp_path)
+        terminal.send("versi")
+        terminal.expect_exact("versi")
+        sleeps_on(terminal.pid)
+        terminal.send("on\r")
+        terminal.expect("taskmaster [0-9]")
+        terminal.sendline("exit")
+        terminal.expect(pexpect.EOF)
+        terminal.wait()
+        assert terminal.exitstatus == 0
