@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
@@ -47,24 +47,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the form that the command line asks for; the exit code."""
     tidy()
     options = _parser().parse_args(arguments)
+    if not (options.check or options.no_shell or console.stdin_given()):
+        print("taskmaster: no input, so no shell (as with -n).", file=sys.stderr)
+        options.no_shell = True
     try:
-        reading = _read(options, _config_path(options))
+        read = partial(_read, options, places.here())
+        reading = read(_config_path(options))
     except (ConfigError, places.NoConfiguration) as error:
         return _fail(str(error), USAGE)
     if options.check:
         print(f"{reading.config.path}: no problems, {len(reading.config.tasks)} task(s).")
         return DONE
     try:
-        opened = _open(options, reading)
+        opened = _open(reading, read, options.no_shell)
     except Refusal as error:
         return _fail(str(error), NOT_STARTED)
-    shell_wanted = not options.no_shell
-    if shell_wanted and not console.stdin_given():
-        print("taskmaster: no input, so no shell (as with -n).", file=sys.stderr)
-        shell_wanted = False
     service = Service(opened.parts)
     try:
-        return _with_shell(service, opened) if shell_wanted else service.run()
+        return service.run() if options.no_shell else _with_shell(service, opened)
     finally:
         service.close()
 
@@ -118,17 +118,17 @@ def _config_path(options: argparse.Namespace) -> str:
     return path
 
 
-def _read(options: argparse.Namespace, path: str) -> Reading:
-    """Read and check; flags win over the file. Raises ConfigError."""
-    world = World(os.environ, os.getcwd())
+def _read(options: argparse.Namespace, here: str, path: str) -> Reading:
+    """Read and check; flags win over the file, `here` is where relative directories begin. Raises ConfigError."""
+    world = World(os.environ, here)
     config = load(path, world)
     return Reading(replace(config, settings=_with_flags(config.settings, options)), world)
 
 
-def _open(options: argparse.Namespace, reading: Reading) -> Opened:
+def _open(reading: Reading, read: Callable[[str], Reading], no_shell: bool) -> Opened:
     """Open what the daemon needs. Raises Refusal."""
     settings = reading.config.settings
-    log = _log(settings, options.no_shell)
+    log = _log(settings, no_shell)
     state = settings.state_dir or places.state_directory(reading.config.path, os.environ)
     path = os.path.join(state, "wishes.json")
     kept: wishes.Wishes = {}
@@ -136,7 +136,7 @@ def _open(options: argparse.Namespace, reading: Reading) -> Opened:
         kept = wishes.load(path, os.path.abspath(reading.config.path))
     except ValueError as error:
         log.write(Level.WARNING, "taskmaster", "wishes", str(error))
-    reloading = Reloading(reading, partial(_read, options), kept, path)
+    reloading = Reloading(reading, read, kept, path)
     return Opened(Parts(reloading, log, dict(os.environ)), os.path.join(state, "history"))
 
 

@@ -1,7 +1,7 @@
 """Where things are: the configuration when none is named, the daemon's state, its log.
 
-Guarantees: a configuration that was not named on the command line is not taken from a directory that others can write;
-an example that is there already is used and never overwritten.
+Guarantees: a configuration that was not named on the command line is not taken from a directory that others can write,
+and no example is written into one; an example that is there already is used and never overwritten.
 """
 
 from __future__ import annotations
@@ -18,6 +18,16 @@ EXAMPLE = "config-example.yaml"
 
 class NoConfiguration(Exception):
     """None was found; the text says where it was looked for."""
+
+
+def here() -> str:
+    """The current directory, where relative paths begin for good. Raises NoConfiguration when it was removed."""
+    try:
+        return os.getcwd()
+    except OSError as error:
+        raise NoConfiguration(
+            f"the current directory is gone ({os.strerror(error.errno or 0)}). Change to one that exists."
+        ) from None
 
 
 def searched(environ: Mapping[str, str]) -> list[str]:
@@ -37,6 +47,11 @@ def find(environ: Mapping[str, str]) -> str | None:
 
 def write_example() -> tuple[str, bool]:
     """The example in the current directory and whether it is new. Raises OSError or NoConfiguration."""
+    if not os.path.lexists(EXAMPLE) and _open_to_others(os.getcwd()):
+        raise NoConfiguration(
+            f"no configuration in {', '.join(searched(os.environ))}, and no example is written to {os.getcwd()}: "
+            "others can write there. Change to a directory of your own, or name a configuration."
+        )
     try:
         fd = os.open(EXAMPLE, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
     except FileExistsError:
@@ -59,7 +74,11 @@ def state_directory(config: str, environ: Mapping[str, str]) -> str:
 
 def _refuse_if_open(path: str) -> None:
     directory = os.path.dirname(os.path.abspath(path))
-    if os.stat(directory).st_mode & stat.S_IWOTH:
+    if _open_to_others(directory):
         raise NoConfiguration(
             f"{path} is not used: others can write to {directory}. Name it on the command line to use it all the same."
         )
+
+
+def _open_to_others(directory: str) -> bool:
+    return bool(os.stat(directory).st_mode & stat.S_IWOTH)

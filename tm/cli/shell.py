@@ -16,7 +16,7 @@ import tm
 from tm.cli.notices import Notices
 from tm.core.commands import UsageError, complete, parse
 from tm.core.select import names
-from tm.daemon.answers import Answer
+from tm.daemon.answers import Answer, Outcome
 from tm.daemon.service import Service
 from tm.daemon.views import Look
 from tm.edge import linedit
@@ -35,6 +35,7 @@ class Shell:
         self._service = service
         self._control = service.control
         self._by = f"the shell (uid {os.getuid()})"
+        self._at_terminal = os.isatty(0)
         self._following: Callable[[], None] | None = None
         self._console = Console(
             service.loop,
@@ -64,18 +65,16 @@ class Shell:
             return
         if command is None:
             return
-        if command.verb == "exit":
-            self._end()
-            return
         answer = self._control.carry_out(command, self._by, _look())
         self._console.write(_json(answer) if "--json" in command.options else answer.text)
-        if "--follow" in command.options:
+        if "--follow" in command.options and answer.outcome is Outcome.DONE:
             self._stop_following()
             self._following = self._control.follow(command, self._console.tell)
 
     def _end(self) -> None:
-        """`exit`, the end of the input, or the terminal hung up."""
-        self._service.leave()
+        """The end of the input, or the terminal hung up."""
+        gone = self._at_terminal and hung_up()
+        self._service.leave("the hang-up of the terminal" if gone else "the end of the input")
 
     def _leaving(self) -> None:
         """The shutdown begins. Without a prompt Ctrl-C is a signal again: a further request, to hurry."""

@@ -15,7 +15,7 @@ import tm
 from tm.core.commands import Command, UsageError, help_text
 from tm.core.errors import ConfigError, did_you_mean
 from tm.core.process import Process
-from tm.core.records import Level
+from tm.core.records import Level, Record
 from tm.core.reload import Plan, describe
 from tm.core.select import NotFound, select
 from tm.core.transitions import Event, Refused
@@ -53,8 +53,9 @@ class Control:
         self.history = History(log)
         self._views = Views(outputs, log, self.history.last)
         self.tell: Callable[[str], None] = lambda text: None
-        self.leave: Callable[[], None] = lambda: None
+        self.leave: Callable[[str], None] = lambda by: None
         self.leaving = False
+        self._trouble = ""
         self.handlers: Mapping[str, Handler] = {
             "status": self._status,
             "start": self._wish,
@@ -97,6 +98,7 @@ class Control:
         """Reload on behalf of `by`."""
         if self.leaving:
             return failed("Taskmaster is shutting down.")
+        self.history.asker = by
         try:
             plan = self._reloading.reload(self._supervisor)
         except ConfigError as error:
@@ -146,9 +148,12 @@ class Control:
         return Answer(refusals, {"refused": list(refusals), "asked": [row.name for row in rows]}, outcome)
 
     def _remember(self, rows: list[Process], up: bool) -> None:
-        trouble = self._reloading.remember({key_of(row): up for row in rows})
+        trouble = self._reloading.remember({key: up for row in rows if self._supervisor.keeps(key := key_of(row))})
         if trouble:
             self._log.write(Level.WARNING, "taskmaster", "wishes", trouble)
+        if trouble and trouble != self._trouble:
+            self.tell(trouble)
+        self._trouble = trouble
 
     def _reload(self, command: Command, _look: Look) -> Answer:
         if "--dry-run" not in command.options:
@@ -164,7 +169,13 @@ class Control:
         """Begin to tell what comes, for `logs -f` and `events -f`; call what is returned to end it."""
         if command.verb == "events":
             names = {row.name for row in self.rows(command.words)} if command.words else None
-            return self._log.listen(lambda record: tell(record.as_text()) if _concerns(record.who, names) else None)
+            as_json = "--json" in command.options
+
+            def hear(record: Record) -> None:
+                if names is None or record.who in names:
+                    tell(record.as_json() if as_json else record.as_text())
+
+            return self._log.listen(hear)
         follower = output_views.Follower(self.rows(command.words), streams(command), tell)
         self._outputs.listeners.append(follower.hear)
         return lambda: self._outputs.listeners.remove(follower.hear)
@@ -203,7 +214,7 @@ class Control:
         return Answer((f"taskmaster {tm.__version__}",), tm.__version__)
 
     def _exit(self, _command: Command, _look: Look) -> Answer:
-        self.leave()
+        self.leave(self.history.asker)
         return Answer()
 
 
@@ -221,10 +232,6 @@ def signal_number(word: str) -> int | None:
         return number if number in signal.valid_signals() else None
     name = word.upper().removeprefix("SIG")
     return next((each.value for each in signal.Signals if each.name == f"SIG{name}"), None)
-
-
-def _concerns(who: str, names: set[str] | None) -> bool:
-    return names is None or who in names
 
 
 def _line(command: Command) -> str:

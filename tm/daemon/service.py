@@ -84,11 +84,13 @@ class Service:
         self._signals.close()
         self.loop.close()
 
-    def leave(self) -> None:
-        """Begin to shut down; asked again, end every grace; asked a third time, leave whatever lives."""
+    def leave(self, by: str) -> None:
+        """Begin to shut down on behalf of `by`; asked again, end every grace; a third time, leave whatever lives."""
+        self.control.history.asker = by
         self._requests += 1
         match self._requests:
             case 1:
+                self._log.write(Level.INFO, "taskmaster", "shutdown", f"asked for by {by}")
                 self.control.leaving = True
                 self.on_leave()
                 self._reloading.shut_down(self.supervisor)
@@ -116,7 +118,7 @@ class Service:
         if signum == signal.SIGHUP:
             self.control.tell(self.control.reload(by).text)
         elif signum in LEAVE:
-            self.leave()
+            self.leave(by)
         elif signum == signal.SIGUSR2:
             self._reopen()
 

@@ -140,7 +140,7 @@ class Supervisor:
 
     def _wish(self, key: Key, what: Occurrence, answer: Answer | None) -> None:
         if key in self.rows:
-            refused = self._post(key, what)
+            refused = self._removed(key, what) or self._post(key, what)
             if answer is not None and key in self.rows:
                 answer(self.rows[key], refused)
 
@@ -232,9 +232,19 @@ class Supervisor:
         row = self.rows.get(key) or Process(task, key[1], self._loop.now)
         return replace(row, task=task, restart_floor_s=floor_s)
 
-    def _drop_if_over(self, key: Key) -> None:
+    def keeps(self, key: Key) -> bool:
+        """Whether the configuration has it; the row of one that it has not lives until it is at rest."""
         task = self.config.tasks.get(key[0])
-        if (task is None or key[1] > task.instances) and self.rows[key].at_rest:
+        return task is not None and key[1] <= task.instances
+
+    def _removed(self, key: Key, what: Occurrence) -> Refused | None:
+        """Why what is on its way out is not started again, if it is that."""
+        if self.keeps(key) or what.event is Event.STOP:
+            return None
+        return Refused(f"Process '{self.rows[key].name}' is being removed: the configuration no longer has it")
+
+    def _drop_if_over(self, key: Key) -> None:
+        if not self.keeps(key) and self.rows[key].at_rest:
             del self.rows[key]
             self._disarm(key)
             self.on_dropped(key)

@@ -111,7 +111,7 @@ class Views:
     def _shown(self, row: Process, now: Instant, env: bool) -> list[str]:
         status = self._row(row, now)
         held = self._outputs.held(key_of(row))
-        lines = [f"{row.name}: {status['status']} since {uptime(now - row.since)}", "  configuration"]
+        lines = [f"{row.name}: {status['status']} for {uptime(now - row.since)}", "  configuration"]
         for key, (value, where) in _given(row.task, env).items():
             lines.append(f"    {key:<22} {value}  ({where})")
         lines.append("  processes")

@@ -51,7 +51,8 @@ _OLDEST_VERSION: Final = 0x0700
 _CTRL_C: Final = 0x03
 _GIVE_UP: Final = 0x07
 _ENTER: Final = 0x0A
-_LAST_ASCII: Final = 0x7F
+_SPACE: Final = 0x20
+_DELETE: Final = 0x7F
 _WAYS_OUT: Final = (_GIVE_UP, _CTRL_C, _GIVE_UP, _CTRL_C)
 _MULTIKEY: Final = 0x200000
 _IN_THE_MIDDLE: Final = 0x10 | 0x80 | 0x100 | 0x400 | 0x1000 | 0x100000 | _MULTIKEY | 0x800000
@@ -140,7 +141,7 @@ class Readline:
         self._callbacks = (
             _LINE_HANDLER(self._on_line),
             _STREAM_TO_INT(self._next_key),
-            _TO_INT(self._key_waits),
+            _TO_INT(self._text_waits),
         )
         self._drawn, self._drawn_bytes = ctypes.c_void_p(), ctypes.c_size_t()
         library.open_memstream.restype = ctypes.c_void_p
@@ -228,7 +229,7 @@ class Readline:
             self._keys.popleft()
             self._drop(b"^C")
             return Key.INTERRUPT
-        if self._keys[0] > _LAST_ASCII and self._state.value & _MULTIKEY:
+        if self._keys[0] > _DELETE and self._state.value & _MULTIKEY:
             self._press(_CTRL_C)
         self._read_key()
         typed, self._line = self._line, None
@@ -293,10 +294,11 @@ class Readline:
         self._flush()
 
     def _next_key(self, stream: int) -> int:
-        return self._keys.popleft() if self._key_waits() else _GIVE_UP
+        return self._keys.popleft() if self._keys and (self._pressing or self._keys[0] != _CTRL_C) else _GIVE_UP
 
-    def _key_waits(self) -> int:
-        return bool(self._keys) and (self._pressing or self._keys[0] != _CTRL_C)
+    def _text_waits(self) -> int:
+        """Text is taken in by one call, and drawn once; a key that may be a command has a call of its own."""
+        return bool(self._keys) and self._keys[0] >= _SPACE and self._keys[0] != _DELETE
 
     def _candidate(self, word: str, index: int) -> str | None:
         """One completion a call, until None: readline's way to ask."""
