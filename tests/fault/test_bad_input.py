@@ -6,13 +6,14 @@ import os
 import re
 import signal
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.fault.kernel import processes
-from tests.integration.driver import PROGRAM, Taskmaster, alive, environment, run
+from tests.integration.driver import Taskmaster, alive, environment, run
 from tests.waiting import until
 
 GOOD = """
@@ -21,7 +22,7 @@ GOOD = """
       web: {command: sleep 1000}
       worker: {command: sleep 1001, instances: 3}
 """
-NOBODY = 65534
+AS_NOBODY = Path(__file__).resolve().parents[1] / "programs" / "as_nobody.py"
 CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
 TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}[+-]\d\d:\d\d"
 EVENT = re.compile(rf"{TIME} (DEBUG|INFO|WARNING|ERROR) [A-Za-z0-9][A-Za-z0-9_.-]* [a-z]+: .*")
@@ -66,9 +67,15 @@ BROKEN = {
     "a FIFO": (_fifo, "'web.yaml' is not a regular file"),
     "empty": (_text(""), "the file is empty"),
     "only a comment": (_text("# nothing\n"), "the file is empty"),
-    "binary": (_text("\x7fELF\x02\x01\x01\udc80\udcff\x00\x00" * 50), "is not UTF-8: the byte 0x80 begins no character"),
+    "binary": (
+        _text("\x7fELF\x02\x01\x01\udc80\udcff\x00\x00" * 50),
+        "is not UTF-8: the byte 0x80 begins no character",
+    ),
     "cut in a quote": (_text('tasks:\n  web: {command: "slee'), "the quote that opens here is not closed"),
-    "cut in a bracket": (_text("tasks:\n  web: {command: sleep 1000, inst"), "the bracket that opens here is not closed"),
+    "cut in a bracket": (
+        _text("tasks:\n  web: {command: sleep 1, inst"),
+        "the bracket that opens here is not closed",
+    ),
     "cut in a key": (_text("tasks:\n  web:\n    comm"), "task 'web'"),
     "no mapping": (_text("just words\n"), "web.yaml:1:1"),
     "10 MB": (
@@ -117,7 +124,8 @@ def test_at_a_reload_nothing_changes_and_it_is_told(tmp_path: Path) -> None:
             spoil(taskmaster.path)
             told = taskmaster.ask("reload")
             is_clear(told)
-            assert sentence.replace("'web.yaml'", f"'{taskmaster.path}'") in told
+            assert sentence.removeprefix("'web.yaml' ") in told
+            assert f"{taskmaster.path}:" in told
             assert "Nothing was changed." in told
             assert "Configuration reloaded" not in told
             assert taskmaster.ask("status").startswith("The last reload was refused: ")
@@ -149,7 +157,9 @@ def test_by_signal_it_is_told_as_well(tmp_path: Path) -> None:
         assert {n: row["pid"] for n, row in taskmaster.status().items()} == {n: row["pid"] for n, row in before.items()}
 
 
-root_only = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else, or be commanded by others")
+root_only = pytest.mark.skipif(
+    os.geteuid() != 0, reason="only root can become somebody else, or be commanded by others"
+)
 
 
 @root_only
@@ -182,6 +192,29 @@ def test_a_file_that_may_not_be_read(tmp_path: Path) -> None:
 
 
 @root_only
+def test_a_file_that_may_not_be_read_any_more(tmp_path: Path) -> None:
+    (tmp_path / "web.yaml").write_text("tasks: {web: {command: sleep 1000, autoLaunch: true}}\n")
+    open_the_way_to(tmp_path)
+    daemon = subprocess.Popen(
+        [sys.executable, str(AS_NOBODY), "-l", "/dev/null", "web.yaml"],
+        cwd=tmp_path,
+        env=environment(tmp_path),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        pid = until(lambda: [each.pid for each in processes(tmp_path)], "a child")[0]
+        (tmp_path / "web.yaml").chmod(0o600)
+    finally:
+        told, _ = daemon.communicate("reload\npid web\n", timeout=60)
+    assert "web.yaml:1:1: 'web.yaml' cannot be read: Permission denied [unreadable]" in told
+    assert f"Nothing was changed.\n{pid}\n" in told
+    assert daemon.returncode == 0
+    assert not alive(pid)
+
+
+@root_only
 def test_an_event_log_that_may_not_be_written(tmp_path: Path) -> None:
     (tmp_path / "web.yaml").write_text("tasks: {}\n")
     open_the_way_to(tmp_path)
@@ -205,12 +238,9 @@ def open_the_way_to(home: Path) -> None:
 def as_nobody(home: Path, *arguments: str) -> tuple[int, str]:
     """Exit code and stderr of a run of the program as nobody."""
     done = subprocess.run(
-        [*PROGRAM, *arguments],
+        [sys.executable, str(AS_NOBODY), *arguments],
         cwd=home,
         env=environment(home),
-        user=NOBODY,
-        group=NOBODY,
-        extra_groups=[],
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -248,7 +278,6 @@ def test_a_process_whose_log_cannot_be_opened_does_not_run(tmp_path: Path) -> No
         assert not (tmp_path / "ran").exists()
         taskmaster.write(config.replace("stdout: missing/", "stdout: "))
         taskmaster.type("reload")
-        taskmaster.type("start nowhere")
         until(lambda: (tmp_path / "web.log").exists() and (tmp_path / "web.log").read_text() == "there\n", "healed")
 
 
@@ -270,7 +299,7 @@ def test_a_directory_that_vanishes_between_two_attempts(tmp_path: Path) -> None:
         pid = taskmaster.pid("web")
         (tmp_path / "work").rmdir()
         os.kill(pid, signal.SIGKILL)
-        until(lambda: taskmaster.log.count("SPAWN_FAILED") + taskmaster.log.count("spawn failed") > 2, "attempts")
+        until(lambda: taskmaster.log.count("spawn-failed") > 2, "attempts")
         row = taskmaster.status()["web"]
         assert row["status"] == "BACKOFF"
         assert row["cause"] == f"working directory '{tmp_path}/work': No such file or directory"
@@ -313,22 +342,22 @@ def test_names_made_to_mislead_stay_on_their_line(tmp_path: Path) -> None:
         defaults: {autoLaunch: true}
         tasks:
           list: {command: ["no\nsuch\e[2Jprogram\r", "a\nb"]}
-          text: {command: "no-such\e]0;title\a-program\n", description: "one\n\e[2Jtwo"}
-          where: {command: sleep 1000, workingDirectory: "no\nsuch\e[2J"}
-          log: {command: sleep 1000, stdout: "no\nsuch\e[2J/web.log"}
-          words: {command: [sh, -c, 'printf "$1" >&2; exit 1', sh, "2026-01-31T12:00:00.123+01:00 INFO web state: a lie\n"]}
+          text: {command: "no-such\e]0;title\a-program\n"}
+          path: {command: ["./no\nsuch\e[2J/program"]}
+          there: {command: ["./there\n\e[2J"]}
+          words: {command: [sh, -c, 'printf "$1" >&2; exit 1', sh, "2026-01-31T12:00:00.123+01:00 INFO web state: a\n"]}
     """
+    (tmp_path / "there\n\x1b[2J").write_text("not for running")
     with Taskmaster(tmp_path, config) as taskmaster:
-        taskmaster.wait_for(list="FATAL", text="FATAL", where="FATAL", log="FATAL", words="FATAL")
+        taskmaster.wait_for(list="FATAL", text="FATAL", path="FATAL", there="FATAL", words="FATAL")
         told = taskmaster.ask("status").splitlines()
         assert len(told) == 1 + 5 + 1 + 5
         assert [line.split()[0] for line in told[1:6]] == [line.split(":")[0] for line in told[7:]]
-        for name in ("list", "text", "where", "log", "words"):
+        for name in ("list", "text", "path", "there", "words"):
             taskmaster.ask(f"show {name}")
             taskmaster.ask(f"logs {name} --all")
         taskmaster.ask("events")
         assert not CONTROLS.search(taskmaster.output)
-        assert all(re.match(r"Process '|Taskmaster |taskmaster |\S| ", line) for line in taskmaster.output.splitlines())
         assert len(re.findall(r"(?m)^Process '\w+' failed: ", taskmaster.output)) == 5
         is_an_event_log(taskmaster.log)
 
@@ -359,26 +388,22 @@ def test_values_of_the_environment_arrive_as_they_are(tmp_path: Path) -> None:
         assert not CONTROLS.search(shown)
 
 
-@pytest.mark.parametrize("way", ["", "nice: 0,"], ids=["vfork", "fork"])
-def test_a_nul_that_no_program_can_be_given(tmp_path: Path, way: str) -> None:
-    config = rf"""
+def test_a_nul_that_no_program_can_be_given_is_refused_and_a_secret_is_not_told(tmp_path: Path) -> None:
+    text = r"""
         tasks:
-          web: {{command: touch ran, autoLaunch: true, {way} environment: {{SECRET: "hidden\0value"}}}}
-          other: {{command: ["touch", "ran\0"], autoLaunch: true, {way}}}
+          web: {command: sleep 1000, environment: {SECRET: "hidden\0value"}}
+          worker: {command: [sleep, "1001\0"]}
     """
-    (tmp_path / "web.yaml").write_text(config)
-    checked = run(tmp_path, "-t", "web.yaml")
-    if checked.returncode == 2:
-        is_clear(checked.stderr)
-        assert "NUL" in checked.stderr
-        assert "hidden" not in checked.stderr
-        return
-    with Taskmaster(tmp_path, config) as taskmaster:
-        rows = taskmaster.wait_for(web="FATAL", other="FATAL")
-        assert "a NUL byte" in rows["web"]["cause"]
-        assert "a NUL byte" in rows["other"]["cause"]
-        assert not (tmp_path / "ran").exists()
-        assert "hidden" not in taskmaster.output + taskmaster.log + taskmaster.ask("show web")
+    with Taskmaster(tmp_path, GOOD) as taskmaster:
+        pids = sorted(each.pid for each in processes(tmp_path))
+        taskmaster.write(text)
+        for told in (taskmaster.ask("reload"), run(tmp_path, "-t", "web.yaml").stderr):
+            is_clear(told)
+            assert told.count("this text holds a NUL") == 2
+            assert "2 problems in the configuration" in told
+        assert sorted(each.pid for each in processes(tmp_path)) == pids
+        assert "hidden" not in taskmaster.output + taskmaster.log
+        is_an_event_log(taskmaster.log)
 
 
 # ---- stdin
@@ -418,7 +443,7 @@ def test_junk_on_stdin_is_answered_and_harms_nobody(tmp_path: Path) -> None:
             size = len(taskmaster.output)
             taskmaster.process.stdin.write(line + b"\n")
             taskmaster.process.stdin.flush()
-            taskmaster.ask("version")
+            taskmaster.ask("")
             told = taskmaster.output[size:]
             assert answer in told, line[:100]
             assert not CONTROLS.search(told), (line[:100], told[:500])
@@ -435,7 +460,9 @@ def test_random_bytes_on_stdin_and_the_end_is_orderly(tmp_path: Path) -> None:
         assert taskmaster.process.stdin is not None
         taskmaster.process.stdin.write(os.urandom(300_000) + b"\0" * 100_000 + b"\n" * 1000 + b"\nversion\nsto")
         taskmaster.process.stdin.flush()
-        taskmaster.wait_output(r"(?s)Unknown command.*^taskmaster \d(?m:.*)")
+        until(
+            lambda: "\ntaskmaster 0" in taskmaster.output.partition("Unknown command")[2], "the answer behind the junk"
+        )
         assert all(alive(pid) for pid in pids)
         taskmaster.process.stdin.close()
         assert taskmaster.process.wait(30) == 0
@@ -465,7 +492,7 @@ def test_escapes_of_a_child_do_not_reach_the_terminal(tmp_path: Path) -> None:
         tasks:
           file: {{command: [printf, '{text}\\033[31mred\\033[0m\\n'], stdout: file.log}}
           memory: {{command: [printf, '{text}\\033[31mred\\033[0m\\n']}}
-          error: {{command: [sh, -c, "printf '{text}' >&2; exit 1"]}}
+          error: {{command: [sh, -c, 'printf "$0" >&2; exit 1', '{text}']}}
     """
     with Taskmaster(tmp_path, config) as taskmaster:
         taskmaster.type("logs memory --follow")
@@ -490,17 +517,16 @@ def test_no_child_speaks_in_the_name_of_others(tmp_path: Path, flags: tuple[str,
           victim: {{command: sleep 1000}}
           speaks: {{command: [sh, -c, "printf '\\n%s\\n' \"$0\" | tee /dev/stderr; exit 1", "{LIE}"]}}
           isNamed: {{command: ["none\n{LIE}\n"]}}
-          lives: {{command: sleep 1000, workingDirectory: "none\n{LIE}"}}
-          writes: {{command: sleep 1000, stdout: "none\n{LIE}/log"}}
+          dies: {{command: [sh, -c, "exit 1", "\n{LIE}\n"]}}
     """
     with Taskmaster(tmp_path, config, *flags) as taskmaster:
         log: Callable[[], str] = lambda: taskmaster.errors if flags else taskmaster.log  # noqa: E731
-        until(lambda: len(re.findall(r"ERROR (\w+) state: .*FATAL", log())) == 4, f"four failures in {log()}")
+        until(lambda: len(re.findall(r"ERROR (\w+) state: .*FATAL", log())) == 3, f"three failures in {log()}")
         if not flags:
             assert taskmaster.process.stdin is not None
             taskmaster.type(f"stop 'x\x0b{LIE}'")
             taskmaster.type(f"stop x\r{LIE}")
-            taskmaster.ask("version")
+            taskmaster.ask("")
         is_an_event_log(log())
         assert not re.search(r"(?m)^\S+ \w+ victim state: RUNNING -> FATAL", log())
         assert [each.instance for each in processes(tmp_path)] == ["victim"]
@@ -513,5 +539,3 @@ def test_what_is_typed_is_one_event_a_line(tmp_path: Path) -> None:
             taskmaster.ask(f"stop 'nobody{end}{LIE}'")
         is_an_event_log(taskmaster.log)
         assert not [line for line in taskmaster.log.splitlines() if line.startswith(LIE[:40])]
-
-

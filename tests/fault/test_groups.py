@@ -73,7 +73,7 @@ def test_a_stop_right_after_a_start_never_waits_for_the_kill(tmp_path: Path, way
     with Taskmaster(tmp_path, config) as taskmaster:
         for turn in range(1, 31):
             taskmaster.type("start web\nstop web")
-            until(lambda wanted=turn: taskmaster.log.count("STOPPING -> STOPPED") == wanted, f"stop number {turn}")  # type: ignore[misc]
+            until(lambda wanted=turn: taskmaster.log.count("STOPPING -> STOPPED") == wanted, f"stop number {turn}")
             assert instances(tmp_path) == []
         assert "KILLING" not in taskmaster.log
         assert "ignored" not in taskmaster.log
@@ -102,8 +102,8 @@ def test_what_ignores_the_stop_is_killed_at_the_end_of_the_grace_and_never_besid
             old = pid_in(tmp_path / "old")
             leader = taskmaster.pid("web")
             taskmaster.type("restart web")
-            until(lambda last=leader: taskmaster.status()["web"]["pid"] not in (None, last), "started again")  # type: ignore[misc]
-            until(lambda last=old: pid_in(tmp_path / "old") != last, "its own stubborn child")  # type: ignore[misc]
+            until(lambda last=leader: taskmaster.status()["web"]["pid"] not in (None, last), "started again")
+            until(lambda last=old: pid_in(tmp_path / "old") != last, "its own stubborn child")
             assert not alive(old)
             assert instances(tmp_path) == ["web"]
             assert taskmaster.log.count("STOPPING -> KILLING") == turn

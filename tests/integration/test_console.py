@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import random
 import signal
 import struct
 import subprocess
@@ -352,6 +353,49 @@ def test_after_retire_ctrl_c_is_a_signal_and_messages_still_come(start: Start, p
     terminal.type("\x03")
     place.until_logged("SIGINT")
     assert "got 'status'" not in place.log
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        "\x12\x18a",  # Ctrl-X within a search, once a null pointer in readline
+        "\x12sta\x18x",
+        "\x1b8\rq",  # an argument before Enter, once an endless loop
+        "\x10\x1bN\x07x\x10\x0f\x1f",  # searching from an edited line of the history, once a double free
+        "\x10x\x12\x1d\x03\x91\x03\x1be\x10\x03",
+        "\x1b\rgröße\x1b\x1bEEE*\\\\",  # vi mode, once an endless loop
+        "\x18(ab\x18)\x18e\x18e",
+        "\x1b999999x",
+    ],
+)
+def test_keys_that_readline_cannot_bear(start: Start, place: Place, keys: str) -> None:
+    terminal = start()
+    terminal.type("one\rtwo three\r")
+    place.until_logged("got 'two three'")
+    terminal.type(keys)
+    terminal.type("\x03")
+    place.until_logged("interrupt")
+    terminal.type("\x03still here\r")
+    place.until_logged("got 'still here'")
+
+
+@both
+def test_any_keys_leave_the_program_alive(start: Start, place: Place, term: str) -> None:
+    chance = random.Random(7)
+    terminal = start(term)
+    forbidden = "\x04\x11\x13"  # end of input, and the two that stop and start a terminal
+    for n in range(500):
+        keys = "".join(
+            chance.choice(["\x1b", "\x03", "€", chr(chance.randrange(32)), chr(chance.randrange(256))])
+            for _ in range(8)
+        )
+        terminal.type("".join(key for key in keys if key not in forbidden))
+        terminal.look()
+        if n % 50 == 0:
+            place.tell("still here")
+    terminal.type("\x03\x03fin\r")
+    place.until_logged("got 'fin'")
+    assert not [line for line in place.log if line.startswith(("SIG", "failed"))]
 
 
 # ---- hang-up, and whose terminal it is

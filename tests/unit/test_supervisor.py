@@ -23,7 +23,6 @@ from tm.edge.loop import Loop
 class FakePlatform:
     """Hands out pids, remembers signals; a group lives on when a test says so."""
 
-    inherits_orphans: bool = True
     alive: dict[int, Key] = field(default_factory=dict)
     sent: list[tuple[int, int]] = field(default_factory=list)
     groups: set[int] = field(default_factory=set)

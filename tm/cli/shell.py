@@ -16,7 +16,7 @@ import tm
 from tm.cli.notices import Notices
 from tm.core.commands import UsageError, complete, parse
 from tm.core.select import names
-from tm.daemon.answers import Answer, Outcome
+from tm.daemon.answers import Answer, Outcome, failed
 from tm.daemon.service import Service
 from tm.daemon.views import Look
 from tm.edge import linedit
@@ -61,7 +61,7 @@ class Shell:
         try:
             command = parse(line)
         except UsageError as error:
-            self._console.write(str(error))
+            self._console.write(failed(str(error)).text)
             return
         if command is None:
             return

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
+from tm.core.lines import plain
+
 
 class Outcome(IntEnum):
     """How it went; the numbers are exit codes of the client."""
@@ -31,5 +33,5 @@ class Answer:
 
 
 def failed(text: str, outcome: Outcome = Outcome.FAILED) -> Answer:
-    """Something went wrong and the operator is told what."""
-    return Answer(text.splitlines(), {"error": text}, outcome)
+    """Something went wrong and the operator is told what; words of others that it quotes steer no terminal."""
+    return Answer([plain(line) for line in text.split("\n")], {"error": text}, outcome)

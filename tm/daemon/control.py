@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TypeAlias
 
 import tm
@@ -17,6 +18,7 @@ from tm.core.errors import ConfigError, did_you_mean
 from tm.core.process import Process
 from tm.core.records import Level, Record
 from tm.core.reload import Plan, describe
+from tm.core.report import place
 from tm.core.select import NotFound, select
 from tm.core.transitions import Event, Refused
 from tm.daemon import output_views
@@ -36,6 +38,7 @@ class NoSuchTask(Exception):
 
 
 Handler: TypeAlias = Callable[[Command, Look], Answer]
+_WORD_SHOWN = 80
 _EVENTS = {"start": Event.START, "stop": Event.STOP, "restart": Event.RESTART}
 
 
@@ -91,7 +94,9 @@ class Control:
         everything = list(self._supervisor.rows.values())
         found = select(words, everything) if words else everything
         if isinstance(found, NotFound):
-            raise NoSuchTask(str(found))
+            if (task := self._supervisor.config.tasks.get(found.word)) is not None:
+                raise NoSuchTask(f"Task '{task.name}' has no instances, see {place(task, 'instances')}")
+            raise NoSuchTask(str(replace(found, word=found.word[:_WORD_SHOWN])))
         return found
 
     def reload(self, by: str) -> Answer:

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import errno
 import os
+from dataclasses import replace
 
 from tm.core.launch import Launch, SpawnFailure
+from tm.core.lines import plain
 from tm.edge.spawn import Failed
 
 _WORD_BYTES = 131071
@@ -18,7 +20,12 @@ _REFUSED = (errno.EPERM, errno.EACCES)
 
 
 def explain(launch: Launch, failed: Failed) -> SpawnFailure:
-    """The failed step in words, with a hint where the facts give one."""
+    """The failed step in words, with a hint where the facts give one; one line, whatever the command is called."""
+    found = _explain(launch, failed)
+    return replace(found, reason=plain(found.reason), hint=plain(found.hint))
+
+
+def _explain(launch: Launch, failed: Failed) -> SpawnFailure:
     stage, number, detail = failed
     reason = os.strerror(number)
     match stage:

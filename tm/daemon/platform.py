@@ -21,9 +21,6 @@ from tm.edge.signals import default_for_child
 class Platform(Protocol):
     """Processes, as the supervisor sees them."""
 
-    inherits_orphans: bool
-    """Whether the death of an orphaned descendant is heard of."""
-
     def spawn(self, key: Key, launch: Launch) -> int | SpawnFailure:
         """Start it; its pid or why not."""
         ...
@@ -42,7 +39,7 @@ class Machine:
 
     def __init__(self, outputs: Outputs) -> None:
         self._outputs = outputs
-        self.inherits_orphans = reap.adopt_orphans()
+        reap.adopt_orphans()
         self._null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
 
     def spawn(self, key: Key, launch: Launch) -> int | SpawnFailure:

@@ -37,6 +37,7 @@ class Reloading:
         self._world = reading.world
         self._wishes = wishes
         self._wishes_path = wishes_path
+        self._place = os.path.abspath(reading.config.path)
         self.problems: ConfigError | None = None
 
     def boot(self, supervisor: Supervisor) -> Plan:
@@ -76,7 +77,7 @@ class Reloading:
         """Keep what an operator wishes over the daemon's life; why that failed, or ''."""
         self._wishes.update(wishes)
         try:
-            save(self._wishes_path, os.path.abspath(self.config.path), self._wishes)
+            save(self._wishes_path, self._place, self._wishes)
         except OSError as error:
             reason = os.strerror(error.errno or 0)
             return f"{self._wishes_path} cannot be written ({reason}): the wish is forgotten when the daemon ends"

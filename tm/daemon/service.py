@@ -25,9 +25,11 @@ from tm.daemon.supervisor import Supervisor
 from tm.daemon.title import Title
 from tm.edge.eventlog import EventLog
 from tm.edge.loop import Loop, Rank
+from tm.edge.outlet import Outlet
 from tm.edge.signals import Signals
 
 LEAVE = (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT)
+ACTED_ON = (*LEAVE, signal.SIGHUP, signal.SIGUSR2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,9 @@ class Service:
         self._reloading = parts.reloading
         config = parts.reloading.config
         self.loop = Loop(self._bug)
+        self._stderr = Outlet(self.loop, 2) if parts.log.path is None else None
+        if self._stderr is not None:
+            self._log.put = self._stderr.put
         self._tails = Tails(config.settings.tail_memory_bytes)
         self.outputs = Outputs(self.loop, self._tails, self._trouble)
         self.supervisor = Supervisor(self.loop, Machine(self.outputs), empty(config), parts.environ)
@@ -81,6 +86,9 @@ class Service:
 
     def close(self) -> None:
         """Default signals again, and the loop's own descriptors given back."""
+        if self._stderr is not None:
+            self._log.put = None
+            self._stderr.close()
         self._signals.close()
         self.loop.close()
 
@@ -114,7 +122,8 @@ class Service:
         if self.on_signal(signum):
             return
         by = signal.Signals(signum).name
-        self._log.write(Level.INFO, "taskmaster", "signal", f"{by} received")
+        level = Level.INFO if signum in ACTED_ON else Level.DEBUG
+        self._log.write(level, "taskmaster", "signal", f"{by} received")
         if signum == signal.SIGHUP:
             self.control.tell(self.control.reload(by).text)
         elif signum in LEAVE:

@@ -97,6 +97,7 @@ class Supervisor:
         self.config = config
         self.on_applied(config)
         keys, had = keys_of(config), keys_of(old)
+        with_siblings = {name for name, _ in had}
         up = {name for (name, _), row in self.rows.items() if row.wanted_up}
         doomed = [key for key in self.rows if key not in keys]
         respawn = {change.new.name for change in plan.respawn}
@@ -111,7 +112,7 @@ class Supervisor:
         fresh = [key for key in keys if key not in had]
         for key in sorted(fresh, key=lambda each: config.tasks[each[0]].priority):
             task = config.tasks[key[0]]
-            if wishes.get(key, key[0] in up if key[0] in old.tasks else task.auto_launch):
+            if wishes.get(key, key[0] in up if key[0] in with_siblings else task.auto_launch):
                 self.ask(key, Event.START)
         return plan
 

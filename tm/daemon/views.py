@@ -99,13 +99,10 @@ class Views:
         header, *body = lines
         result = [header]
         for line, row in zip(body, rows, strict=True):
-            members = procfs.session_members(row.pid) if row.pid is not None else []
-            cpu_s = sum(each.cpu_s for each in members)
-            memory = sum(each.rss_bytes for each in members) / _MIB
             change = self._changes.get(key_of(row))
             by = f", by {change.by}" if change and change.by else ""
             last = f"{change.text}{by}, {uptime(now - row.since)} ago" if change else "never started"
-            result += [line, f"    CPU {cpu_s:.2f}s  Mem {memory:.1f}MiB  Last change: {last}"]
+            result += [line, f"    {_usage(row)}  Last change: {last}"]
         return result
 
     def _shown(self, row: Process, now: Instant, env: bool) -> list[str]:
@@ -133,6 +130,15 @@ class Views:
             return last_lines(self._outputs, row, stream, 10)
         except OSError as error:
             return [f"cannot be read: {os.strerror(error.errno or 0)}"]
+
+
+def _usage(row: Process) -> str:
+    """What a process uses together with its descendants."""
+    if row.pid is None:
+        return "CPU -  Mem -"
+    members = procfs.session_members(row.pid)
+    memory = sum(each.rss_bytes for each in members) / _MIB
+    return f"CPU {sum(each.cpu_s for each in members):.2f}s  Mem {memory:.1f}MiB"
 
 
 def _tree(members: Sequence[procfs.Stat]) -> list[str]:

@@ -20,7 +20,7 @@ KEPT = 2000
 
 
 class EventLog:
-    """Where records go. `path` None: to stderr."""
+    """Where records go. `path` None: to stderr, through `put` as soon as there is something that never waits."""
 
     def __init__(self, path: str | None, level: Level, as_json: bool) -> None:
         """Open it; raises OSError."""
@@ -30,6 +30,7 @@ class EventLog:
         self.records: deque[Record] = deque(maxlen=KEPT)
         self._listeners: list[Callable[[Record], None]] = []
         self.trouble: OSError | None = None
+        self.put: Callable[[bytes], None] | None = None
         self._torn = False
         self._fd = 2 if path is None else _open(path)
 
@@ -44,6 +45,9 @@ class EventLog:
             listener(record)
 
     def _append(self, text: str) -> None:
+        if self.put is not None:
+            self.put(text.encode("utf-8", "backslashreplace") + b"\n")
+            return
         line = b"\n" * self._torn + text.encode("utf-8", "backslashreplace") + b"\n"
         try:
             size = os.write(self._fd, line)

@@ -1,7 +1,7 @@
 """GNU readline as an editor that never waits: keys in, lines out, and the screen as bytes.
 
 Guarantees: no call blocks; what readline draws goes to `emit`; the prompt and the half-typed line survive
-messages and a change of size.
+messages and a change of size; no sequence of keys is known to take the program down.
 Leaves to others: reading stdin, the modes of the terminal, job control (all `console`); the file of the
 history (a `Memory`); what a word may become (`Complete`).
 
@@ -11,25 +11,32 @@ Why the callback interface. While somebody types, the loop goes on: a child that
 * prompt_toolkit runs an asyncio loop of its own; beside another loop it needs a thread.
 * A thread of ours that waits for a line would have to be woken to let go of the terminal, could not print
   above the prompt, and a program that has threads cannot fork safely.
-`rl_callback_read_char` takes the keys that are there and returns. Python's `readline` module does not offer
-it, but links the library that does: ctypes finds the functions through the module's own file, so that both
-use one copy of readline. The module stays in use for history and completion.
+`rl_callback_read_char` takes a key and returns. Python's `readline` module does not offer it, but links the
+library that does: ctypes finds the functions through the module's own file, so that both use one copy. The
+module stays in use for history and completion. libedit offers half of this under the same name: what lacks a
+function, or is older than 7.0, is not used.
 
 The traps:
 * A command that is carried out inside readline's line handler runs in the middle of `rl_callback_read_char`,
   which goes on to draw the next prompt. So the handler only notes the line and removes itself; the line is
   handed over when readline has returned, and the next prompt is installed after that.
 * readline reads and writes through C streams, and both may wait. It gets its keys from a queue
-  (`rl_getc_function`) and draws into memory (`open_memstream`). Then it cannot block on a terminal that is
-  stopped, cannot take the end of input for a key, and cannot read on past a Ctrl-C.
-* Some commands of readline ask for a second key and wait for it: a long list of completions (`query-items`,
-  `page-completions`), Escape (`keyseq-timeout`), the end of a bracketed paste. They are turned off, after
-  the user's inputrc was read. If one asks all the same, it gets Ctrl-G: give up.
-* readline sets and resets terminal modes around every line, so that between two lines Ctrl-C would be a
-  signal again. Its two functions for that are taken out; modes are the console's.
-* readline writes LINES and COLUMNS into the environment, where children would find them
-  (`rl_change_environment`).
-* libedit calls itself readline and offers half of this. What is missing, or calls itself 4.2, is not used.
+  (`rl_getc_function`) and draws into memory (`open_memstream`); the bell, which goes to stderr, is off. So
+  it cannot block on a stopped terminal, nor read on past a Ctrl-C. A command that wants a second key which
+  is not there gets Ctrl-G: give up.
+* It catches signals, sets terminal modes around every line (between two lines Ctrl-C would be a signal
+  again) and writes LINES and COLUMNS into the environment that children get. All off.
+* What crashes or hangs it takes a supervisor down. Random keys did that to 8.2 (with and without valgrind),
+  and what they did it by is not offered: vi mode never comes back from a word that ends in an umlaut; an
+  argument (Alt-8) before Enter loses the Enter; Ctrl-R Ctrl-X a was a null pointer, so Ctrl-X ends a search
+  here; the searches that are not incremental and operate-and-get-next free twice what they saved. Keyboard
+  macros and a second reading of inputrc would let the rest in again.
+* Undo frees its records twice where lines of the history are edited or searched. They are dropped after
+  every key, before anything else can point to them; hence one call for each key that may be a command.
+* Half a character sends its movements round in circles: what is not UTF-8 is replaced before it gets there,
+  and Escape before a character of several bytes is taken back.
+* Its functions to clean up after a Ctrl-C free twice what a search has saved. Here Ctrl-C is a key, bound to
+  abort, as often as there is something to abort; then the line is entered, and not looked at.
 """
 
 from __future__ import annotations
@@ -47,12 +54,7 @@ from tm.core.ports import LINE_BYTES, Key, Memory, Typed
 Complete: TypeAlias = Callable[[str, str], list[str]]
 """From the line before the cursor and the word at the cursor to all words it may become."""
 
-_OLDEST_VERSION: Final = 0x0700
-_CTRL_C: Final = 0x03
-_GIVE_UP: Final = 0x07
-_ENTER: Final = 0x0A
-_SPACE: Final = 0x20
-_DELETE: Final = 0x7F
+_CTRL_C, _GIVE_UP, _ENTER, _SPACE, _DELETE = 0x03, 0x07, 0x0A, 0x20, 0x7F
 _WAYS_OUT: Final = (_GIVE_UP, _CTRL_C, _GIVE_UP, _CTRL_C)
 _MULTIKEY: Final = 0x200000
 _IN_THE_MIDDLE: Final = 0x10 | 0x80 | 0x100 | 0x400 | 0x1000 | 0x100000 | _MULTIKEY | 0x800000
@@ -60,37 +62,26 @@ _IN_THE_MIDDLE: Final = 0x10 | 0x80 | 0x100 | 0x400 | 0x1000 | 0x100000 | _MULTI
 _LINE_HANDLER: Final = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
 _STREAM_TO_INT: Final = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p)
 _TO_INT: Final = ctypes.CFUNCTYPE(ctypes.c_int)
+_OLDEST_VERSION: Final = 0x0700
 # fmt: off
 _FUNCTIONS: Final = (
-    "rl_callback_handler_install", "rl_callback_handler_remove", "rl_callback_read_char", "rl_redisplay",
-    "rl_abort", "rl_bind_key", "rl_clear_visible_line", "rl_on_new_line",
-    "rl_resize_terminal", "rl_reset_screen_size", "rl_tty_set_echoing", "rl_variable_bind",
-    "rl_parse_and_bind", "rl_free_undo_list", "open_memstream",
+    "rl_abort", "rl_bind_key", "rl_callback_handler_install", "rl_callback_handler_remove",
+    "rl_callback_read_char", "rl_clear_visible_line", "rl_free_undo_list", "rl_get_keymap_by_name",
+    "rl_on_new_line", "rl_parse_and_bind", "rl_redisplay", "rl_reset_screen_size", "rl_resize_terminal",
+    "rl_tty_set_echoing", "rl_unbind_function_in_map", "fflush", "free", "open_memstream", "rewind",
+)
+_NOT_HERE: Final = (
+    "rl_digit_argument", "rl_universal_argument", "rl_vi_editing_mode", "rl_re_read_init_file",
+    "rl_start_kbd_macro", "rl_end_kbd_macro", "rl_call_last_kbd_macro", "rl_operate_and_get_next",
+    "rl_noninc_forward_search", "rl_noninc_reverse_search",
+)
+_INPUTRC: Final = (
+    b"set editing-mode emacs", b"set bell-style none", b"set isearch-terminators \\e\\C-x\\C-j",
+    # What would wait for a second key.
+    b"set enable-bracketed-paste off", b'"\\e[200~": ""', b"set keyseq-timeout 0", b"set page-completions off",
+    b"set completion-query-items -1", b"set blink-matching-paren off", b"tab: complete",
 )
 # fmt: on
-_SETTINGS: Final = (
-    (b"enable-bracketed-paste", b"off"),
-    (b"page-completions", b"off"),
-    (b"blink-matching-paren", b"off"),
-    (b"completion-query-items", b"-1"),
-    (b"keyseq-timeout", b"0"),
-    (b"bell-style", b"none"),
-    (b"editing-mode", b"emacs"),
-    (b"isearch-terminators", b"\\e\\C-x\\C-j"),
-)
-_BINDINGS: Final = (b"tab: complete", b'"\\e[200~": ""')
-_NOT_HERE: Final = (
-    "rl_digit_argument",
-    "rl_universal_argument",
-    "rl_vi_editing_mode",
-    "rl_re_read_init_file",
-    "rl_start_kbd_macro",
-    "rl_end_kbd_macro",
-    "rl_call_last_kbd_macro",
-    "rl_noninc_forward_search",
-    "rl_noninc_reverse_search",
-    "rl_operate_and_get_next",
-)
 
 
 def load(prompt: str, history: Memory, complete: Complete) -> Readline | None:
@@ -101,14 +92,29 @@ def load(prompt: str, history: Memory, complete: Complete) -> Readline | None:
         import readline
 
         library = ctypes.CDLL(getattr(readline, "__file__", None))
-        for name in _FUNCTIONS:
+        for name in (*_FUNCTIONS, *_NOT_HERE):
             getattr(library, name)
-        version = ctypes.c_int.in_dll(library, "rl_readline_version").value
+        if ctypes.c_int.in_dll(library, "rl_readline_version").value < _OLDEST_VERSION:
+            return None
     except (ImportError, OSError, AttributeError, ValueError):
         return None
-    if version < _OLDEST_VERSION:
-        return None
+    _tame(library)
     return Readline(readline, library, prompt, history, complete)
+
+
+def _tame(library: ctypes.CDLL) -> None:
+    for name in ("rl_catch_signals", "rl_catch_sigwinch", "rl_change_environment"):
+        ctypes.c_int.in_dll(library, name).value = 0
+    for name in ("rl_prep_term_function", "rl_deprep_term_function"):
+        ctypes.c_void_p.in_dll(library, name).value = None
+    library.rl_tty_set_echoing(1)
+    for line in _INPUTRC:
+        library.rl_parse_and_bind(ctypes.create_string_buffer(line))  # it writes into what it is given
+    library.rl_bind_key(_CTRL_C, library.rl_abort)
+    library.rl_get_keymap_by_name.restype = ctypes.c_void_p
+    for keymap in map(library.rl_get_keymap_by_name, (b"emacs", b"emacs-meta", b"emacs-ctlx")):
+        for name in _NOT_HERE:
+            library.rl_unbind_function_in_map(getattr(library, name), ctypes.c_void_p(keymap))
 
 
 class Readline:
@@ -138,11 +144,8 @@ class Readline:
         self._length = ctypes.c_int.in_dll(library, "rl_end")
         self._cursor = ctypes.c_int.in_dll(library, "rl_point")
         # Python must keep what C calls alive.
-        self._callbacks = (
-            _LINE_HANDLER(self._on_line),
-            _STREAM_TO_INT(self._next_key),
-            _TO_INT(self._text_waits),
-        )
+        self._handler = _LINE_HANDLER(self._on_line)
+        self._hooks = (_STREAM_TO_INT(self._next_key), _TO_INT(self._text_waits))
         self._drawn, self._drawn_bytes = ctypes.c_void_p(), ctypes.c_size_t()
         library.open_memstream.restype = ctypes.c_void_p
         self._stream = ctypes.c_void_p(
@@ -157,7 +160,7 @@ class Readline:
         self.shown = True
         if not self._installed:
             self._installed = True
-            self._library.rl_callback_handler_install(self._prompt, self._callbacks[0])
+            self._library.rl_callback_handler_install(self._prompt, self._handler)
         else:
             self._library.rl_on_new_line()
             self._library.rl_redisplay()
@@ -198,25 +201,10 @@ class Readline:
 
     def _set_up(self) -> None:
         library = self._library
-        for name in ("rl_catch_signals", "rl_catch_sigwinch", "rl_change_environment"):
-            ctypes.c_int.in_dll(library, name).value = 0
-        for name in ("rl_prep_term_function", "rl_deprep_term_function"):
-            ctypes.c_void_p.in_dll(library, name).value = None
         hooks = ("rl_getc_function", "rl_input_available_hook")
-        for name, function in zip(hooks, self._callbacks[1:], strict=True):
+        for name, function in zip(hooks, self._hooks, strict=True):
             ctypes.c_void_p.in_dll(library, name).value = ctypes.cast(function, ctypes.c_void_p).value
         ctypes.c_void_p.in_dll(library, "rl_outstream").value = self._stream.value
-        for setting, chosen in _SETTINGS:
-            library.rl_variable_bind(setting, chosen)
-        for binding in _BINDINGS:
-            library.rl_parse_and_bind(ctypes.create_string_buffer(binding))  # it writes into what it is given
-        library.rl_bind_key(_CTRL_C, library.rl_abort)
-        library.rl_get_keymap_by_name.restype = ctypes.c_void_p
-        for name in (b"emacs", b"emacs-meta", b"emacs-ctlx"):
-            keymap = ctypes.c_void_p(library.rl_get_keymap_by_name(name))
-            for function in _NOT_HERE:
-                library.rl_unbind_function_in_map(getattr(library, function), keymap)
-        library.rl_tty_set_echoing(1)
         for line in self._history.lines:
             self._module.add_history(line)
         self._module.set_completer_delims(" \t\n")
@@ -257,10 +245,7 @@ class Readline:
         self._line = line
 
     def _drop(self, mark: bytes) -> None:
-        """Leave the line on the screen with a mark behind it, and forget it: readline itself ends whatever it was in
-        the middle of, and enters a line that is not looked at. (Its functions to clean up after a signal free twice
-        what a search has saved.)
-        """
+        """Leave the line on the screen with a mark behind it, and forget it."""
         for key in _WAYS_OUT:
             if self._state.value & _IN_THE_MIDDLE:
                 self._press(key)
