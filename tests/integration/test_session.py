@@ -341,7 +341,7 @@ def test_ctrl_c_while_it_leaves_is_a_request_to_hurry(house: House) -> None:
     everybody = house.everybody(terminal)
     terminal.type("exit\r")
     terminal.until_shown("^Exiting Taskmaster")
-    until(lambda: "RUNNING -> STOPPING" in house.log(), "on its way down")
+    until(lambda: "-> STOPPING" in house.log(), "on its way down")
     terminal.type("\x03")
     terminal.until_shown("Process 'stubborn' was killed$")
     assert terminal.exit_code() == 0
@@ -353,8 +353,10 @@ def test_ctrl_c_reaches_neither_daemon_nor_children(house: House, term: str) -> 
     house.configure(worker=TASKS["worker"])
     terminal = house.begin(term)
     before = terminal.wait_for(**dict.fromkeys(WORKERS, "RUNNING"))
-    terminal.type("stop all\x03\x03")
-    terminal.until_shown(rf"^{PROMPT}stop all\^C")
+    terminal.type("stop all\x03")
+    terminal.until_shown(rf"^{PROMPT}stop all\^C\n{PROMPT.rstrip()}\Z")
+    terminal.type("\x03")
+    terminal.until_shown(rf"^{PROMPT}\^C\n{PROMPT.rstrip()}\Z")
     assert terminal.status() == before
     assert "interrupted" not in terminal.ask("logs worker 1000")
     assert "SIGINT" not in house.log()

@@ -150,9 +150,33 @@ def test_the_words_of_the_event_log() -> None:
     assert transition(up, ended, happen(up, Event.REAPED, 101, status=died(1), hint="a fact")[0], []) == (
         "RUNNING -> BACKOFF (reaped), pid 7, exit code 1 after 11.0s, a fact"
     )
+    cycled = happen(happen(up, Event.RESTART)[0], Event.REAPED, 101, status=died(0))[0]
+    assert transition(replace(up, state=State.STOPPING), replace(ended, status=died(0), hint=""), cycled, []) == (
+        "STOPPING -> STARTED (reaped), pid 7, exit code 0"
+    )
     failed = Occurrence(Event.SPAWN_FAILED, failure=SpawnFailure("exec", "not found"))
     after = happen(row(State.STARTED), Event.SPAWN_FAILED, failure=failed.failure)[0]
     assert transition(row(State.STARTED), failed, after, []) == "STARTED -> FATAL (spawn-failed), not found"
+
+
+@pytest.mark.parametrize(
+    ("state", "words"),
+    [
+        (State.STARTED, "STARTED -> RUNNING (it stayed up)"),
+        (State.BACKOFF, "BACKOFF -> STARTED (the wait is over)"),
+        (State.STOPPING, "STOPPING -> KILLING (the grace is over)"),
+    ],
+)
+def test_the_words_of_a_deadline(state: State, words: str) -> None:
+    before = row(state, pid=7, spawned_at=Instant(90))
+    assert transition(before, Occurrence(Event.TIMEOUT), happen(before, Event.TIMEOUT)[0], []) == words
+
+
+def test_an_expected_end_that_is_followed_by_a_start_is_no_surprise() -> None:
+    up = row(State.RUNNING, task=WORKER, pid=7, spawned_at=Instant(90))
+    assert says(up, Event.REAPED, status=died(0)) == (
+        "Process 'worker_1' ended: exit code 0 after 11.0s; starting it again"
+    )
 
 
 def test_the_diagram_knows_every_state_and_edge() -> None:

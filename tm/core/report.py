@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from tm.core.exitstatus import signal_name
 from tm.core.lines import plain
-from tm.core.process import Occurrence, Process, Send
+from tm.core.process import Occurrence, Process, Send, expected
 from tm.core.task import Task
 from tm.core.timers import Instant
 from tm.core.transitions import Event, State
@@ -166,7 +166,8 @@ def _told_end(before: Process, after: Process) -> str | None:
             delay_s = (after.deadline or after.since) - after.since
             return f"Process '{name}' failed to start: {why}; {attempt(after)} in {delay_s:.1f}s"
         case State.BACKOFF:
-            return f"Process '{name}' ended unexpectedly: {why}; starting it again"
+            how = "ended" if expected(after) else "ended unexpectedly"
+            return f"Process '{name}' {how}: {why}; starting it again"
         case _:
             fact = f"; {hint(after)}" if hint(after) else ""
             return f"Process '{name}' failed: {why}{fact}; type: status {name}"
@@ -175,10 +176,28 @@ def _told_end(before: Process, after: Process) -> str | None:
 def transition(before: Process, what: Occurrence, after: Process, sent: Sequence[Send]) -> str:
     """The event log's words for a change: states, pid, cause."""
     change = f"{before.state.value} -> {after.state.value}" if before.state is not after.state else after.state.value
-    parts = [f"{change} ({what.event.value})"]
+    parts = [f"{change} ({_reason(before, what)})"]
     if what.event is Event.SPAWNED:
         parts.append(f"pid {after.pid}")
     if what.event in (Event.REAPED, Event.SPAWN_FAILED):
-        parts += [f"pid {before.pid}" if before.pid else "", cause(after), attempt(after), hint(after)]
+        parts += [f"pid {before.pid}" if before.pid else "", _end(what, after), attempt(after), hint(after)]
     parts += [f"{signal_name(each.signum)} to pid {each.pid}" for each in sent]
     return ", ".join(part for part in parts if part)
+
+
+def _reason(before: Process, what: Occurrence) -> str:
+    """The event's name; of a deadline, which one it was."""
+    match what.event, before.state:
+        case Event.TIMEOUT, State.STARTED:
+            return "it stayed up"
+        case Event.TIMEOUT, State.BACKOFF:
+            return "the wait is over"
+        case Event.TIMEOUT, _:
+            return "the grace is over"
+        case _:
+            return what.event.value
+
+
+def _end(what: Occurrence, after: Process) -> str:
+    """How it ended, also where the row has begun anew with the same step."""
+    return cause(after) if after.exit_status or after.failure else str(what.status)
