@@ -195,7 +195,7 @@ def _reason(before: Process, what: Occurrence) -> str:
         case Event.TIMEOUT, _:
             return "the grace is over"
         case _:
-            return what.event.value
+            return str(what.event.value)
 
 
 def _end(what: Occurrence, after: Process) -> str:
