@@ -180,7 +180,8 @@ def test_signals_are_as_at_the_beginning_of_the_world(way: Way, null: int, tmp_p
         for signum, disposition in before.items():
             signal.signal(signum, disposition)
     lines = dict(line.split(":\t", 1) for line in target.read_text().splitlines())
-    assert {name: int(lines[name], 16) for name in ("SigBlk", "SigIgn", "SigCgt", "SigPnd")} == dict.fromkeys(
+    ours = sum(1 << signum - 1 for signum in signal.valid_signals())  # the C library keeps 32 and 33 to itself
+    assert {name: int(lines[name], 16) & ours for name in ("SigBlk", "SigIgn", "SigCgt", "SigPnd")} == dict.fromkeys(
         ("SigBlk", "SigIgn", "SigCgt", "SigPnd"), 0
     )
 
