@@ -184,3 +184,4 @@ def test_what_an_operator_stopped_stays_stopped_in_the_next_life(tmp_path: Path)
     with Taskmaster(tmp_path, CONFIG) as taskmaster:
         states = {name: row["status"] for name, row in taskmaster.status().items()}
         assert states == {"web": "STOPPED", "worker_1": "RUNNING", "worker_2": "STOPPED"}
+        assert "Process 'web' stays stopped, as an operator wished; type: start web\n" in taskmaster.output

@@ -44,6 +44,11 @@ class Reloading:
         """From nothing to the configuration that was read before the start."""
         return supervisor.apply(self.config, self._wishes)
 
+    def kept_down(self, supervisor: Supervisor) -> list[str]:
+        """The instances that would launch by themselves, had an operator not stopped them in an earlier life."""
+        rows = supervisor.rows.items()
+        return [row.name for key, row in rows if row.task.auto_launch and self._wishes.get(key) is False]
+
     def read(self, path: str | None = None) -> Reading:
         """Read and check a configuration, the daemon's own when no path is given. Raises ConfigError."""
         return self._read(path or self.config.path)

@@ -29,6 +29,7 @@ from tm.edge.outlet import Outlet
 from tm.edge.signals import Signals
 
 LEAVE = (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT)
+MOST_TOLD = 10
 ACTED_ON = (*LEAVE, signal.SIGHUP, signal.SIGUSR2)
 
 
@@ -76,6 +77,7 @@ class Service:
         self.loop.watch(self._signals.fd, self._signals.receive, Rank.DEATH)
         self._log.write(Level.INFO, "taskmaster", "start", f"{self._reloading.config.path}, pid {os.getpid()}")
         self._reloading.boot(self.supervisor)
+        self._tell_kept_down()
         self.supervisor.then(self.on_booted)
         try:
             self.loop.run()
@@ -113,6 +115,16 @@ class Service:
                 self._log.write(Level.ERROR, "taskmaster", "shutdown", f"asked a third time: left alive: {names}")
                 self.control.tell(f"Left alive: {names}")
                 self.loop.stop()
+
+    def _tell_kept_down(self) -> None:
+        """That something does not launch by itself should surprise nobody."""
+        names = self._reloading.kept_down(self.supervisor)
+        for name in names[:MOST_TOLD]:
+            sentence = f"Process '{name}' stays stopped, as an operator wished; type: start {name}"
+            self._log.write(Level.INFO, name, "wishes", sentence)
+            self.control.tell(sentence)
+        if len(names) > MOST_TOLD:
+            self.control.tell(f"... and {len(names) - MOST_TOLD} more; type: status")
 
     def _signalled(self, signum: int) -> None:
         """One of the daemon's signals; SIGCHLD comes by the thousand and is not told."""
