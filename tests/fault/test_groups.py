@@ -216,3 +216,23 @@ def test_an_exit_leaves_nothing_whatever_its_children_are_like(tmp_path: Path) -
         assert taskmaster.leave() == 0
         assert processes(tmp_path) == []
         assert taskmaster.log.rstrip().endswith("taskmaster end: leaving")
+
+
+def test_a_second_request_while_the_first_is_still_being_carried_out_kills_the_rest_too(tmp_path: Path) -> None:
+    config = """
+        tasks:
+          stubborn:
+            command: ["sh", "-c", "trap '' TERM; echo up; exec sleep 1000"]
+            instances: 200
+            autoLaunch: true
+            gracefulStopTimeout: 1h
+    """
+    with Taskmaster(tmp_path, config) as taskmaster:
+        rows = taskmaster.status()
+        until(lambda: taskmaster.ask("logs all").count("up") == len(rows), "all ignore the signal")
+        pids = [row["pid"] for row in taskmaster.status().values()]
+        taskmaster.signal(signal.SIGTERM)
+        until(lambda: "shutdown: asked for" in taskmaster.log, "the first request")
+        taskmaster.signal(signal.SIGTERM)
+        assert taskmaster.process.wait(30) == 0
+        assert not any(alive(pid) for pid in pids)

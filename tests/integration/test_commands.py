@@ -96,6 +96,14 @@ def test_logs_from_a_file_and_following(tmp_path: Path) -> None:
         taskmaster.wait_output("and more\n$")
 
 
+def test_signals_have_the_names_that_the_file_takes(tmp_path: Path) -> None:
+    config = "tasks: {idle: {command: sleep 1000}}\n"
+    with Taskmaster(tmp_path, config) as taskmaster:
+        for name in ("RTMIN+1", "sigrtmin+1", "hup", "15"):
+            assert taskmaster.ask(f"signal {name} idle") == "Process 'idle' is not running\n"
+        assert taskmaster.ask("signal RTMIN+99 idle").startswith("No such signal: RTMIN+99.")
+
+
 def test_signal_pid_show_events(tmp_path: Path) -> None:
     config = """
         tasks:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import IO
 
 import pytest
@@ -16,6 +19,7 @@ import pytest
 import tm
 from tests.integration.driver import PROGRAM, Taskmaster, alive, environment, run
 from tests.waiting import until
+from tm.cli import shell
 
 GOOD = "tasks: {web: {command: sleep 1000, autoLaunch: true, successfulStartTimeout: 0}}\n"
 BAD = "tasks:\n  web: {comand: x}\n  worker: {command: y, instances: -1}\n"
@@ -208,7 +212,8 @@ def test_what_others_could_have_written_is_taken_only_when_named(home: Path, nam
     variables = {"TASKMASTER_CONFIG": str(home / name)} if name == "shared.yaml" else {}
     done = run(home, "--state-dir", "state", stdin="status\n", **variables)
     assert (done.returncode, done.stdout) == (2, "")
-    assert f"{name} is not used: others can write to {home}." in done.stderr
+    assert f"{name} is not used: others can write to {home} (owner {os.geteuid()}, " in done.stderr
+    assert f"mode 0777). Name it on the command line to use it all the same, or type: chmod o-w {home}\n" in done.stderr
     assert run(home, "-t", name).returncode == 0
 
 
@@ -218,6 +223,7 @@ def test_no_example_is_written_where_others_can_write(tmp_path: Path) -> None:
     done = run(tmp_path, stdin="status\n")
     assert (done.returncode, done.stdout) == (2, "")
     assert "no example is written" in done.stderr
+    assert done.stderr.endswith(f"or type: chmod o-w {tmp_path}\n")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -236,6 +242,57 @@ def test_a_current_directory_that_is_gone_is_said(home: Path) -> None:
     assert done.stderr.endswith(
         "taskmaster: the current directory is gone (No such file or directory). Change to one that exists.\n"
     )
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a directory away")
+@pytest.mark.parametrize(
+    ("owner", "group", "mode", "command"), [(65534, 0, 0o755, "chown 0"), (0, 65534, 0o775, "chmod g-w")]
+)
+def test_an_owner_and_a_group_are_others_too(home: Path, owner: int, group: int, mode: int, command: str) -> None:
+    (home / "taskmaster.yaml").write_text(GOOD)
+    home.chmod(mode)
+    os.chown(home, owner, group)
+    done = run(home, "-t")
+    assert done.returncode == 2
+    assert done.stderr.endswith(f"or type: {command} {home}\n")
+
+
+def test_a_name_that_is_no_text_is_shown_all_the_same(home: Path) -> None:
+    name = os.fsdecode(b"\xff.yaml")
+    (home / name).write_text(GOOD)
+    done = run(home, "-t", name)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == "\\udcff.yaml: no problems, 1 task(s).\n"
+
+
+def test_without_its_library_the_program_says_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "bin").mkdir()
+    shutil.copy(PROGRAM[1], tmp_path / "bin" / "taskmaster")
+    (tmp_path / "tm").symlink_to(Path(tm.__file__).parent)
+    bare = [sys.executable, "-I", "-S", str(tmp_path / "bin" / "taskmaster"), "-t"]
+    done = subprocess.run(bare, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == (
+        f"taskmaster: PyYAML is not installed for {sys.executable}: run `make build` in {tmp_path} first.\n"
+    )
+
+
+@pytest.mark.parametrize(("value", "coloured"), [(None, True), ("", True), ("1", False)])
+def test_no_color_counts_when_it_is_not_empty(
+    monkeypatch: pytest.MonkeyPatch, value: str | None, coloured: bool
+) -> None:
+    monkeypatch.setattr("os.isatty", lambda _fd: True)
+    monkeypatch.setattr("sys.stdout", sys.__stdout__)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    if value is not None:
+        monkeypatch.setenv("NO_COLOR", value)
+    assert shell._look().colour is coloured
+
+
+def test_all_is_completed_once() -> None:
+    empty = SimpleNamespace(_service=SimpleNamespace(supervisor=SimpleNamespace(rows={})))
+    assert shell.Shell._complete(empty, "start al", "al") == ["all"]
 
 
 # ---- the event log

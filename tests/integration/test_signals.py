@@ -84,7 +84,7 @@ def test_a_group_outlives_its_leader() -> None:
 
 def test_a_signal_goes_to_the_process_or_to_its_group() -> None:
     leader = subprocess.Popen(["sh", "-c", "trap 'exit 5' USR1; sleep 1000 & wait"], start_new_session=True)
-    until(lambda: len(procfs.session_members(leader.pid)) == 2, "leader and member")
+    until(lambda: len(procfs.sessions().get(leader.pid, [])) == 2, "leader and member")
     until(lambda: b"sleep" in b"".join(cmdlines(leader.pid)), "the member's program")
     until(lambda: caught(leader.pid) & 1 << signal.SIGUSR1 - 1, "the leader's trap")
     assert reap.send(leader.pid, signal.SIGUSR1, group=False)
@@ -95,7 +95,7 @@ def test_a_signal_goes_to_the_process_or_to_its_group() -> None:
 
 
 def cmdlines(session: int) -> list[bytes]:
-    return [each.command.encode() for each in procfs.session_members(session)]
+    return [procfs.command(each).encode() for each in procfs.sessions().get(session, [])]
 
 
 def caught(pid: int) -> int:

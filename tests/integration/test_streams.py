@@ -503,6 +503,85 @@ def fill(filler: Path) -> None:
             file.write(bytes(4096))
 
 
+def test_on_a_full_disk_a_task_that_crashes_again_and_again_loses_no_line(place: Place, small_disk: Path) -> None:
+    """More of them than pipes may be held; the disk gets room while one lives."""
+    filler, log = small_disk / "filler", small_disk / "log"
+    log.touch()
+    fill(filler)
+    for n in range(1, 7):
+        script = f"echo {n} of stdout; echo {n} of stderr >&2; exit 1"
+        place.ended(WORKER, place.start(WORKER, launch_of(log, None, True), "sh", "-c", script))
+    way = fifo(small_disk)
+    writer = place.start(WORKER, launch_of(log, None, True), "sh", "-c", f"echo 7; read x < {way}; echo 8")
+    place.until(lambda: len(place.outputs._refused) == 7, "all of them waiting")
+    filler.unlink()
+    release_when_opened(way, place)
+    place.ended(WORKER, writer)
+    place.later(1)
+    place.until(lambda: not place.outputs.held(WORKER), "the end of all streams")
+    expected = "".join(f"{n} of stdout\n{n} of stderr\n" for n in range(1, 7)) + "7\n8\n"
+    assert log.read_text() == expected
+    assert place.outputs.troubles() == []
+
+
+def release_when_opened(way: str, place: Place) -> None:
+    """Let the one writer go on that reads the FIFO."""
+    Path(way).write_text("\n")
+    place.turn(0)
+
+
+def test_a_full_fifo_is_written_to_as_soon_as_it_is_read_and_nobody_is_told(place: Place, tmp_path: Path) -> None:
+    """The clock stands still: nothing is tried at an hour. Two streams wait for one FIFO."""
+    way = fifo(tmp_path)
+    reader = os.open(way, os.O_RDONLY | os.O_NONBLOCK)
+    program = [sys.executable, str(PROGRAMS / "numbered_lines.py")]
+    keys: list[Key] = [("worker", 1), ("worker", 2)]
+    writers = [place.start(key, launch_of(way), *program, f"w{key[1]}", "1500") for key in keys]
+    place.until(lambda: len(place.outputs._refused) == 2, "a FIFO that is full for both")
+    served: list[str] = []
+    place.outputs.listeners.append(lambda *_: served.append("output"))
+    for _ in range(20):
+        place.turn(0)
+    assert served == []
+    assert place.told == place.outputs.troubles() == []
+    copied = b""
+
+    def read_all() -> bool:
+        nonlocal copied
+        if select.select([reader], [], [], 0)[0]:
+            copied += os.read(reader, 65536)
+        return all(writer.poll() is not None for writer in writers) and not place.outputs._refused
+
+    place.until(read_all, "all writers' ends")
+    for key in keys:
+        place.outputs.process_ended(key)
+    place.until(lambda: read_all() and not place.outputs._refused, "the last words")
+    while select.select([reader], [], [], 0)[0] and (data := os.read(reader, 65536)):
+        copied += data
+    os.close(reader)
+    assert place.told == []
+    (tmp_path / "whole").write_bytes(copied)
+    lines = lines_of(tmp_path / "whole")
+    for n in (1, 2):
+        assert [int(line[1]) for line in lines if line[0] == f"w{n}"] == list(range(1500))
+
+
+def test_two_spellings_of_one_file_share_it(place: Place, tmp_path: Path) -> None:
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "logs")
+    way = fifo(tmp_path)
+    script = f"printf half; read x < {way}; echo more"
+    first = place.start(WORKER, launch_of(tmp_path / "logs" / "log"), "sh", "-c", script)
+    log = tmp_path / "logs" / "log"
+    place.until(lambda: log.read_text() == "half", "half a line")
+    other: Key = ("worker", 2)
+    place.ended(other, place.start(other, launch_of(tmp_path / "link" / "log"), "echo", "whole"))
+    Path(way).write_text("\n")
+    place.ended(WORKER, first)
+    assert log.read_text() == "half\nwhole\nmore\n"
+    assert place.outputs._files == {}
+
+
 def test_a_log_that_cannot_be_opened_is_a_failed_start_with_the_reason(place: Place, tmp_path: Path) -> None:
     missing = tmp_path / "no" / "log"
     reason = f"stdout log '{missing}' cannot be opened: No such file or directory"

@@ -50,7 +50,14 @@ def test_without_shell_syntax_no_shell(text: str, direct: list[str]) -> None:
         "a `b`",
         "a $(b)",
         "a\nb",
-        "A=1 b",
+        "A=1",
+        "A=1 B=2",
+        "A=1 cd /x",
+        "A=1 echo x",
+        "A=1 $RUN",
+        "A=1 b | c",
+        "A=$(x) b",
+        "A=1 \\\n cd x",
         "$RUN",
         "$RUN x",
         "cd /x",
@@ -89,6 +96,22 @@ def test_the_shell_gets_the_text_as_it_is(text: str) -> None:
 )
 def test_a_simple_command_is_executed_by_the_shell_in_its_place(text: str) -> None:
     assert words(text) == ["/bin/sh", "-c", f"exec {text}"]
+
+
+@pytest.mark.parametrize(
+    ("text", "script"),
+    [
+        ("A=1 run x", "A=1 exec run x"),
+        ('A=1  B=\'x y\'\tC="a \\" $b" D=x\\ y run z', 'A=1  B=\'x y\'\tC="a \\" $b" D=x\\ y exec run z'),
+        ("A= ./run >f", "A= exec ./run >f"),
+    ],
+)
+def test_behind_assignments_the_program_still_takes_the_place_of_the_shell(text: str, script: str) -> None:
+    assert words(text) == ["/bin/sh", "-c", script]
+
+
+def test_a_slot_within_and_behind_assignments() -> None:
+    assert argv("A='x {n} y' {task} z", None, "/")[2] == Template(("A='x ", Slot.N, " y' exec ", Slot.TASK, " z"))
 
 
 def test_a_list_never_meets_a_shell() -> None:

@@ -147,8 +147,9 @@ def test_unknown_keys_are_told_at_every_level_with_the_nearest() -> None:
 
 
 def test_x_keys_are_free_at_every_level() -> None:
-    text = "x-a: 1\ntasks: {x-b: 2, web: {command: x, x-c: [3]}}\ndefaults: {x-d: 4}\ntaskmaster: {x-e: 5}\n"
-    assert list(config(text).tasks) == ["web"]
+    web = "web: {command: x, x-c: [3], limits: {x-f: [4], core: 0}}"
+    text = f"x-a: 1\ntasks: {{x-b: 2, {web}}}\ndefaults: {{x-d: 4}}\ntaskmaster: {{x-e: 5}}\n"
+    assert config(text).tasks["web"].limits == (("core", 0, 0),)
 
 
 def test_two_spellings_of_one_key_are_told() -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tm.core.document import DEPTH_MOST, TEXT_MOST, read
 from tm.core.errors import Problem
 from tm.core.nodes import Mapping, Node, Scalar, Sequence
-from tm.core.source import PROBLEMS_MOST, Flood, Report
+from tm.core.source import COMPARED_MOST, PROBLEMS_MOST, SUGGESTION_COST, Flood, Report
 
 LOADERS = [pytest.param(yaml.SafeLoader, id="python")]
 if hasattr(yaml, "CSafeLoader"):
@@ -179,3 +179,18 @@ def test_any_text_is_a_tree_or_problems(text: str, loader: type[object]) -> None
     root = read("f", text, report, loader)
     assert (root is None) <= bool(len(report))
     assert str(report.error())
+
+
+def test_a_reading_makes_so_many_suggestions_and_no_more() -> None:
+    anchors = "a:\n" + "".join(f"- &anchor{number} x\n" for number in range(COMPARED_MOST // 4 - SUGGESTION_COST))
+    report = Report()
+    read("f", anchors + "- *ancho\n" * 8, report)
+    meant = [each.suggestion for each in report.error().problems]
+    assert meant == ["did you mean 'anchor0'?"] * 4 + ["a text that begins with '*' needs quotes"] * 4
+    assert report.did_you_mean("wbe", ["web"]) == ""
+
+
+def test_long_names_get_so_many_suggestions_and_no_more() -> None:
+    report = Report()
+    meant = [report.did_you_mean("wbe", ["web"]) for _ in range(COMPARED_MOST // SUGGESTION_COST)]
+    assert meant == ["did you mean 'web'?"] * (len(meant) - 1) + [""]

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tm.core.errors import ConfigError, Missing, Place, Problem, did_you_mean, nearest, printable, quoted
+from tm.core.errors import ConfigError, Missing, Place, Problem, did_you_mean, inert, nearest, quoted
 
 
 def problem(source: str, column: int = 1, width: int = 1) -> Problem:
@@ -57,7 +57,7 @@ def test_of_a_long_line_the_part_around_the_caret_is_shown() -> None:
 
 
 def test_what_a_terminal_would_obey_is_not_shown() -> None:
-    assert printable("a\x1b[31m\tb") == "a\ufffd[31m\tb"
+    assert inert("a\x1b[31m\tb") == "a\ufffd[31m\tb"
     assert quoted("a\x1b\tb") == "'a\ufffd b'"
     assert quoted("x" * 100) == "'" + "x" * 60 + "...'"
     assert "\x1b" not in caret("a\x1b[2Jb", 1)[0]

@@ -26,10 +26,14 @@ class FakePlatform:
     alive: dict[int, Key] = field(default_factory=dict)
     sent: list[tuple[int, int]] = field(default_factory=list)
     groups: set[int] = field(default_factory=set)
+    zombies: set[int] = field(default_factory=set)
     fails: SpawnFailure | None = None
     pids: int = 100
+    bug: bool = False
 
     def spawn(self, key: Key, launch: Launch) -> int | SpawnFailure:
+        if self.bug:
+            raise ZeroDivisionError
         if self.fails:
             return self.fails
         self.pids += 1
@@ -43,12 +47,27 @@ class FakePlatform:
     def group_left(self, task: Task, pid: int) -> bool:
         return pid in self.groups
 
+    def living_groups(self) -> set[int] | None:
+        return self.groups - self.zombies
+
+
+class Clock:
+    """Seconds that pass by a little whenever somebody looks, and otherwise when a test says so."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        self.now += 0.00002
+        return self.now
+
 
 class House:
     """A supervisor with its loop and platform."""
 
     def __init__(self) -> None:
-        self.loop = Loop(_raise)
+        self.clock = Clock()
+        self.loop = Loop(_raise, self.clock)
         self.platform = FakePlatform()
         self.supervisor = Supervisor(self.loop, self.platform, config(""), {"PATH": "/bin"})
 
@@ -60,7 +79,8 @@ class House:
         for _ in range(1000):
             if condition():
                 return
-            self.loop.turn(0.1)
+            self.clock.now += 0.05
+            self.loop.turn(0)
         raise AssertionError(self.states())
 
     def states(self) -> dict[str, str]:
@@ -195,8 +215,11 @@ def test_remains_of_a_stopped_group_are_waited_for(house: House) -> None:
     house.platform.groups.add(101)
     house.die(101, 0)
     assert (house.states(), list(house.platform.alive)) == ({"web": "STOPPING"}, [])
+    house.loop.turn(0)
+    assert list(house.platform.alive) == []
     house.platform.groups.clear()
     house.supervisor.reaped(999, died(-9))
+    house.loop.turn(0)
     assert list(house.platform.alive) == [102]
 
 
@@ -207,8 +230,7 @@ def test_remains_of_a_crash_are_killed_before_the_next_start(house: House) -> No
     assert (house.platform.sent, list(house.platform.alive)) == ([(101, 9)], [])
     house.platform.groups.clear()
     house.supervisor.reaped(999, died(-9))
-    house.loop.turn(0)
-    assert list(house.platform.alive) == [102]
+    house.turn_until(lambda: list(house.platform.alive) == [102])
 
 
 def test_remains_that_nobody_tells_of_are_looked_for(house: House) -> None:
@@ -219,21 +241,94 @@ def test_remains_that_nobody_tells_of_are_looked_for(house: House) -> None:
     house.turn_until(lambda: list(house.platform.alive) == [102])
 
 
-def test_what_is_left_by_a_process_that_is_over_is_killed_with_the_next_start(house: House) -> None:
+def left_behind(house: House) -> None:
+    """`web` has exited and left a member of its group."""
     house.apply(WEB.replace("always", "never"))
     house.platform.groups.add(101)
     house.die(101, 0)
+    house.loop.turn(0)
     assert (house.states(), house.platform.sent) == ({"web": "EXITED"}, [])
+
+
+def test_the_next_start_waits_until_what_was_left_is_killed_and_gone(house: House) -> None:
+    left_behind(house)
     house.supervisor.ask(("web", 1), Event.START)
-    assert (house.states(), house.platform.sent) == ({"web": "RUNNING"}, [(101, 9)])
+    house.loop.turn(0)
+    assert (house.states(), house.platform.sent) == ({"web": "EXITED"}, [(101, 9)])
+    house.platform.groups.clear()
+    house.turn_until(lambda: house.states() == {"web": "RUNNING"})
+
+
+def test_a_stop_takes_back_a_start_that_waits_for_what_was_left(house: House) -> None:
+    left_behind(house)
+    house.supervisor.ask(("web", 1), Event.START)
+    house.supervisor.ask(("web", 1), Event.STOP)
+    house.platform.groups.clear()
+    for _ in range(5):
+        house.clock.now += 0.05
+        house.loop.turn(0)
+    assert house.states() == {"web": "EXITED"}
+
+
+def test_what_was_left_is_forgotten_when_it_is_gone_since_its_number_may_come_back(house: House) -> None:
+    left_behind(house)
+    house.platform.groups.clear()
+    house.supervisor.reaped(999, died(0))
+    house.loop.turn(0)
+    house.platform.groups.add(101)
+    house.supervisor.ask(("web", 1), Event.START)
+    assert (house.states(), house.platform.sent) == ({"web": "RUNNING"}, [])
 
 
 def test_what_is_left_is_killed_when_the_task_goes(house: House) -> None:
-    house.apply(WEB.replace("always", "never"))
-    house.platform.groups.add(101)
-    house.die(101, 0)
+    left_behind(house)
     house.apply("")
-    assert (house.states(), house.platform.sent) == ({}, [(101, 9)])
+    assert (house.states(), house.platform.sent) == ({"web": "EXITED"}, [(101, 9)])
+    house.platform.groups.clear()
+    house.turn_until(lambda: house.states() == {})
+
+
+def test_zombies_that_nobody_waits_for_hold_nothing_up(house: House) -> None:
+    house.apply(WEB)
+    house.platform.groups.add(101)
+    house.platform.zombies.add(101)
+    house.supervisor.ask(("web", 1), Event.STOP)
+    house.die(101, 0)
+    house.supervisor.end_grace()
+    house.turn_until(lambda: house.states() == {"web": "STOPPED"})
+
+
+def test_a_bug_in_a_spawn_is_a_failed_start(house: House) -> None:
+    house.apply(WEB.replace("always", "never"), web=False)
+    house.platform.bug = True
+    with pytest.raises(ZeroDivisionError):
+        house.supervisor.ask(("web", 1), Event.START)
+    house.loop.turn(0)
+    assert house.states() == {"web": "FATAL"}
+    house.platform.bug = False
+    house.supervisor.ask(("web", 1), Event.START)
+    assert house.states() == {"web": "RUNNING"}
+
+
+def test_after_the_grace_was_ended_later_stops_kill_too(house: House) -> None:
+    house.apply(WEB.replace("run,", "run, instances: 2,"))
+    house.supervisor.end_grace()
+    house.supervisor.ask(("web", 2), Event.STOP)
+    assert house.platform.sent == [(102, 15), (102, 9)]
+
+
+def test_at_the_very_end_everything_alive_is_killed_and_named(house: House) -> None:
+    house.apply(WEB.replace("run,", "run, instances: 2,"))
+    assert house.supervisor.kill_all() == ["web_1", "web_2"]
+    assert house.platform.sent == [(101, 9), (102, 9)]
+
+
+def test_who_wished_goes_with_the_wish(house: House) -> None:
+    asked: list[str] = []
+    house.apply(WEB, web=False)
+    house.supervisor.observers.append(lambda before, what, after, sent: asked.append(what.by))
+    house.supervisor.ask(("web", 1), Event.START, by="somebody")
+    assert asked == ["somebody", ""]
 
 
 def test_a_grace_that_is_ended_kills_only_what_stops(house: House) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -51,3 +53,24 @@ def test_dropping_gives_the_room_back() -> None:
     tail.append(b"x" * 50)
     tails.drop(tail)
     assert tails.total == 0
+
+
+def test_many_small_pieces_cost_little_more_than_what_they_hold() -> None:
+    tail = Tails(10 * TAIL_BYTES).new()
+    tracemalloc.start()
+    try:
+        for number in range(3 * TAIL_BYTES):
+            tail.append(bytes((number % 251,)))
+        used, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert used < 2 * TAIL_BYTES
+    assert tail.read() == bytes(number % 251 for number in range(2 * TAIL_BYTES, 3 * TAIL_BYTES))
+
+
+@given(st.lists(st.binary(max_size=9000), max_size=60))
+def test_small_and_large_pieces_stay_in_order(chunks: list[bytes]) -> None:
+    tail = Tails(10 * TAIL_BYTES).new()
+    for chunk in chunks:
+        tail.append(chunk)
+    assert tail.read() == b"".join(chunks)[-TAIL_BYTES:]

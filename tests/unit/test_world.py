@@ -86,8 +86,14 @@ def test_root_refuses_what_others_can_write_and_says_what_to_type(machine: Machi
     path.write_text("tasks:")
     path.chmod(0o666)
     assert refused(machine, "a file").hint == f"chmod o-w '{path}'"
+    assert "owner 0, group 0, mode 0666" in refused(machine, "a file").reason
     path.chmod(0o664)
     assert machine.read("a file") == "tasks:"
+    os.chown(path, 0, 65534)
+    assert refused(machine, "a file").hint == f"chmod g-w '{path}'"
+    path.chmod(0o600)
+    os.chown(path, 65534, 0)
+    assert refused(machine, "a file").hint == f"chown 0 '{path}'"
 
 
 @pytest.mark.skipif(AS_ROOT, reason="root can read everything")

@@ -7,6 +7,7 @@ told on stderr before anything is started.
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -46,6 +47,7 @@ class Opened(NamedTuple):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the form that the command line asks for; the exit code."""
     tidy()
+    _write_anything()
     options = _parser().parse_args(arguments)
     if not (options.check or options.no_shell or console.stdin_given()):
         print("taskmaster: no input, so no shell (as with -n).", file=sys.stderr)
@@ -67,6 +69,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return service.run() if options.no_shell else _with_shell(service, opened)
     finally:
         service.close()
+
+
+def _write_anything() -> None:
+    """Let half a character, as a file's name may hold it, be shown as an escape instead of being an error."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _with_shell(service: Service, opened: Opened) -> int:

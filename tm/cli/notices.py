@@ -1,11 +1,13 @@
-"""What the prompt is told of changes that nobody is waiting for, without being flooded.
+"""What the prompt is told of changes, without being flooded.
 
-Guarantees: the first BURST notices come at once, then REFILL_PER_S a second; what is held back is counted and told.
+Guarantees: what becomes of the processes that the last command named is told, PROMISED changes of each; of the others
+the first BURST notices come at once, then REFILL_PER_S a second, and what is held back is counted and told.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
 
 from tm.core.process import Occurrence, Process, Send
 from tm.core.report import told
@@ -14,6 +16,7 @@ from tm.edge.loop import Loop
 
 BURST = 40
 REFILL_PER_S = 5.0
+PROMISED = 4
 
 
 class Notices:
@@ -25,18 +28,29 @@ class Notices:
         self._allowed = float(BURST)
         self._at = loop.now
         self._held_back = 0
+        self._promised: dict[str, int] = {}
+
+    def promise(self, names: Iterable[str]) -> None:
+        """Somebody waits to hear what becomes of these, BURST of them at most; of those named before nobody does."""
+        self._promised = dict.fromkeys(islice(names, BURST), PROMISED)
 
     def observe(self, before: Process, what: Occurrence, after: Process, _sent: Sequence[Send]) -> None:
         """A row changed."""
         text = told(before, what, after)
         if text is None:
             return
-        if self._held_back == 0 and self._take():
+        if self._is_promised(after.name) or (self._held_back == 0 and self._take()):
             self._tell(text)
             return
         if self._held_back == 0:
             self._loop.call_at(Instant(self._loop.now + 1.0), self._report)
         self._held_back += 1
+
+    def _is_promised(self, name: str) -> bool:
+        left = self._promised.get(name, 0)
+        if left:
+            self._promised[name] = left - 1
+        return left > 0
 
     def _take(self) -> bool:
         now = self._loop.now

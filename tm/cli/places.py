@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import os
-import stat
 from collections.abc import Mapping
 
 from tm.core.example import example
+from tm.core.trust import described, others_can_write, remedy
 
 EXAMPLE = "config-example.yaml"
 
@@ -47,10 +47,12 @@ def find(environ: Mapping[str, str]) -> str | None:
 
 def write_example() -> tuple[str, bool]:
     """The example in the current directory and whether it is new. Raises OSError or NoConfiguration."""
-    if not os.path.lexists(EXAMPLE) and _open_to_others(os.getcwd()):
+    why, command = _open_to_others(os.getcwd())
+    if why and not os.path.lexists(EXAMPLE):
         raise NoConfiguration(
             f"no configuration in {', '.join(searched(os.environ))}, and no example is written to {os.getcwd()}: "
-            "others can write there. Change to a directory of your own, or name a configuration."
+            f"others can write there ({why}). Change to a directory of your own, or name a configuration, or type: "
+            f"{command}"
         )
     try:
         fd = os.open(EXAMPLE, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
@@ -74,11 +76,17 @@ def state_directory(config: str, environ: Mapping[str, str]) -> str:
 
 def _refuse_if_open(path: str) -> None:
     directory = os.path.dirname(os.path.abspath(path))
-    if _open_to_others(directory):
+    why, command = _open_to_others(directory)
+    if why:
         raise NoConfiguration(
-            f"{path} is not used: others can write to {directory}. Name it on the command line to use it all the same."
+            f"{path} is not used: others can write to {directory} ({why}). "
+            f"Name it on the command line to use it all the same, or type: {command}"
         )
 
 
-def _open_to_others(directory: str) -> bool:
-    return bool(os.stat(directory).st_mode & stat.S_IWOTH)
+def _open_to_others(directory: str) -> tuple[str, str]:
+    """Whose the directory is and what to type about it; both empty where only we and root can write."""
+    status, euid, egid = os.stat(directory), os.geteuid(), os.getegid()
+    if not others_can_write(status, euid, egid):
+        return "", ""
+    return described(status), remedy(directory, status, euid, egid)

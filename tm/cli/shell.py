@@ -11,12 +11,14 @@ import shutil
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 
 import tm
 from tm.cli.notices import Notices
 from tm.core.commands import UsageError, complete, parse
 from tm.core.select import names
 from tm.daemon.answers import Answer, Outcome, failed
+from tm.daemon.control import WISHES, NoSuchTask
 from tm.daemon.service import Service
 from tm.daemon.views import Look
 from tm.edge import linedit
@@ -44,7 +46,8 @@ class Shell:
             Calls(self._line, self._end, self._interrupt),
         )
         self._control.tell = self._console.tell
-        service.supervisor.observers.append(Notices(service.loop, self._console.tell).observe)
+        self._notices = Notices(service.loop, self._console.tell)
+        service.supervisor.observers.append(self._notices.observe)
         service.on_signal = self._signalled
         service.on_leave = self._leaving
 
@@ -65,6 +68,9 @@ class Shell:
             return
         if command is None:
             return
+        if command.verb in WISHES:
+            with suppress(NoSuchTask):
+                self._notices.promise(row.name for row in self._control.rows(command.words))
         answer = self._control.carry_out(command, self._by, _look())
         self._console.write(_json(answer) if "--json" in command.options else answer.text)
         if "--follow" in command.options and answer.outcome is Outcome.DONE:
@@ -106,7 +112,7 @@ class Shell:
         return True
 
     def _complete(self, before: str, _word: str) -> list[str]:
-        return complete(before, ["all", *names(self._service.supervisor.rows.values())])
+        return complete(before, names(self._service.supervisor.rows.values()))
 
 
 def greeting(path: str, tasks: int, processes: int) -> str:
@@ -119,7 +125,7 @@ def _look() -> Look:
     """How the terminal looks, if it is one."""
     if not os.isatty(sys.stdout.fileno()):
         return Look()
-    return Look(shutil.get_terminal_size().columns, "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb")
+    return Look(shutil.get_terminal_size().columns, not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb")
 
 
 def _json(answer: Answer) -> str:

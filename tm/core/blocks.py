@@ -14,6 +14,7 @@ from typing import Final
 
 from tm.core.context import Context
 from tm.core.errors import did_you_mean, quoted
+from tm.core.field import FREE_PREFIX
 from tm.core.nodes import Mapping, Node, Rejected, Scalar, Sequence, gather, kind_of, scalar
 from tm.core.template import Slot, Template, Unexpandable, expand
 from tm.core.values import signal_number, size_of, yaml_reading
@@ -183,7 +184,8 @@ def limits(node: Node, _context: Context) -> tuple[tuple[str, int, int], ...]:
     """Limits by their names, sorted."""
     if not isinstance(node, Mapping):
         raise Rejected(node, "wrong-shape", f"this is {kind_of(node)}, not a mapping")
-    return tuple(sorted(gather(_limit, [(entry.key, entry.value) for entry in node.entries])))
+    given = [entry for entry in node.entries if not entry.key.text.startswith(FREE_PREFIX)]
+    return tuple(sorted(gather(_limit, [(entry.key, entry.value) for entry in given])))
 
 
 def _limit(pair: tuple[Scalar, Node]) -> tuple[str, int, int]:

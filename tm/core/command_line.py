@@ -1,7 +1,8 @@
 """A command as text into the words that are executed: by the shell only where the text needs one.
 
 Guarantees: quotes alone need no shell, and what a shell would not treat as syntax (inside of single quotes, escaped)
-does not count as such; a simple command that needs the shell is `exec`ed by it, so that the pid is the program's;
+does not count as such; a simple command that needs the shell, also one behind assignments, is `exec`ed by it, so that
+the pid is the program's;
 `{task} {instance} {n} {here}` are replaced where one of them is a whole word, and nothing else is.
 Leaves to others: whether there is such a program (found out at the start).
 """
@@ -31,6 +32,9 @@ _WORDS_OF_THE_SHELL: Final = frozenset(
 _BETTER_BY_THE_SHELL: Final = frozenset(("[", "echo", "false", "kill", "printf", "pwd", "test", "true"))
 """Programs that are builtins as well, and not quite the same: never `exec`ed."""
 _ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=")
+_ASSIGNMENTS = re.compile(
+    rf"""(?:{_ASSIGNMENT.pattern}(?:[^\s'"\\]|\\.|'[^']*'|"(?:[^"\\]|\\.)*")*[ \t]+)+""", re.DOTALL
+)
 _SLOT_WORD = re.compile(r"(?<!\S)\{(task|instance|n|here)\}(?!\S)")
 
 
@@ -44,23 +48,30 @@ class BadCommand(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Syntax:
-    """What the shell would see in a text. `needed`: something only it understands; `simple`: one command, no more."""
+    """What the shell would see in a text. `needed`: something only it understands; `simple`: one command, no more.
+
+    `start`: where the program's word begins, behind assignments.
+    """
 
     needed: bool
     simple: bool
     balanced: bool
+    start: int
 
 
 def syntax(text: str) -> Syntax:
     """Scan a text as the shell would, as far as quotes and backslashes go."""
     seen, balanced = _unquoted(text)
-    first = text.split(None, 1)[0] if text.strip() else ""
+    assignments = _ASSIGNMENTS.match(text)
+    start = assignments.end() if assignments else 0
+    first = text[start:].split(None, 1)[0] if text[start:].strip() else ""
     special = first in _WORDS_OF_THE_SHELL or _ASSIGNMENT.match(first) is not None
-    unknown = first in _BETTER_BY_THE_SHELL or ("$" in first and "/" not in first)
+    unknown = first in _BETTER_BY_THE_SHELL or first == "\\" or ("$" in first and "/" not in first)
     return Syntax(
-        needed=special or not _ANYWHERE.isdisjoint(seen) or "~" in seen,
+        needed=special or start > 0 or not _ANYWHERE.isdisjoint(seen) or "~" in seen,
         simple=not special and not unknown and _COMPOUND.isdisjoint(seen),
         balanced=balanced,
+        start=start,
     )
 
 
@@ -125,7 +136,9 @@ def _by_shell(text: str, found: Syntax, here: str) -> tuple[Template, ...]:
     # A here-document or a comment may hold a lone apostrophe: only the shell can tell then.
     if not found.balanced and "\n" not in text and "#" not in text:
         raise BadCommand("a quote is not closed, or a backslash ends it")
-    parts: list[str | Slot] = ["exec " if found.simple else ""]
+    if found.simple:
+        text = f"{text[: found.start]}exec {text[found.start :]}"
+    parts: list[str | Slot] = []
     end = 0
     for slot in _SLOT_WORD.finditer(text):
         word = shlex.quote(here) if slot[1] == HERE else Slot(slot[1])

@@ -22,7 +22,7 @@ from tm.core.blocks import items
 from tm.core.checks import check
 from tm.core.context import Context, World, absolute
 from tm.core.document import read
-from tm.core.errors import Missing, Place, Problem, Unreadable, did_you_mean, quoted
+from tm.core.errors import Missing, Place, Problem, Unreadable, quoted
 from tm.core.field import FREE_PREFIX, Block
 from tm.core.nodes import AllRejected, Entry, Node, Rejected, Scalar, gather, kind_of, scalar
 from tm.core.nodes import Mapping as MappingNode
@@ -152,7 +152,7 @@ class _Reading:
                 yield key, entry
             elif not written.startswith(FREE_PREFIX):
                 message = f"unknown key {quoted(written)} at the top of the file"
-                hint = did_you_mean(written, TOP_KEYS) or "a task stands below 'tasks:'"
+                hint = self._report.did_you_mean(written, TOP_KEYS) or "a task stands below 'tasks:'"
                 self._report.refuse("unknown-key", entry.key, message, "one of " + ", ".join(TOP_KEYS), hint)
 
     def _mapping(self, entry: Entry) -> MappingNode | None:

@@ -18,7 +18,7 @@ from typing import Any, Final
 
 import yaml
 
-from tm.core.errors import Place, Problem, did_you_mean, quoted
+from tm.core.errors import Place, Problem, quoted
 from tm.core.nodes import Entry, Mapping, Node, Scalar, Sequence
 from tm.core.source import LINE_BREAK, PROBLEMS_MOST, Report, Source, may_hold_secrets
 from tm.core.yaml_errors import TOO_DEEP, explain
@@ -222,7 +222,7 @@ class _Builder:
         if within:
             self._report.refuse("alias-cycle", stand_in, f"{shown} stands inside of what it names")
         else:
-            hint = "" if self._is_secret() else did_you_mean(name, self._anchors)
+            hint = "" if self._is_secret() else self._report.did_you_mean(name, self._anchors)
             hint = hint or "a text that begins with '*' needs quotes"
             self._report.refuse("unknown-alias", stand_in, f"{shown} names no anchor before it", "", hint)
         self._put(stand_in, None, 1)

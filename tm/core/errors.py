@@ -21,7 +21,7 @@ _ALIKE = 0.6
 _FINALISTS = 40
 
 
-def printable(text: str) -> str:
+def inert(text: str) -> str:
     """`text` with whatever a terminal might obey replaced; a tab stays, and so does the length."""
     return text if text.isprintable() else "".join(c if c.isprintable() or c == "\t" else "\ufffd" for c in text)
 
@@ -29,7 +29,7 @@ def printable(text: str) -> str:
 def quoted(text: str) -> str:
     """`text` in quotes for a sentence: printable, and cut when it is long."""
     shown = text if len(text) <= _QUOTED_MOST else text[:_QUOTED_MOST] + _CUT
-    return f"'{printable(shown.replace(chr(9), ' '))}'"
+    return f"'{inert(shown.replace(chr(9), ' '))}'"
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
@@ -69,7 +69,7 @@ class Place:
     column: int
 
     def __str__(self) -> str:
-        return f"{printable(self.path)}:{self.line}:{self.column}"
+        return f"{inert(self.path)}:{self.line}:{self.column}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,7 @@ class Problem:
         """The source line and the caret line. A masked line may be shorter than the column: the mask is marked then."""
         before = min(self.place.column, len(self.source)) - 1
         start = max(0, before - _BEFORE_CARET) if len(self.source) > _LINE_MOST else 0
-        shown = printable(self.source[start : start + _LINE_MOST])
+        shown = inert(self.source[start : start + _LINE_MOST])
         width = max(1, min(self.width, len(shown) - (before - start)))
         lead = _CUT if start else ""
         tail = _CUT if start + _LINE_MOST < len(self.source) else ""

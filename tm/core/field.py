@@ -16,7 +16,7 @@ import yaml
 
 from tm.core.context import Context
 from tm.core.document import read
-from tm.core.errors import Place, did_you_mean, quoted
+from tm.core.errors import Place, quoted
 from tm.core.nodes import AllRejected, Entry, Node, Rejected, Scalar
 from tm.core.nodes import Mapping as MappingNode
 from tm.core.source import Report
@@ -145,7 +145,8 @@ class Table:
             return None
         if key not in self.by_spelling:
             message = f"unknown key {quoted(key)} in {owner}"
-            report.refuse("unknown-key", entry.key, message, self.what, did_you_mean(key, self.by_spelling))
+            hint = report.did_you_mean(key, self.by_spelling)
+            report.refuse("unknown-key", entry.key, message, self.what, hint)
         return self.by_spelling.get(key)
 
     def _is_repeated(self, each: Field, entry: Entry, seen: Mapping[str, Entry], report: Report) -> bool:

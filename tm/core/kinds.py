@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from tm.core import blocks, values
-from tm.core.field import Kind
+from tm.core.field import FREE_PREFIX, Kind
 
 _TEXT: Final = {"type": "string"}
 _SCALAR: Final = {"type": ["string", "number", "boolean"]}
@@ -52,7 +52,11 @@ ENVIRONMENT: Final = Kind(
 LIMITS: Final = Kind(
     blocks.limits,
     "a number or size, 'soft:hard', or unlimited",
-    {"type": "object", "additionalProperties": {"type": ["string", "integer"]}},
+    {
+        "type": "object",
+        "patternProperties": {f"^{FREE_PREFIX}": {}},
+        "additionalProperties": {"type": ["string", "integer"]},
+    },
 )
 
 

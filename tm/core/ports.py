@@ -8,14 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from enum import Enum
-from typing import Any, Final, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
+from tm.core.lines import LINE_BYTES as LINE_BYTES
 from tm.core.timers import Instant, Timer
 
 Callback: TypeAlias = Callable[[], None]
-
-LINE_BYTES: Final = 64 * 1024
-"""The longest line that is taken for one."""
 
 
 class Watcher(Protocol):

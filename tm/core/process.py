@@ -29,7 +29,7 @@ class Occurrence:
     """Something that happened: the event with what came along.
 
     `pid` goes with SPAWNED, `failure` with SPAWN_FAILED, `status` and `hint` (a fact that explains it, or '') with
-    REAPED.
+    REAPED, `by` (on whose behalf) with START, STOP and RESTART.
     """
 
     event: Event
@@ -37,6 +37,7 @@ class Occurrence:
     status: ExitStatus | None = None
     failure: SpawnFailure | None = None
     hint: str = ""
+    by: str = ""
 
 
 @dataclass(frozen=True, slots=True)

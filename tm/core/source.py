@@ -9,12 +9,17 @@ Leaves to others: keeping values of the environment out of the messages.
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from typing import Final
 
-from tm.core.errors import ConfigError, Place, Problem
+from tm.core.errors import ConfigError, Place, Problem, did_you_mean
 from tm.core.nodes import Entry, Mapping, Node
 
 PROBLEMS_MOST: Final = 1000
+COMPARED_MOST: Final = 100_000
+"""Words that are compared for suggestions in one reading: enough for honest mistakes, and about a second at most."""
+SUGGESTION_COST: Final = 500
+"""What a suggestion costs beside that, in such words: the few nearest ones are looked at closely."""
 MASK: Final = "***"
 LINE_BREAK: Final = re.compile(r"\r\n|[\n\r\x85\u2028\u2029]")
 _ENV_KEY = re.compile(r"""env(?!_?-?file)[\w.-]*["']?\s*:? ?""", re.IGNORECASE)
@@ -131,6 +136,7 @@ class Report:
     def __init__(self) -> None:
         self._sources: dict[str, Source] = {}
         self._problems: dict[Problem, None] = {}
+        self._comparisons_left = COMPARED_MOST
 
     def __len__(self) -> int:
         return len(self._problems)
@@ -148,6 +154,14 @@ class Report:
     def refuse(self, identity: str, node: Node, message: str, expected: str = "", suggestion: str = "") -> None:
         """Note a problem of a node."""
         self.add(Problem(identity, node.place, node.width, "", message, expected, suggestion))
+
+    def did_you_mean(self, word: str, known: Collection[str]) -> str:
+        """A suggestion as `errors.did_you_mean` makes it; '' once this reading has made too many."""
+        cost = len(known) + SUGGESTION_COST
+        if cost > self._comparisons_left:
+            return ""
+        self._comparisons_left -= cost
+        return did_you_mean(word, known)
 
     def error(self) -> ConfigError:
         """All problems, with their lines, in the order of the files."""

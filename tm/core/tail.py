@@ -1,7 +1,8 @@
 """The last bytes of a stream without a file, within a budget for all of them together.
 
 Guarantees: a tail holds at most TAIL_BYTES, all tails of one `Tails` at most its budget; what is cut is the oldest
-part, of the tail that has gone unread the longest; nothing is allocated before something comes.
+part, of the tail that has gone unread the longest; nothing is allocated before something comes; a stream that comes
+byte by byte takes little more memory than one that comes at once.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from collections import deque
 
 TAIL_BYTES = 64 * 1024
+_CHUNK_BYTES = 4096
 
 
 class Tail:
@@ -18,19 +20,28 @@ class Tail:
 
     def __init__(self, owner: Tails) -> None:
         self._owner = owner
-        self._chunks: deque[bytes] | None = None
+        self._chunks: deque[bytes | bytearray] | None = None
         self.size = 0
 
     def append(self, data: bytes) -> None:
         """Take `data` in; the oldest bytes give way."""
         if self._chunks is None:
             self._chunks = deque()
-        self._chunks.append(data[-TAIL_BYTES:])
+        self._put(self._chunks, data[-TAIL_BYTES:])
         grown = min(len(data), TAIL_BYTES)
         self.size += grown
         self._owner.grown(grown)
         self.shrink(TAIL_BYTES)
         self._owner.settle()
+
+    @staticmethod
+    def _put(chunks: deque[bytes | bytearray], data: bytes) -> None:
+        """Small pieces come together in one chunk: each object alone would cost more than what it holds."""
+        last = chunks[-1] if chunks else None
+        if isinstance(last, bytearray) and len(last) + len(data) <= _CHUNK_BYTES:
+            last += data
+        else:
+            chunks.append(data if len(data) >= _CHUNK_BYTES else bytearray(data))
 
     def read(self) -> bytes:
         """All that is held. Being read makes it the last to be cut."""

@@ -21,13 +21,14 @@ from tm.core.reload import Plan, describe
 from tm.core.report import place
 from tm.core.select import NotFound, select
 from tm.core.transitions import Event, Refused
+from tm.core.values import signal_number
 from tm.daemon import output_views
 from tm.daemon.answers import Answer, Outcome, failed
 from tm.daemon.history import History
 from tm.daemon.output_views import key_of
 from tm.daemon.outputs import Outputs
 from tm.daemon.reloading import Reloading
-from tm.daemon.supervisor import Supervisor
+from tm.daemon.supervisor import CONFIGURATION, Supervisor
 from tm.daemon.views import Look, Views
 from tm.edge.eventlog import EventLog
 from tm.edge.loop import Loop
@@ -39,7 +40,7 @@ class NoSuchTask(Exception):
 
 Handler: TypeAlias = Callable[[Command, Look], Answer]
 _WORD_SHOWN = 80
-_EVENTS = {"start": Event.START, "stop": Event.STOP, "restart": Event.RESTART}
+WISHES = {"start": Event.START, "stop": Event.STOP, "restart": Event.RESTART}
 
 
 class Control:
@@ -54,6 +55,7 @@ class Control:
         self._outputs = outputs
         self._log = log
         self.history = History(log)
+        self._by = CONFIGURATION
         self._views = Views(outputs, log, self.history.last)
         self.tell: Callable[[str], None] = lambda text: None
         self.leave: Callable[[str], None] = lambda by: None
@@ -79,7 +81,7 @@ class Control:
     def carry_out(self, command: Command, by: str, look: Look) -> Answer:
         """Do it on behalf of `by`, and answer."""
         self._log.write(Level.INFO, "taskmaster", "command", f"{_line(command)}, by {by}")
-        self.history.asker = by
+        self._by = by
         try:
             return self.handlers[command.verb](command, look)
         except NoSuchTask as error:
@@ -103,9 +105,9 @@ class Control:
         """Reload on behalf of `by`."""
         if self.leaving:
             return failed("Taskmaster is shutting down.")
-        self.history.asker = by
+        self._by = by
         try:
-            plan = self._reloading.reload(self._supervisor)
+            plan = self._reloading.reload(self._supervisor, by)
         except ConfigError as error:
             self._log.write(Level.ERROR, "taskmaster", "reload", f"refused, nothing changed, by {by}: {error}")
             return failed(f"{error}\nNothing was changed.")
@@ -116,9 +118,16 @@ class Control:
     def _status(self, command: Command, look: Look) -> Answer:
         rows = self.rows(command.words)
         now = self._loop.sample()
-        answer = self._views.status(rows, now, look, "--long" in command.options)
-        details = self._views.show(rows, now, False).lines if command.words and len(rows) == 1 else ()
-        return Answer([*self._header(), *answer.lines, *details], answer.data)
+        for_people = "--json" not in command.options
+        answer = self._views.status(rows, now, look, for_people and "--long" in command.options)
+        if not for_people:
+            return answer
+        of_one_task = bool(command.words) and len({row.task.name for row in rows}) == 1
+        details = self._views.show(rows, now, False).lines if of_one_task else ()
+        header = self._header()
+        if self._reloading.problems is not None:
+            header.insert(1, f"  {self._reloading.problems.problems[0].render().splitlines()[0]}")
+        return Answer([*header, *answer.lines, *details], answer.data)
 
     def _header(self) -> list[str]:
         """What an operator should know before the table."""
@@ -147,7 +156,7 @@ class Control:
                 (self.tell if answered else refusals.append)(refused.reason)
 
         for row in rows:
-            self._supervisor.ask(key_of(row), _EVENTS[command.verb], heard)
+            self._supervisor.ask(key_of(row), WISHES[command.verb], heard, self._by)
         answered = True
         outcome = Outcome.FAILED if refusals else Outcome.DONE
         return Answer(refusals, {"refused": list(refusals), "asked": [row.name for row in rows]}, outcome)
@@ -162,7 +171,7 @@ class Control:
 
     def _reload(self, command: Command, _look: Look) -> Answer:
         if "--dry-run" not in command.options:
-            return self.reload(self.history.asker)
+            return self.reload(self._by)
         plan = self._reloading.plan(self._supervisor)
         return Answer(describe(plan) or ["Nothing would change."], _plan_data(plan))
 
@@ -172,16 +181,16 @@ class Control:
 
     def follow(self, command: Command, tell: Callable[[str], None]) -> Callable[[], None]:
         """Begin to tell what comes, for `logs -f` and `events -f`; call what is returned to end it."""
+        as_json = "--json" in command.options
         if command.verb == "events":
             names = {row.name for row in self.rows(command.words)} if command.words else None
-            as_json = "--json" in command.options
 
             def hear(record: Record) -> None:
                 if names is None or record.who in names:
                     tell(record.as_json() if as_json else record.as_text())
 
             return self._log.listen(hear)
-        follower = output_views.Follower(self.rows(command.words), streams(command), tell)
+        follower = output_views.Follower(self.rows(command.words), streams(command), tell, as_json)
         self._outputs.listeners.append(follower.hear)
         return lambda: self._outputs.listeners.remove(follower.hear)
 
@@ -194,7 +203,7 @@ class Control:
         missed = [row.name for row in rows if not self._supervisor.send(key_of(row), signum)]
         for row in rows:
             if row.name not in missed:
-                self._log.write(Level.INFO, row.name, "signal", f"{command.signal} sent, by {self.history.asker}")
+                self._log.write(Level.INFO, row.name, "signal", f"{command.signal} sent, by {self._by}")
         lines = [f"Process '{name}' is not running" for name in missed]
         return Answer(lines, {"missed": missed}, Outcome.FAILED if missed else Outcome.DONE)
 
@@ -219,7 +228,7 @@ class Control:
         return Answer((f"taskmaster {tm.__version__}",), tm.__version__)
 
     def _exit(self, _command: Command, _look: Look) -> Answer:
-        self.leave(self.history.asker)
+        self.leave(self._by)
         return Answer()
 
 
@@ -228,15 +237,6 @@ def streams(command: Command) -> tuple[str, ...]:
     if "--all" in command.options:
         return "stdout", "stderr"
     return ("stderr",) if "--stderr" in command.options else ("stdout",)
-
-
-def signal_number(word: str) -> int | None:
-    """The number of a signal given as a name, with or without SIG, or as a number; None when there is none."""
-    if word.isascii() and word.isdecimal():
-        number = int(word)
-        return number if number in signal.valid_signals() else None
-    name = word.upper().removeprefix("SIG")
-    return next((each.value for each in signal.Signals if each.name == f"SIG{name}"), None)
 
 
 def _line(command: Command) -> str:

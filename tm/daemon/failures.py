@@ -94,7 +94,7 @@ def _hint_for_existing(path: str | None, number: int) -> str:
     match number:
         case errno.EACCES if os.path.isdir(path):
             return f"{path} is a directory"
-        case errno.EACCES if not os.stat(path).st_mode & 0o111:
+        case errno.EACCES if _never_executable(path):
             return f"chmod +x {path}"
         case errno.ENOENT:
             return _hint_for_interpreter(path)
@@ -102,6 +102,14 @@ def _hint_for_existing(path: str | None, number: int) -> str:
             return f"{path} is no binary and has no '#!' line: put its interpreter before it"
         case _:
             return ""
+
+
+def _never_executable(path: str) -> bool:
+    """Whether nobody may run it; not, where that cannot be seen."""
+    try:
+        return not os.stat(path).st_mode & 0o111
+    except OSError:
+        return False
 
 
 def _hint_for_interpreter(path: str) -> str:

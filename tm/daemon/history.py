@@ -12,11 +12,9 @@ from dataclasses import dataclass
 from tm.core.process import Occurrence, Process, Send
 from tm.core.records import Level
 from tm.core.report import transition
-from tm.core.transitions import Event, State
+from tm.core.transitions import State
 from tm.daemon.outputs import Key
 from tm.edge.eventlog import EventLog
-
-_ASKED = (Event.START, Event.STOP, Event.RESTART)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,16 +26,15 @@ class Change:
 
 
 class History:
-    """Hears of every change. `asker`: on whose behalf commands are being carried out."""
+    """Hears of every change."""
 
     def __init__(self, log: EventLog) -> None:
         self._log = log
-        self.asker = "the configuration"
         self.last: dict[Key, Change] = {}
 
     def observe(self, before: Process, what: Occurrence, after: Process, sent: Sequence[Send]) -> None:
         """Write it down."""
-        by = self.asker if what.event in _ASKED else ""
+        by = what.by
         text = transition(before, what, after, sent)
         self.last[after.task.name, after.n] = Change(text, by)
         self._log.write(_level(before, after), after.name, "state", f"{text}, by {by}" if by else text)

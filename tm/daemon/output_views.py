@@ -1,11 +1,12 @@
 """What processes wrote, as the commands `logs` and `status` show it: from the file, or from the tail in memory.
 
-Guarantees: a file is read from its end; a path that several instances share is shown once; control sequences other than
-colours do not get through.
+Guarantees: a file is read from its end; a path that several instances share is shown once, as the task's or nobody's;
+control sequences other than colours do not get through.
 """
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Iterable, Sequence
 
@@ -25,7 +26,12 @@ def key_of(row: Process) -> Key:
 def log_path(row: Process, stream: str) -> str | None:
     """The file that a stream goes to; None for a tail in memory."""
     settled = launch(row.task, row.n, {})
-    return settled.stdout if stream == "stdout" or settled.merges_stderr else settled.stderr
+    return settled.stdout if carrier(row, stream) == "stdout" else settled.stderr
+
+
+def carrier(row: Process, stream: str) -> str:
+    """The stream that carries it: stdout carries both where the task merges them."""
+    return "stdout" if launch(row.task, row.n, {}).merges_stderr else stream
 
 
 def last_lines(outputs: Outputs, row: Process, stream: str, count: int) -> list[str]:
@@ -34,8 +40,7 @@ def last_lines(outputs: Outputs, row: Process, stream: str, count: int) -> list[
     if path is not None:
         found, _ = logfile.tail(path, count)
     else:
-        merged = launch(row.task, row.n, {}).merges_stderr
-        found = last(outputs.tail(key_of(row), "stdout" if merged else stream) or b"", count)
+        found = last(outputs.tail(key_of(row), carrier(row, stream)) or b"", count)
     return [printable(decoded(line)) for line in found]
 
 
@@ -50,50 +55,75 @@ def last_words(outputs: Outputs, row: Process) -> str:
 
 def logs(outputs: Outputs, rows: Sequence[Process], streams: Sequence[str], count: int) -> Answer:
     """The last `count` lines of each stream of each process."""
+    sources: dict[object, list[tuple[Process, str]]] = {}
+    for row in rows:
+        for stream in streams:
+            through = carrier(row, stream)
+            path = outputs.path(key_of(row), through) or log_path(row, stream)
+            sources.setdefault(path or (key_of(row), through), []).append((row, stream))
+    several = len({_owner(users) for users in sources.values()}) > 1
     shown: list[str] = []
-    seen: set[object] = set()
-    sources = [(row, stream) for row in rows for stream in streams]
-    for row, stream in sources:
-        source = outputs.path(key_of(row), stream) or log_path(row, stream) or (key_of(row), stream)
-        if source in seen:
-            continue
-        seen.add(source)
+    data: list[dict[str, str]] = []
+    for source, users in sources.items():
+        row, stream = users[0]
         try:
             lines = last_lines(outputs, row, stream, count)
         except FileNotFoundError:
             continue
         except OSError as error:
             return failed(f"The log of '{row.name}' cannot be read: {source}: {os.strerror(error.errno or 0)}")
-        shown += [prefix(row, stream, len(rows) > 1, len(streams) > 1) + line for line in lines]
+        name = _owner(users)
+        shown += [prefix(name if several else "", stream, len(streams) > 1) + line for line in lines]
+        data += [_as_data(name, carrier(row, stream), line) for line in lines]
     if not shown:
         return Answer(("No logs available for this task.",), [], Outcome.DONE)
-    return Answer(shown, shown)
+    return Answer(shown, data)
 
 
-def prefix(row: Process, stream: str, several: bool, both: bool) -> str:
-    """What stands before a line: whose it is where several are shown, `!` before stderr beside stdout."""
-    name = f"{row.name} | " if several else ""
-    return name + ("! " if both and stream == "stderr" else "")
+def _as_data(name: str, stream: str, line: str) -> dict[str, str]:
+    return {"name": name, "stream": stream, "line": line}
+
+
+def _owner(users: Sequence[tuple[Process, str]]) -> str:
+    """Whose a source is: a process's, or where it is shared a task's, or nobody's."""
+    names = {row.name for row, _ in users}
+    tasks = {row.task.name for row, _ in users}
+    return min(names if len(names) == 1 else tasks) if len(tasks) == 1 else ""
+
+
+def prefix(name: str, stream: str, both: bool) -> str:
+    """What stands before a line: whose it is where that is to be said, `!` before stderr beside stdout."""
+    return (f"{name} | " if name else "") + ("! " if both and stream == "stderr" else "")
 
 
 class Follower:
     """Turns output as it comes into lines. One for each `logs -f`."""
 
-    def __init__(self, rows: Sequence[Process], streams: Iterable[str], tell: Callable[[str], None]) -> None:
-        self._names = {key_of(row): row for row in rows}
+    def __init__(
+        self, rows: Sequence[Process], streams: Iterable[str], tell: Callable[[str], None], as_json: bool = False
+    ) -> None:
+        self._names = {key_of(row): row.name for row in rows}
         self._streams = tuple(streams)
+        self._followed = {(key_of(row), carrier(row, stream)) for row in rows for stream in self._streams}
         self._tell = tell
+        self._as_json = as_json
         self._carried: dict[tuple[Key, str], bytes] = {}
 
     def hear(self, key: Key, stream: str, data: bytes) -> None:
-        """A listener of `Outputs`."""
-        row = self._names.get(key)
-        if row is None or stream not in self._streams:
+        """A listener of `Outputs`. A line that is unfinished at the end is told as it is."""
+        if (key, stream) not in self._followed:
             return
         whole, rest = cut(self._carried.pop((key, stream), b"") + data)
+        if not data:
+            whole, rest = whole + rest, b""
         if rest:
             self._carried[key, stream] = rest[-LINE_BYTES:]
-        before = prefix(row, stream, len(self._names) > 1, len(self._streams) > 1)
-        lines = [before + printable(decoded(line)) for line in whole.splitlines()]
+        lines = [self._shown(key, stream, printable(decoded(line))) for line in whole.splitlines()]
         if lines:
             self._tell("\n".join(lines))
+
+    def _shown(self, key: Key, stream: str, line: str) -> str:
+        name = self._names[key]
+        if self._as_json:
+            return json.dumps(_as_data(name, stream, line))
+        return prefix(name if len(self._names) > 1 else "", stream, len(self._streams) > 1) + line

@@ -1,8 +1,9 @@
 """Who writes where: the streams of every instance, the log files they share, the tails in memory.
 
-Guarantees: instances that name one path share one open file; a pipe that a descendant holds after its process ended
-stays watched, HELD_PIPES of them an instance at most; a sink that refuses is tried again once a second, while it
-refuses and only then, and is told once a minute.
+Guarantees: instances that name one file share one open file, however they spell its path; a pipe that a descendant
+holds after its process ended stays watched, HELD_PIPES of them an instance at most; what a process has written before
+it ended is never given up, and goes into its log before what the next one writes; a log that refuses is told once a
+minute.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from functools import partial
 from tm.core.launch import Launch, SpawnFailure
 from tm.core.tail import Tail, Tails
 from tm.core.timers import Instant
+from tm.daemon.refusals import Origin, Refusals, is_full_pipe, sentence, sentences
 from tm.edge.loop import Loop, Rank
 from tm.edge.sinks import LogFile, MemorySink
 from tm.edge.streams import Stream, pipe
@@ -24,11 +26,10 @@ Key = tuple[str, int]
 """(task, number of the instance)."""
 
 HELD_PIPES = 2
-_RETRY_S = 1.0
 _TOLD_EVERY_S = 60.0
 
 Listener = Callable[[Key, str, bytes], None]
-"""Hears of output: whose, `stdout` or `stderr`, and the bytes."""
+"""Hears of output: whose, `stdout` or `stderr`, and the bytes; b'' when a process or its output has ended."""
 
 
 @dataclass(slots=True)
@@ -57,7 +58,7 @@ class Outputs:
         self._memory: dict[tuple[Key, str], Tail] = {}
         self._current: dict[Key, Wiring] = {}
         self._held: dict[Key, list[Stream]] = {}
-        self._refused: set[Stream] = set()
+        self._refused = Refusals(loop, self._retry)
         self.listeners: list[Listener] = []
 
     def open(self, key: Key, launch: Launch) -> Wiring | SpawnFailure:
@@ -97,15 +98,16 @@ class Outputs:
                 continue
             self._drain(key, name, stream)
             stream.process_ended()
+            self._hear(key, name, b"")
             if not self._after_transfer(key, name, stream):
                 self._held.setdefault(key, []).append(stream)
-        held = self._held.get(key, [])
-        while len(held) > HELD_PIPES:
-            self._close(key, held[0])
-        return any(stream.trouble is None for stream in held)
+                if stream.trouble is not None and isinstance(stream.sink, LogFile):
+                    stream.sink.let_finish(stream)
+        self._let_go(key)
+        return any(stream.trouble is None for stream in self._held.get(key, ()))
 
     def held(self, key: Key) -> int:
-        """How many pipes of ended processes descendants still hold."""
+        """How many pipes of ended processes are kept: descendants hold them, or their log takes nothing."""
         return len(self._held.get(key, ()))
 
     def path(self, key: Key, stream: str) -> str | None:
@@ -130,44 +132,62 @@ class Outputs:
     def reopen(self) -> list[str]:
         """Open every log anew; the sentences of those that refused and go on with the old file."""
         failed = []
-        for path, file in self._files.items():
+        for file in dict.fromkeys(self._files.values()):
+            then = self._refused.reopening(file)
             try:
                 file.reopen()
             except OSError as error:
-                failed.append(f"log {path} cannot be opened anew: {os.strerror(error.errno or 0)}")
+                failed.append(f"log {file.path} cannot be opened anew: {os.strerror(error.errno or 0)}")
+            then()
         return failed
 
     def troubles(self) -> list[str]:
         """The logs that take nothing at present, each with its reason."""
         waiting = [stream for wiring in self._current.values() for stream in wiring.streams.values()]
         waiting += [stream for held in self._held.values() for stream in held]
-        return sorted({_sentence(stream) for stream in waiting if stream.trouble is not None})
+        return sentences(iter(waiting))
 
     def settle(self) -> None:
         """The last chance before the daemon leaves: everything that is still in a pipe."""
         for key in list(self._current):
             self.process_ended(key)
+        self._refused.wake_all()
         for key, held in self._held.items():
             for stream in held:
                 self._drain(key, "", stream)
 
     def _open_stream(self, key: Key, name: str, path: str | None, wiring: Wiring) -> int:
         """Add a stream to the wiring; the child's end of its pipe. Raises OSError."""
-        file = None if path is None else self._files.get(path) or LogFile(path)
+        file = None if path is None else self._file(path)
         try:
             ours, theirs = pipe()
         except OSError:
-            if file is not None and file.unused:
-                file.close()
+            if file is not None:
+                self._close_unused(file)
             raise
         if file is None:
             tail = self._memory.get((key, name)) or self._memory.setdefault((key, name), self._tails.new())
             wiring.streams[name] = Stream(ours, MemorySink(tail))
         else:
-            self._files[file.path] = file
             file.join()
             wiring.streams[name] = Stream(ours, file)
         return theirs
+
+    def _file(self, path: str) -> LogFile:
+        """The open file of that path, opened where it has to be. Raises OSError."""
+        if (known := self._files.get(path)) is not None:
+            return known
+        file = LogFile(path)
+        twin = next((each for each in self._files.values() if each.identity == file.identity), None)
+        if twin is not None:
+            file.close()
+        self._files[path] = twin or file
+        return self._files[path]
+
+    def _close_unused(self, file: LogFile) -> None:
+        if file.unused:
+            self._files = {path: each for path, each in self._files.items() if each is not file}
+            file.close()
 
     def _watch(self, key: Key, name: str, stream: Stream) -> None:
         self._loop.watch(stream.fd, partial(self._readable, key, name, stream), Rank.OUTPUT)
@@ -182,37 +202,51 @@ class Outputs:
 
     def _heard(self, key: Key, name: str, data: bytes) -> None:
         if data:
-            for listener in list(self.listeners):
-                listener(key, name, data)
+            self._hear(key, name, data)
+
+    def _hear(self, key: Key, name: str, data: bytes) -> None:
+        for listener in list(self.listeners):
+            listener(key, name, data)
 
     def _after_transfer(self, key: Key, name: str, stream: Stream) -> bool:
         """Close a stream that is over, put aside one whose sink refuses; whether it is over."""
         if stream.trouble is not None:
             self._tell(stream)
-            if stream in self._refused:
-                return False
-            self._refused.add(stream)
-            self._loop.unwatch(stream.fd)
-            self._loop.call_at(Instant(self._loop.now + _RETRY_S), partial(self._retry, key, name, stream))
+            if stream not in self._refused:
+                self._loop.unwatch(stream.fd)
+                self._refused.add((key, name), stream)
         elif stream.ended:
+            self._hear(key, name, b"")
             self._close(key, stream)
             return True
         return False
 
-    def _retry(self, key: Key, name: str, stream: Stream) -> None:
-        self._refused.discard(stream)
-        if stream.closed:
-            return
+    def _retry(self, origin: Origin, stream: Stream) -> None:
+        """Its log may take something again: the last words whole, then whatever comes."""
+        key, name = origin
         if stream.settle():
+            if stream in self._held.get(key, ()):
+                self._drain(key, name, stream)
+            if stream.trouble is None and isinstance(stream.sink, LogFile):
+                stream.sink.has_finished(stream)
             self._watch(key, name, stream)
         self._after_transfer(key, name, stream)
+        self._let_go(key)
+
+    def _let_go(self, key: Key) -> None:
+        """Close the oldest pipes that descendants hold; one that owes something to its log is kept."""
+        held = [stream for stream in self._held.get(key, ()) if stream.trouble is None]
+        for stream in held[:-HELD_PIPES]:
+            self._close(key, stream)
 
     def _tell(self, stream: Stream) -> None:
-        sentence = _sentence(stream)
-        due = self._told.get(sentence)
+        if is_full_pipe(stream):
+            return
+        told = sentence(stream)
+        due = self._told.get(told)
         if due is None or self._loop.now >= due:
-            self._told[sentence] = Instant(self._loop.now + _TOLD_EVERY_S)
-            self._on_trouble("log", sentence)
+            self._told[told] = Instant(self._loop.now + _TOLD_EVERY_S)
+            self._on_trouble("log", told)
 
     def _close(self, key: Key | None, stream: Stream) -> None:
         self._loop.unwatch(stream.fd)
@@ -225,15 +259,7 @@ class Outputs:
         file = stream.sink
         if isinstance(file, LogFile):
             file.leave(stream)
-            if file.unused:
-                del self._files[file.path]
-                file.close()
-
-
-def _sentence(stream: Stream) -> str:
-    target = stream.sink.path if isinstance(stream.sink, LogFile) else "memory"
-    number = (stream.trouble.errno if stream.trouble else 0) or 0
-    return f"log {target} takes nothing ({os.strerror(number)}): its writers wait"
+            self._close_unused(file)
 
 
 def _failure(stage: str, path: str | None, error: OSError) -> SpawnFailure:

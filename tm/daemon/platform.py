@@ -14,7 +14,7 @@ from tm.core.launch import Launch, SpawnFailure
 from tm.core.task import KillMode, Task
 from tm.daemon.failures import explain
 from tm.daemon.outputs import Key, Outputs
-from tm.edge import reap, spawn
+from tm.edge import procfs, reap, spawn
 from tm.edge.signals import default_for_child
 
 
@@ -31,6 +31,10 @@ class Platform(Protocol):
 
     def group_left(self, task: Task, pid: int) -> bool:
         """Whether something is left of the group that `pid` led, and `killMode` makes it ours to end."""
+        ...
+
+    def living_groups(self) -> set[int] | None:
+        """The process groups that have a member that is no zombie; None where the machine does not tell."""
         ...
 
 
@@ -67,3 +71,7 @@ class Machine:
     def group_left(self, task: Task, pid: int) -> bool:
         """Ask the kernel."""
         return task.kill_mode is KillMode.GROUP and reap.group_exists(pid)
+
+    def living_groups(self) -> set[int] | None:
+        """One look at all processes."""
+        return procfs.living_groups()

@@ -42,7 +42,9 @@ class Reloading:
 
     def boot(self, supervisor: Supervisor) -> Plan:
         """From nothing to the configuration that was read before the start."""
-        return supervisor.apply(self.config, self._wishes)
+        plan = supervisor.apply(self.config, self._wishes)
+        self._forget_removed(supervisor)
+        return plan
 
     def kept_down(self, supervisor: Supervisor) -> list[str]:
         """The instances that would launch by themselves, had an operator not stopped them in an earlier life."""
@@ -57,8 +59,8 @@ class Reloading:
         """What a reload would do. Raises ConfigError."""
         return plan_for(supervisor.config, self.read().config)
 
-    def reload(self, supervisor: Supervisor) -> Plan:
-        """Read, check, and carry out the difference. Raises ConfigError and changes nothing."""
+    def reload(self, supervisor: Supervisor, by: str) -> Plan:
+        """Read, check, and carry out the difference on behalf of `by`. Raises ConfigError and changes nothing."""
         try:
             reading = self.read()
         except ConfigError as error:
@@ -66,7 +68,7 @@ class Reloading:
             raise
         self.problems = None
         self.config, self._world = reading.config, reading.world
-        plan = supervisor.apply(reading.config, self._wishes)
+        plan = supervisor.apply(reading.config, self._wishes, by)
         self._forget_removed(supervisor)
         return plan
 
@@ -74,9 +76,9 @@ class Reloading:
         """The files that are newer than what runs."""
         return self._world.changed()
 
-    def shut_down(self, supervisor: Supervisor) -> Plan:
+    def shut_down(self, supervisor: Supervisor, by: str) -> Plan:
         """From what there is to nothing."""
-        return supervisor.apply(empty(supervisor.config), {})
+        return supervisor.apply(empty(supervisor.config), {}, by)
 
     def remember(self, wishes: Mapping[Key, bool]) -> str:
         """Keep what an operator wishes over the daemon's life; why that failed, or ''."""
@@ -89,8 +91,13 @@ class Reloading:
         return ""
 
     def _forget_removed(self, supervisor: Supervisor) -> None:
-        for key in [key for key in self._wishes if key not in keys_of(supervisor.config)]:
+        """Wishes end with their instances; where that cannot be written now, it is when the next wish is."""
+        kept = keys_of(supervisor.config)
+        gone = [key for key in self._wishes if key not in kept]
+        for key in gone:
             del self._wishes[key]
+        if gone:
+            self.remember({})
 
 
 def empty(config: Config) -> Config:

@@ -76,15 +76,21 @@ class Service:
         """Boot and serve until the end; the exit code."""
         self.loop.watch(self._signals.fd, self._signals.receive, Rank.DEATH)
         self._log.write(Level.INFO, "taskmaster", "start", f"{self._reloading.config.path}, pid {os.getpid()}")
-        self._reloading.boot(self.supervisor)
-        self._tell_kept_down()
-        self.supervisor.then(self.on_booted)
+        self.loop.call_at(self.loop.now, self._boot)
         try:
             self.loop.run()
         finally:
             self.outputs.settle()
             self._log.write(Level.INFO, "taskmaster", "end", "leaving")
         return 0
+
+    def _boot(self) -> None:
+        """The first thing that the loop does, so that nothing that goes wrong in it can end the daemon."""
+        try:
+            self._reloading.boot(self.supervisor)
+            self._tell_kept_down()
+        finally:
+            self.supervisor.then(self.on_booted)
 
     def close(self) -> None:
         """Default signals again, and the loop's own descriptors given back."""
@@ -96,14 +102,13 @@ class Service:
 
     def leave(self, by: str) -> None:
         """Begin to shut down on behalf of `by`; asked again, end every grace; a third time, leave whatever lives."""
-        self.control.history.asker = by
         self._requests += 1
         match self._requests:
             case 1:
                 self._log.write(Level.INFO, "taskmaster", "shutdown", f"asked for by {by}")
                 self.control.leaving = True
                 self.on_leave()
-                self._reloading.shut_down(self.supervisor)
+                self._reloading.shut_down(self.supervisor, by)
                 if (limit_s := self.supervisor.config.settings.stop_timeout_s) is not None:
                     self.loop.call_at(Instant(self.loop.now + limit_s), self.supervisor.end_grace)
                 self._leave_if_over()
@@ -111,7 +116,7 @@ class Service:
                 self._log.write(Level.WARNING, "taskmaster", "shutdown", "asked again: killing what is left")
                 self.supervisor.end_grace()
             case _:
-                names = ", ".join(row.name for row in self.supervisor.rows.values() if row.alive)
+                names = ", ".join(self.supervisor.kill_all())
                 self._log.write(Level.ERROR, "taskmaster", "shutdown", f"asked a third time: left alive: {names}")
                 self.control.tell(f"Left alive: {names}")
                 self.loop.stop()

@@ -6,8 +6,9 @@ longer has is dropped once it is at rest; work on many rows (a start of everythi
 the loop goes on meanwhile.
 
 REAPED is posted when the instance is gone. Where its group outlives its leader, and it was being stopped or is to be
-started again, that is when the group is empty: the remains are what `_remains` holds. They get SIGKILL with the end of
-the grace, or at once when nobody asked for a stop: a new copy is never started beside them.
+started again, that is when the group is empty: `daemon.remains` waits for that. They get SIGKILL with the end of
+the grace, or at once when nobody asked for a stop: a new copy is never started beside them. What is left where no
+restart was due stays, until the instance is started again or its task goes.
 
 Leaves to others: reading configurations (`daemon.control`), people (`observers`), logs and pipes (`daemon.outputs`).
 """
@@ -30,6 +31,7 @@ from tm.core.timers import Instant, Timer
 from tm.core.transitions import Event, Refused
 from tm.daemon.outputs import Key
 from tm.daemon.platform import Platform
+from tm.daemon.remains import Remains
 from tm.edge.loop import SLICE_S, Loop
 
 Observer: TypeAlias = Callable[[Process, Occurrence, Process, Sequence[Send]], None]
@@ -38,7 +40,9 @@ Observer: TypeAlias = Callable[[Process, Occurrence, Process, Sequence[Send]], N
 Answer: TypeAlias = Callable[[Process, Refused | None], None]
 """Hears what became of a wish."""
 
-_POLL_FIRST_S, _POLL_MOST_S = 0.01, 1.0
+CONFIGURATION = "the configuration"
+"""Who wishes what nobody asked for."""
+_BUG = SpawnFailure("spawn", "a bug of taskmaster kept it from being started; the event log has the details")
 
 
 class Supervisor:
@@ -51,21 +55,21 @@ class Supervisor:
         self._environ = inherited(environ)
         self._timers: dict[Key, Timer[Callable[[], None]]] = {}
         self._by_pid: dict[int, Key] = {}
-        self._remains: dict[Key, tuple[int, Occurrence]] = {}
+        self._remains = Remains(loop, platform)
+        self._hurry = False
         self._waiting: deque[Callable[[], None]] = deque()
         self._granting = False
         self._turn, self._began = Instant(-1.0), loop.now
         self.config = config
         self.rows: dict[Key, Process] = {}
-        self.left: dict[Key, int] = {}
         self.observers: list[Observer] = []
         self.on_bug: Callable[[str], None] = _raise
         self.on_dropped: Callable[[Key], None] = _ignore
         self.on_applied: Callable[[Config], None] = _ignore
 
-    def ask(self, key: Key, event: Event, answer: Answer | None = None) -> None:
-        """An operator's wish, or the configuration's; carried out now, or soon where many wait, in their order."""
-        self.then(partial(self._wish, key, Occurrence(event), answer))
+    def ask(self, key: Key, event: Event, answer: Answer | None = None, by: str = CONFIGURATION) -> None:
+        """What somebody wishes, `by` whom; carried out now, or soon where many wait, in their order."""
+        self.then(partial(self._wish, key, Occurrence(event, by=by), answer))
 
     def then(self, work: Callable[[], None]) -> None:
         """Do `work` when everything that was asked before has been carried out: now, if nothing waits."""
@@ -79,19 +83,16 @@ class Supervisor:
         key = self._by_pid.pop(pid, None)
         if key is not None:
             self._leader_ended(key, pid, Occurrence(Event.REAPED, status=status, hint=hint))
-        for waiting, (group, what) in list(self._remains.items()):
-            if not self._platform.group_left(self.rows[waiting].task, group):
-                del self._remains[waiting]
-                self._post(waiting, what)
+        self._remains.deaths()
 
     def key_of(self, pid: int) -> Key | None:
         """Whose leader `pid` is."""
         return self._by_pid.get(pid)
 
-    def apply(self, config: Config, wishes: Mapping[Key, bool]) -> Plan:
+    def apply(self, config: Config, wishes: Mapping[Key, bool], by: str = CONFIGURATION) -> Plan:
         """Carry out the difference between the present configuration and `config`.
 
-        `wishes` are the operators' (up or down), which count for instances that are new here.
+        `wishes` are the operators' (up or down), which count for instances that are new here; `by`: who wants it.
         """
         old, plan = self.config, plan_for(self.config, config)
         self.config = config
@@ -106,21 +107,28 @@ class Supervisor:
         for key in keys:
             self._arm(key)
         for key in reversed(doomed):
-            self._take_down(key)
+            self._take_down(key, by)
         for key in cycled:
-            self.ask(key, Event.RESTART)
+            self.ask(key, Event.RESTART, by=by)
         fresh = [key for key in keys if key not in had]
         for key in sorted(fresh, key=lambda each: config.tasks[each[0]].priority):
             task = config.tasks[key[0]]
             if wishes.get(key, key[0] in up if key[0] in with_siblings else task.auto_launch):
-                self.ask(key, Event.START)
+                self.ask(key, Event.START, by=by)
         return plan
 
     def end_grace(self) -> None:
-        """Kill now whatever is on its way down."""
-        for key, row in list(self.rows.items()):
-            if row.stopping and not row.killing:
-                self._post(key, Occurrence(Event.TIMEOUT))
+        """Kill now whatever is on its way down, and whatever is still to be stopped as soon as it is."""
+        self._hurry = True
+        for key in list(self.rows):
+            self._end_grace_of(key)
+
+    def kill_all(self) -> list[str]:
+        """SIGKILL to all that live, without waiting for it; their names."""
+        alive = [row for row in self.rows.values() if row.pid is not None]
+        for row in alive:
+            self._platform.send(row.task, row.pid or 0, signal.SIGKILL)
+        return [row.name for row in alive]
 
     def send(self, key: Key, signum: int) -> bool:
         """An operator's signal; False when the process is not alive."""
@@ -140,10 +148,23 @@ class Supervisor:
                 self._loop.call_at(self._loop.now, self._grant)
 
     def _wish(self, key: Key, what: Occurrence, answer: Answer | None) -> None:
-        if key in self.rows:
-            refused = self._removed(key, what) or self._post(key, what)
-            if answer is not None and key in self.rows:
-                answer(self.rows[key], refused)
+        """One wish. A start waits until what an earlier process has left is gone; a stop takes such a start back."""
+        if key not in self.rows:
+            return
+        resting = self.rows[key].at_rest
+        if resting and what.event is Event.STOP:
+            self._remains.cancel(key)
+        elif resting and self._remains.kill_then(key, partial(self._wish, key, what, answer)):
+            return
+        refused = self._removed(key, what) or self._post(key, what)
+        if self._hurry:
+            self._end_grace_of(key)
+        if answer is not None and key in self.rows:
+            answer(self.rows[key], refused)
+
+    def _end_grace_of(self, key: Key) -> None:
+        if key in self.rows and self.rows[key].stopping and not self.rows[key].killing:
+            self._post(key, Occurrence(Event.TIMEOUT))
 
     def _post(self, key: Key, first: Occurrence) -> Refused | None:
         """Feed the table with `first` and with what its effects bring about; the refusal, if it was refused."""
@@ -173,15 +194,20 @@ class Supervisor:
                 return self._spawn(key)
             case Send(pid, signum):
                 self._platform.send(self.rows[key].task, pid, signum)
-                if signum == signal.SIGKILL and key in self._remains:
-                    self._poll_remains(key, _POLL_FIRST_S)
+                if signum == signal.SIGKILL:
+                    self._remains.killed(key)
                 return None
 
     def _spawn(self, key: Key) -> Occurrence:
         row = self.rows[key]
-        self._kill_left(key)
         base = self._environ if self.config.settings.inherit_environment else {}
-        outcome = self._platform.spawn(key, launch(row.task, row.n, base))
+        outcome: int | SpawnFailure | None = None
+        try:
+            outcome = self._platform.spawn(key, launch(row.task, row.n, base))
+        finally:
+            if outcome is None:  # a bug, on its way to the loop, which logs it: the row must not wait for it
+                failed = Occurrence(Event.SPAWN_FAILED, failure=_BUG)
+                self._loop.call_at(self._loop.now, partial(self._happened, key, failed))
         if isinstance(outcome, SpawnFailure):
             return Occurrence(Event.SPAWN_FAILED, failure=outcome)
         self._by_pid[outcome] = key
@@ -189,42 +215,23 @@ class Supervisor:
 
     def _leader_ended(self, key: Key, pid: int, what: Occurrence) -> None:
         row = self.rows[key]
-        if self._platform.group_left(row.task, pid):
-            again = restart_due(replace(row, exit_status=what.status))
-            if row.stopping or again:
-                self._remains[key] = (pid, what)
-                if row.killing or not row.stopping:
-                    self._platform.send(row.task, pid, signal.SIGKILL)
-                    self._poll_remains(key, _POLL_FIRST_S)
-                return
-            self.left[key] = pid
-        self._post(key, what)
-
-    def _poll_remains(self, key: Key, wait_s: float) -> None:
-        """Killed remains that are not our descendants die unheard: look, ever more rarely, until they are gone."""
-        if key not in self._remains:
-            return
-        pid, what = self._remains[key]
-        if not self._platform.group_left(self.rows[key].task, pid):
-            del self._remains[key]
+        again = restart_due(replace(row, exit_status=what.status))
+        if not self._platform.group_left(row.task, pid):
             self._post(key, what)
-            return
-        again = partial(self._poll_remains, key, min(2 * wait_s, _POLL_MOST_S))
-        self._loop.call_at(Instant(self._loop.now + wait_s), again)
-
-    def _kill_left(self, key: Key) -> None:
-        """What an earlier process of this instance left in its group when it ended by itself."""
-        pid = self.left.pop(key, None)
-        if pid is not None and self._platform.group_left(self.rows[key].task, pid):
-            self._platform.send(self.rows[key].task, pid, signal.SIGKILL)
-
-    def _take_down(self, key: Key) -> None:
-        """The configuration no longer has it."""
-        self._kill_left(key)
-        if self.rows[key].at_rest:
-            self._drop_if_over(key)
+        elif row.stopping or again:
+            self._remains.keep(key, row.task, pid, partial(self._happened, key, what))
+            if row.killing or not row.stopping:
+                self._remains.kill(key)
         else:
-            self.ask(key, Event.STOP)
+            self._remains.keep(key, row.task, pid, None)
+            self._post(key, what)
+
+    def _take_down(self, key: Key, by: str) -> None:
+        """The configuration no longer has it."""
+        if not self.rows[key].at_rest:
+            self.ask(key, Event.STOP, by=by)
+        elif not self._remains.kill_then(key, partial(self._drop_if_over, key)):
+            self._drop_if_over(key)
 
     def _row(self, key: Key) -> Process:
         """The row of a key that the configuration has: the one there is under the new policy, or a new one."""
@@ -258,14 +265,14 @@ class Supervisor:
             return
         self._disarm(key)
         if deadline is not None:
-            self._timers[key] = self._loop.call_at(deadline, partial(self._timeout, key))
+            self._timers[key] = self._loop.call_at(deadline, partial(self._happened, key, Occurrence(Event.TIMEOUT)))
 
     def _disarm(self, key: Key) -> None:
         if timer := self._timers.pop(key, None):
             self._loop.cancel(timer)
 
-    def _timeout(self, key: Key) -> None:
-        self._post(key, Occurrence(Event.TIMEOUT))
+    def _happened(self, key: Key, what: Occurrence) -> None:
+        self._post(key, what)
 
 
 def plan_for(old: Config, new: Config) -> Plan:

@@ -1,16 +1,19 @@
 """What the reading commands answer: status, show, pid, events.
 
 Guarantees: facts of this moment, each once as lines and once as data; values of the environment only where `--env`
-asks.
+asks; one look at the processes of the machine serves all rows, and is taken only where somebody reads it.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from functools import cached_property
+from itertools import groupby
+from typing import TypeAlias, overload
 
 from tm.core.exitstatus import signal_name
 from tm.core.lines import plain
@@ -27,7 +30,10 @@ from tm.edge import procfs
 from tm.edge.eventlog import EventLog
 
 _EVENTS_SHOWN = 20
+_INSTANCES_SHOWN = 10
 _MIB = 1024 * 1024
+
+Sessions: TypeAlias = Mapping[int, Sequence[procfs.Stat]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +50,15 @@ PLAIN = Look()
 class Views:
     """Answers from the rows and what surrounds them."""
 
-    def __init__(self, outputs: Outputs, log: EventLog, changes: dict[Key, Change]) -> None:
+    def __init__(
+        self,
+        outputs: Outputs,
+        log: EventLog,
+        changes: dict[Key, Change],
+        look_around: Callable[[], Sessions] = procfs.sessions,
+    ) -> None:
+        """`look_around` finds the processes of the machine, by session."""
+        self._look_around = look_around
         self._outputs = outputs
         self._log = log
         self._changes = changes
@@ -73,8 +87,23 @@ class Views:
 
     def show(self, rows: Sequence[Process], now: Instant, env: bool) -> Answer:
         """Everything about each."""
-        lines = [line for row in rows for line in self._shown(row, now, env)]
-        return Answer(lines, [{**self._row(row, now), "configuration": _configuration(row.task, env)} for row in rows])
+        data = [{**self._row(row, now), "configuration": _configuration(row.task, env)} for row in rows]
+        return Answer(_WhenRead(lambda: self._everything(rows, now, env)), data)
+
+    def _everything(self, rows: Sequence[Process], now: Instant, env: bool) -> Iterator[str]:
+        """By task: its configuration once, and its instances up to a number."""
+        sessions = self._look_around()
+        for task, each in groupby(rows, lambda row: row.task):
+            of_task = list(each)
+            if len(of_task) == 1:
+                title = self._title(of_task[0], now)
+                yield from [title, *_settings(task, env), *self._shown(of_task[0], sessions)]
+                continue
+            yield from [f"{task.name}: {len(of_task)} processes", *_settings(task, env)]
+            for row in of_task[:_INSTANCES_SHOWN]:
+                yield from [self._title(row, now), *self._shown(row, sessions)]
+            if rest := of_task[_INSTANCES_SHOWN:]:
+                yield f"... and {len(rest)} more; type: show {rest[0].name}"
 
     def _row(self, row: Process, now: Instant) -> dict[str, object]:
         name, status, _, _, restarts, command = cells(row, now)
@@ -96,24 +125,22 @@ class Views:
 
     def _long(self, lines: list[str], rows: Sequence[Process], now: Instant) -> list[str]:
         """Two lines a process: the table's, and what it uses and what changed last."""
+        sessions = self._look_around()
         header, *body = lines
         result = [header]
         for line, row in zip(body, rows, strict=True):
             change = self._changes.get(key_of(row))
             by = f", by {change.by}" if change and change.by else ""
             last = f"{change.text}{by}, {uptime(now - row.since)} ago" if change else "never started"
-            result += [line, f"    {_usage(row)}  Last change: {last}"]
+            result += [line, f"    {_usage(row, sessions)}  Last change: {last}"]
         return result
 
-    def _shown(self, row: Process, now: Instant, env: bool) -> list[str]:
-        status = self._row(row, now)
+    def _title(self, row: Process, now: Instant) -> str:
+        return f"{row.name}: {self._row(row, now)['status']} for {uptime(now - row.since)}"
+
+    def _shown(self, row: Process, sessions: Sessions) -> list[str]:
         held = self._outputs.held(key_of(row))
-        lines = [f"{row.name}: {status['status']} for {uptime(now - row.since)}", "  configuration"]
-        for key, (value, where) in _given(row.task, env).items():
-            lines.append(f"    {key:<22} {value}  ({where})")
-        lines.append("  processes")
-        members = procfs.session_members(row.pid) if row.pid is not None else []
-        lines += [f"    {line}" for line in _tree(members)] or ["    none"]
+        lines = ["  processes", *([f"    {line}" for line in _tree(_members(row, sessions))] or ["    none"])]
         if held:
             lines.append(f"    {held} pipe(s) of ended processes are still held by descendants")
         lines.append("  events")
@@ -132,11 +159,37 @@ class Views:
             return [f"cannot be read: {os.strerror(error.errno or 0)}"]
 
 
-def _usage(row: Process) -> str:
+class _WhenRead(Sequence[str]):
+    """Lines that are made when they are read: the data of the same answer costs nothing of it."""
+
+    def __init__(self, make: Callable[[], Iterator[str]]) -> None:
+        self._make = make
+
+    @cached_property
+    def _lines(self) -> list[str]:
+        return list(self._make())
+
+    def __len__(self) -> int:
+        return len(self._lines)
+
+    @overload
+    def __getitem__(self, index: int) -> str: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[str]: ...
+    def __getitem__(self, index: int | slice) -> str | list[str]:
+        return self._lines[index]
+
+
+def _members(row: Process, sessions: Sessions) -> Sequence[procfs.Stat]:
+    """A process and its descendants."""
+    return sessions.get(row.pid, ()) if row.pid is not None else ()
+
+
+def _usage(row: Process, sessions: Sessions) -> str:
     """What a process uses together with its descendants."""
     if row.pid is None:
         return "CPU -  Mem -"
-    members = procfs.session_members(row.pid)
+    members = _members(row, sessions)
     memory = sum(each.rss_bytes for each in members) / _MIB
     return f"CPU {sum(each.cpu_s for each in members):.2f}s  Mem {memory:.1f}MiB"
 
@@ -152,9 +205,15 @@ def _tree(members: Sequence[procfs.Stat]) -> list[str]:
     while todo:
         each, depth = todo.pop()
         size = f"{each.rss_bytes / _MIB:.1f}MiB"
-        lines.append(f"{'  ' * depth}{each.pid} {each.state} {each.cpu_s:.2f}s {size} {plain(each.command)[:100]}")
+        command = plain(procfs.command(each))[:100]
+        lines.append(f"{'  ' * depth}{each.pid} {each.state} {each.cpu_s:.2f}s {size} {command}")
         todo += [(child, depth + 1) for child in reversed(by_parent.get(each.pid, []))]
     return lines
+
+
+def _settings(task: Task, env: bool) -> list[str]:
+    given = [f"    {key:<22} {value}  ({where})" for key, (value, where) in _given(task, env).items()]
+    return ["  configuration", *given]
 
 
 def _given(task: Task, env: bool) -> dict[str, tuple[str, str]]:

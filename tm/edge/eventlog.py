@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import errno
 import os
-import stat
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
 
 from tm.core.records import Level, Record
+from tm.core.trust import others_can_write
 
 KEPT = 2000
 
@@ -77,13 +78,7 @@ class EventLog:
 
 def _open(path: str) -> int:
     flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK
-    if _others_can_write(os.path.dirname(path) or "."):
-        flags |= os.O_NOFOLLOW
+    with suppress(OSError):
+        if others_can_write(os.stat(os.path.dirname(path) or "."), os.geteuid(), os.getegid()):
+            flags |= os.O_NOFOLLOW
     return os.open(path, flags, 0o640)
-
-
-def _others_can_write(directory: str) -> bool:
-    try:
-        return bool(os.stat(directory).st_mode & stat.S_IWOTH)
-    except OSError:
-        return False

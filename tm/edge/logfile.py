@@ -1,4 +1,4 @@
-"""Reading a log from its end, and going on from there.
+"""Reading a log from its end.
 
 Guarantees: the last lines of a file of any size take constant memory and a number of reads that depends on the lines
 asked for, at most MOST_BYTES; a file is never created, changed or locked.
@@ -26,17 +26,5 @@ def tail(path: str, lines: int) -> tuple[list[bytes], int]:
             start -= size
             data = os.pread(fd, size, start) + data
         return last(data, lines), end
-    finally:
-        os.close(fd)
-
-
-def since(path: str, offset: int, most: int) -> tuple[bytes, int]:
-    """What was appended behind `offset`, at most `most` bytes, and the new offset; from 0 when the file shrank."""
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    try:
-        if os.fstat(fd).st_size < offset:
-            offset = 0
-        data = os.pread(fd, most, offset)
-        return data, offset + len(data)
     finally:
         os.close(fd)

@@ -23,7 +23,7 @@ class Stat:
     state: str
     cpu_s: float
     rss_bytes: int
-    command: str
+    name: str
 
 
 def stat(pid: int) -> Stat | None:
@@ -31,8 +31,6 @@ def stat(pid: int) -> Stat | None:
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
             text = file.read().decode("utf-8", "replace")
-        with open(f"/proc/{pid}/cmdline", "rb") as file:
-            command = file.read(4096).rstrip(b"\0").replace(b"\0", b" ").decode("utf-8", "replace")
     except OSError:
         return None
     name, _, rest = text.partition("(")[2].rpartition(")")
@@ -45,17 +43,50 @@ def stat(pid: int) -> Stat | None:
         state=words[0],
         cpu_s=(int(words[11]) + int(words[12])) / _TICKS,
         rss_bytes=int(words[21]) * _PAGE,
-        command=command or f"[{name}]",
+        name=name,
     )
 
 
-def session_members(session: int) -> list[Stat]:
-    """The processes of a session, as an instance leads one, by pid."""
+def command(process: Stat) -> str:
+    """Its words as it shows them; its name in brackets where it shows none."""
+    try:
+        with open(f"/proc/{process.pid}/cmdline", "rb") as file:
+            words = file.read(4096).rstrip(b"\0").replace(b"\0", b" ").decode("utf-8", "replace")
+    except OSError:
+        words = ""
+    return words or f"[{process.name}]"
+
+
+def sessions() -> dict[int, list[Stat]]:
+    """All processes by session, as an instance leads one, each by pid: one look, which costs with every process."""
     try:
         pids = sorted(int(name) for name in os.listdir("/proc") if name.isdecimal())
     except OSError:
-        return []
-    return [found for pid in pids if (found := stat(pid)) is not None and found.session == session]
+        return {}
+    found: dict[int, list[Stat]] = {}
+    for pid in pids:
+        if (process := stat(pid)) is not None:
+            found.setdefault(process.session, []).append(process)
+    return found
+
+
+def living_groups() -> set[int] | None:
+    """The process groups that have a member which is no zombie; None where there is no /proc."""
+    try:
+        names = os.listdir("/proc")
+    except OSError:
+        return None
+    groups = set()
+    for name in names:
+        if name.isdecimal():
+            try:
+                with open(f"/proc/{name}/stat", "rb") as file:
+                    words = file.read().rpartition(b")")[2].split()
+            except OSError:
+                continue
+            if words[0] not in (b"Z", b"X"):
+                groups.add(int(words[2]))
+    return groups
 
 
 def oom_kills() -> int:

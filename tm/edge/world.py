@@ -13,12 +13,12 @@ import glob
 import grp
 import os
 import pwd
-import shlex
 import stat
 from collections.abc import Mapping
 from typing import Final, TypeAlias
 
 from tm.core.errors import Missing, Unreadable
+from tm.core.trust import described, others_can_write, remedy
 
 BYTES_MOST: Final = 4 * 1024 * 1024
 _BOM: Final = b"\xef\xbb\xbf"
@@ -114,8 +114,9 @@ def _refuse_unfit(path: str, status: os.stat_result) -> None:
         raise Unreadable("is a directory", "name a file in it, or a glob")
     if not stat.S_ISREG(status.st_mode):
         raise Unreadable("is not a regular file")
-    if os.geteuid() == 0 and status.st_mode & stat.S_IWOTH:
-        raise Unreadable("can be written by others, and root obeys it", f"chmod o-w {shlex.quote(path)}")
+    if os.geteuid() == 0 and others_can_write(status, 0, os.getegid()):
+        reason = f"can be written by others, and root obeys it ({described(status)})"
+        raise Unreadable(reason, remedy(path, status, 0, os.getegid()))
 
 
 def _stamp(status: os.stat_result) -> Stamp:

@@ -1,0 +1,118 @@
+"""Streams whose log takes nothing: they wait, and go on when there is room again.
+
+Guarantees: one alarm a log, however many wait for it: a pipe, FIFO or terminal that is full is watched, anything else
+is tried again once a second, while it refuses and only then; they are tried in the order in which the log wants them.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TypeAlias
+
+from tm.core.timers import Instant, Timer
+from tm.edge.loop import Callback, Loop, Rank
+from tm.edge.sinks import LogFile
+from tm.edge.streams import Stream
+
+RETRY_S = 1.0
+
+Origin: TypeAlias = tuple[tuple[str, int], str]
+"""Whose stream, and its name."""
+
+
+@dataclass(slots=True)
+class _Group:
+    """Who waits for one log. No timer: its descriptor is watched."""
+
+    streams: dict[Stream, Origin] = field(default_factory=dict)
+    timer: Timer[Callback] | None = None
+
+
+class Refusals:
+    """The streams that wait, by log. `retry` is called for each when its log may take something again."""
+
+    def __init__(self, loop: Loop, retry: Callable[[Origin, Stream], None]) -> None:
+        self._loop = loop
+        self._retry = retry
+        self._groups: dict[LogFile, _Group] = {}
+
+    def __len__(self) -> int:
+        return sum(len(group.streams) for group in self._groups.values())
+
+    def __contains__(self, stream: Stream) -> bool:
+        return any(stream in group.streams for group in self._groups.values())
+
+    def add(self, origin: Origin, stream: Stream) -> None:
+        """Its log has refused it."""
+        file = stream.sink
+        assert isinstance(file, LogFile)
+        group = self._groups.get(file)
+        if group is None:
+            group = self._groups[file] = _Group()
+            if is_full_pipe(stream):
+                self._loop.watch(file.fd, partial(self.wake, file), Rank.OUTPUT, write=True)
+            else:
+                group.timer = self._loop.call_at(Instant(self._loop.now + RETRY_S), partial(self.wake, file))
+        group.streams[stream] = origin
+
+    def discard(self, stream: Stream) -> None:
+        """It waits no longer."""
+        file = stream.sink
+        group = self._groups.get(file) if isinstance(file, LogFile) else None
+        if group is not None and isinstance(file, LogFile):
+            group.streams.pop(stream, None)
+            if not group.streams:
+                self._disarm(file)
+
+    def wake(self, file: LogFile) -> None:
+        """Try all that wait for it."""
+        group = self._disarm(file)
+        for stream in sorted(group.streams, key=file.place):
+            if not stream.closed:
+                self._retry(group.streams[stream], stream)
+
+    def wake_all(self) -> None:
+        """Try all."""
+        for file in list(self._groups):
+            self.wake(file)
+
+    def reopening(self, file: LogFile) -> Callback:
+        """Its descriptor is about to be replaced; call what is returned afterwards."""
+        if file not in self._groups:
+            return lambda: None
+        group = self._disarm(file)
+
+        def again() -> None:
+            self._groups[file] = group
+            group.timer = self._loop.call_at(self._loop.now, partial(self.wake, file))
+
+        return again
+
+    def _disarm(self, file: LogFile) -> _Group:
+        group = self._groups.pop(file, _Group())
+        if group.timer is not None:
+            self._loop.cancel(group.timer)
+        else:
+            self._loop.unwatch(file.fd)
+        return group
+
+
+def is_full_pipe(stream: Stream) -> bool:
+    """Whether its log is only slow: somebody has to read what is in it."""
+    return stream.trouble is not None and stream.trouble.errno == errno.EAGAIN
+
+
+def sentences(streams: Iterator[Stream]) -> list[str]:
+    """What an operator should know about logs that take nothing, each once."""
+    return sorted({sentence(each) for each in streams if each.trouble is not None and not is_full_pipe(each)})
+
+
+def sentence(stream: Stream) -> str:
+    """That its log takes nothing, and why."""
+    target = stream.sink.path if isinstance(stream.sink, LogFile) else "memory"
+    number = (stream.trouble.errno if stream.trouble else 0) or 0
+    return f"log {target} takes nothing ({os.strerror(number)}): its writers wait"
