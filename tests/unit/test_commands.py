@@ -57,7 +57,7 @@ def test_lines_that_are_nothing(line: str) -> None:
         ("signal", "Usage: signal <signal> <task>"),
         ("signal HUP", "Usage: signal <signal> <task>"),
         ("version now", "'version' takes no arguments. Usage: version [--json]"),
-        ("help a b", "'help' takes one argument. Usage: help [CMD]"),
+        ("help a b", "'help' takes one argument. Usage: help [CMD] [--json]"),
         (
             "reload --dryrun",
             "'reload' has no option '--dryrun'. Did you mean '--dry-run'? Usage: reload [--dry-run] [--json]",

@@ -132,7 +132,7 @@ VERBS: Final[tuple[Verb, ...]] = (
         (Option("--follow", "go on with what comes, until Ctrl-C", "-f"), _JSON),
     ),
     Verb("check", Takes.MAYBE_FILE, "check a configuration, the daemon's own by default, and change nothing", (_JSON,)),
-    Verb("help", Takes.MAYBE_VERB, "list the commands, or explain one"),
+    Verb("help", Takes.MAYBE_VERB, "list the commands, or explain one", (_JSON,)),
     Verb("version", Takes.NOTHING, "print the version", (_JSON,)),
     Verb("exit", Takes.NOTHING, "stop everything in order and leave", aliases=("quit", "shutdown")),
 )

@@ -222,7 +222,8 @@ class Control:
         return Answer((f"{reading.config.path}: no problems, {count} task(s).",), {"tasks": count})
 
     def _help(self, command: Command, _look: Look) -> Answer:
-        return Answer(help_text(command.words[0] if command.words else None).splitlines())
+        lines = help_text(command.words[0] if command.words else None).splitlines()
+        return Answer(lines, lines)
 
     def _version(self, _command: Command, _look: Look) -> Answer:
         return Answer((f"taskmaster {tm.__version__}",), tm.__version__)

@@ -142,7 +142,7 @@ class Views:
         held = self._outputs.held(key_of(row))
         lines = ["  processes", *([f"    {line}" for line in _tree(_members(row, sessions))] or ["    none"])]
         if held:
-            lines.append(f"    {held} pipe(s) of ended processes are still held by descendants")
+            lines.append(f"    {held} pipe(s) of ended processes are still held by descendants or wait for their log")
         lines.append("  events")
         lines += [f"    {each.as_text()}" for each in self._log.records if each.who == row.name][-5:]
         for stream in ("stdout", "stderr"):
