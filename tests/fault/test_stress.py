@@ -64,8 +64,9 @@ def test_300_tasks_boot_start_and_stop_while_the_prompt_answers(tmp_path: Path) 
             gate.write("go\n")
         taskmaster.wait_for(gated="STOPPED")
         begun = len(taskmaster.log.splitlines())
+        (tmp_path / "ready").unlink()
         taskmaster.type("start all\nversion")
-        until(lambda: len(instances(tmp_path)) == 300, "all are up again", PATIENCE_S)
+        until(lambda: len(instances(tmp_path)) == 300 and (tmp_path / "ready").exists(), "all up again", PATIENCE_S)
         log = taskmaster.log.splitlines()[begun:]
         assert place(log, "command: version") < place(log, r"\(spawned\)", last=True), "answered while it was starting"
         assert Counter(re.findall(r"\w+ state: \S+ -> (\w+) \(start", "\n".join(log))) == {"STARTED": 300}
