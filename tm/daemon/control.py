@@ -105,7 +105,6 @@ class Control:
         """Reload on behalf of `by`."""
         if self.leaving:
             return failed("Taskmaster is shutting down.")
-        self._by = by
         try:
             plan = self._reloading.reload(self._supervisor, by)
         except ConfigError as error:
@@ -124,17 +123,15 @@ class Control:
             return answer
         of_one_task = bool(command.words) and len({row.task.name for row in rows}) == 1
         details = self._views.show(rows, now, False).lines if of_one_task else ()
-        header = self._header()
-        if self._reloading.problems is not None:
-            header.insert(1, f"  {self._reloading.problems.problems[0].render().splitlines()[0]}")
-        return Answer([*header, *answer.lines, *details], answer.data)
+        return Answer([*self._header(), *answer.lines, *details], answer.data)
 
     def _header(self) -> list[str]:
         """What an operator should know before the table."""
         lines = []
         if self._reloading.problems is not None:
-            count = len(self._reloading.problems.problems)
-            lines.append(f"The last reload was refused: {count} problem(s) in the configuration; type: check")
+            problems = self._reloading.problems.problems
+            lines.append(f"The last reload was refused: {len(problems)} problem(s) in the configuration; type: check")
+            lines.append(f"  {problems[0].render().splitlines()[0]}")
         elif changed := self._reloading.changed_on_disk():
             lines.append(f"Newer on disk than what runs: {', '.join(changed)}; type: reload --dry-run")
         if self._log.trouble is not None:

@@ -34,10 +34,9 @@ class History:
 
     def observe(self, before: Process, what: Occurrence, after: Process, sent: Sequence[Send]) -> None:
         """Write it down."""
-        by = what.by
         text = transition(before, what, after, sent)
-        self.last[after.task.name, after.n] = Change(text, by)
-        self._log.write(_level(before, after), after.name, "state", f"{text}, by {by}" if by else text)
+        self.last[after.task.name, after.n] = Change(text, what.by)
+        self._log.write(_level(before, after), after.name, "state", f"{text}, by {what.by}" if what.by else text)
 
     def forget(self, key: Key) -> None:
         """The row is gone."""
