@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import encodings.ascii  # noqa: F401
+import hashlib  # noqa: F401
 import os
 import sys
 from pathlib import Path

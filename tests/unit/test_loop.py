@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -142,6 +143,31 @@ def test_writable_is_watched_too(loop: Loop, pipes: list[tuple[int, int]]) -> No
     loop.watch(pipes[0][1], lambda: served.append("room"), write=True)
     loop.turn()
     assert served == ["room"]
+
+
+def test_one_watch_for_reading_and_writing(loop: Loop) -> None:
+    served: list[str] = []
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        ours.setblocking(False)
+        filled = 0
+        with suppress(BlockingIOError):
+            while True:
+                filled += ours.send(bytes(65536))
+        loop.watch(ours.fileno(), lambda: served.append("either"), both=True)
+        loop.turn(max_wait_s=0)
+        assert served == []
+        theirs.send(b"x")
+        loop.turn()
+        assert served == ["either"]
+        ours.recv(1)
+        loop.turn(max_wait_s=0)
+        assert served == ["either"]
+        while filled:
+            filled -= len(theirs.recv(filled))
+        loop.turn()
+        assert served == ["either", "either"]
+        loop.unwatch(ours.fileno())
 
 
 def test_a_callback_that_fails_is_told_and_harms_nobody(

@@ -2,19 +2,23 @@
 
 Guarantees: a record is one write of one line; a log that cannot be written stops nothing and is remembered in
 `trouble`, with the records kept in memory all the same; a record that a full disk cut short does not take the next one
-into its line; the file is not followed through a link in a directory that others can write.
+into its line; the file is not followed through a link in a directory that others can write. A file that has reached
+its limit becomes `name.1`, and a new one with the same owner and mode takes its place; where that cannot be done it
+grows on.
 """
 
 from __future__ import annotations
 
 import errno
 import os
+import stat
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
 
 from tm.core.records import Level, Record
+from tm.core.rotation import names
 from tm.core.trust import others_can_write
 
 KEPT = 2000
@@ -23,8 +27,10 @@ KEPT = 2000
 class EventLog:
     """Where records go. `path` None: to stderr, through `put` as soon as there is something that never waits."""
 
-    def __init__(self, path: str | None, level: Level, as_json: bool) -> None:
-        """Open it; raises OSError."""
+    def __init__(self, path: str | None, level: Level, as_json: bool, limit_bytes: int = 0, keep: int = 0) -> None:
+        """Open it; raises OSError. `limit_bytes`: the size at which a file is complete, 0 for never; `keep`: how many
+        that are complete are kept.
+        """
         self.path = path
         self.level = level
         self.as_json = as_json
@@ -34,6 +40,8 @@ class EventLog:
         self.put: Callable[[bytes], None] | None = None
         self._torn = False
         self._fd = 2 if path is None else _open(path)
+        self._keep = keep
+        self._limit = self._next_limit = limit_bytes if stat.S_ISREG(os.fstat(self._fd).st_mode) and path else 0
 
     def write(self, level: Level, who: str, event: str, text: str) -> None:
         """Note that `event` happened to `who`."""
@@ -54,8 +62,25 @@ class EventLog:
             size = os.write(self._fd, line)
             self.trouble = None if size == len(line) else OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             self._torn = size < len(line)
+            if self._limit and os.fstat(self._fd).st_size >= self._next_limit:
+                self._rotate()
         except OSError as error:
             self.trouble = error
+
+    def _rotate(self) -> None:
+        """Begin the next file; where that fails go on in this one as long again. Raises OSError."""
+        assert self.path is not None
+        model = os.fstat(self._fd)
+        self._next_limit += self._limit
+        for old, new in names(self.path, self._keep):
+            with suppress(FileNotFoundError):
+                os.rename(old, new)
+        if not self._keep:
+            os.unlink(self.path)
+        self.reopen()
+        os.fchmod(self._fd, stat.S_IMODE(model.st_mode))
+        with suppress(OSError):  # only root can give it to somebody else
+            os.fchown(self._fd, model.st_uid, model.st_gid)
 
     def listen(self, listener: Callable[[Record], None]) -> Callable[[], None]:
         """Let `listener` hear of each record from now on; call what is returned to end it."""
@@ -69,6 +94,11 @@ class EventLog:
             os.close(self._fd)
             self._fd = fd
             self._torn = False
+            self._next_limit = self._limit
+
+    def fileno(self) -> int:
+        """The descriptor it writes to, still its own."""
+        return self._fd
 
     def close(self) -> None:
         """Give the descriptor back; stderr is not ours."""

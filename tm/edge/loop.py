@@ -31,6 +31,9 @@ from tm.core.timers import Deadlines, Instant, Timer
 
 Callback: TypeAlias = Callable[[], None]
 
+READ, WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
+BOTH = READ | WRITE
+
 SLICE_S = 0.01
 """The longest that one turn goes on with work that could wait for the next."""
 
@@ -68,12 +71,16 @@ class Loop:
         """The clock itself, for what takes long within a turn; everything else reads `now`."""
         return Instant(self._clock())
 
-    def watch(self, fd: int, callback: Callback, rank: Rank = Rank.COMMAND, write: bool = False) -> None:
-        """Call `callback` in every turn in which `fd` can be read (or written). Replaces an earlier watch of it."""
+    def watch(
+        self, fd: int, callback: Callback, rank: Rank = Rank.COMMAND, write: bool = False, both: bool = False
+    ) -> None:
+        """Call `callback` in every turn in which `fd` can be read (`write`: written; `both`: either, which it has to
+        find out by trying). Replaces an earlier watch of it.
+        """
         self.unwatch(fd)
         watched = Watch(fd, rank, callback)
         try:
-            self._selector.register(fd, selectors.EVENT_WRITE if write else selectors.EVENT_READ, watched)
+            self._selector.register(fd, BOTH if both else WRITE if write else READ, watched)
         except PermissionError:
             self._always_ready[fd] = watched
         self._watched[fd] = watched

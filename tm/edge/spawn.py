@@ -46,8 +46,8 @@ class Failed(NamedTuple):
     detail: str = ""
 
 
-class _Ids(NamedTuple):
-    """Who the child becomes."""
+class Ids(NamedTuple):
+    """Who a process becomes."""
 
     uid: int
     gid: int
@@ -102,7 +102,7 @@ def _quick(launch: Launch, stdio: Stdio) -> int | Failed:
 
 
 def _full(launch: Launch, stdio: Stdio) -> int | Failed:
-    ids = _ids(launch)
+    ids = ids_of(launch)
     if isinstance(ids, Failed):
         return ids
     if launch.user is not None:
@@ -128,7 +128,7 @@ def _full(launch: Launch, stdio: Stdio) -> int | Failed:
     return Failed(stage, int(number), *detail)
 
 
-def _child(launch: Launch, stdio: Stdio, ids: _Ids | None, result: int) -> NoReturn:
+def _child(launch: Launch, stdio: Stdio, ids: Ids | None, result: int) -> NoReturn:
     """Between fork and exec: set up, step by step, and become the program; else tell the step and the errno."""
     stage, detail, number = "fork", "", 0
     try:
@@ -145,7 +145,7 @@ def _child(launch: Launch, stdio: Stdio, ids: _Ids | None, result: int) -> NoRet
             os.setpriority(os.PRIO_PROCESS, 0, launch.nice)
         stage = "user"
         if ids is not None:
-            _become(ids)
+            become(ids)
         stage = "workingDirectory"
         os.chdir(launch.directory)
         os.umask(launch.umask)
@@ -184,8 +184,10 @@ def _clear_of_stdio(stdio: Stdio) -> list[int]:
     return [os.dup(fd) if fd < 3 else fd for fd in stdio]
 
 
-def _become(ids: _Ids) -> None:
-    """Give up who we are for good; that it was given up is checked, since going on as root would be the worst."""
+def become(ids: Ids) -> None:
+    """Give up who we are for good; that it was given up is checked, since going on as root would be the worst.
+
+    Raises OSError."""
     if os.geteuid() == 0:
         os.setgroups(ids.groups)
     os.setresgid(ids.gid, ids.gid, ids.gid)
@@ -194,7 +196,7 @@ def _become(ids: _Ids) -> None:
         raise PermissionError(errno.EPERM, "ids did not change")
 
 
-def _ids(launch: Launch) -> _Ids | Failed | None:
+def ids_of(launch: Launch) -> Ids | Failed | None:
     """Look up user and group now, so that a change in the password file counts without a reload."""
     if launch.user is None and launch.group is None:
         return None
@@ -206,10 +208,15 @@ def _ids(launch: Launch) -> _Ids | Failed | None:
         return Failed("user", errno.ENOENT, f"there is no user '{launch.user}'")
     try:
         if launch.group is not None:
-            gid = int(launch.group) if launch.group.isdecimal() else grp.getgrnam(launch.group).gr_gid
+            gid = group_id(launch.group)
     except KeyError:
         return Failed("user", errno.ENOENT, f"there is no group '{launch.group}'")
-    return _Ids(uid, gid, os.getgrouplist(name, gid) if name else [gid])
+    return Ids(uid, gid, os.getgrouplist(name, gid) if name else [gid])
+
+
+def group_id(group: str) -> int:
+    """The number of `group`, a name or a number. Raises KeyError."""
+    return int(group) if group.isdecimal() else grp.getgrnam(group).gr_gid
 
 
 def _user(user: str) -> tuple[int, int, str]:
@@ -225,9 +232,20 @@ def _user(user: str) -> tuple[int, int, str]:
 
 def _with_user(launch: Launch) -> dict[str, str]:
     """The environment with who the user is, where the task does not say otherwise; never with who the daemon is."""
-    _, _, name = _user(launch.user or "")
-    told = {"HOME": "/", "USER": launch.user or "", "LOGNAME": launch.user or "", "SHELL": "/bin/sh"}
-    if name:
-        entry = pwd.getpwnam(name)
-        told = {"HOME": entry.pw_dir, "USER": name, "LOGNAME": name, "SHELL": entry.pw_shell or "/bin/sh"}
+    told = who(launch.user or "")
     return {**launch.environment, **{key: value for key, value in told.items() if key not in launch.given}}
+
+
+def identity(user: str) -> Ids:
+    """Who `user`, a name or a number, is. Raises KeyError."""
+    uid, gid, name = _user(user)
+    return Ids(uid, gid, os.getgrouplist(name, gid) if name else [gid])
+
+
+def who(user: str) -> dict[str, str]:
+    """The variables that say who `user` is. Raises KeyError."""
+    _, _, name = _user(user)
+    if not name:
+        return {"HOME": "/", "USER": user, "LOGNAME": user, "SHELL": "/bin/sh"}
+    entry = pwd.getpwnam(name)
+    return {"HOME": entry.pw_dir, "USER": name, "LOGNAME": name, "SHELL": entry.pw_shell or "/bin/sh"}

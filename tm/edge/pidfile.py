@@ -1,0 +1,104 @@
+"""A file that is held by flock(2) for as long as its daemon lives: the pidfile, and the lock of a state directory.
+
+Guarantees: whether a daemon lives is asked of the lock, never of the number in the file, so that a stale file is taken
+over and a living one is left exactly as it was; a holder's file is not removed by anybody else; no link is followed,
+and a file that is a stranger's, or has a second name, is refused.
+
+The lock belongs to the open file, not to a process: it goes through fork, and ends with the last copy of the
+descriptor. That is why nobody unlocks by hand, and why the starter of a daemon may simply leave.
+
+Traps: between our open and our lock the earlier holder may have removed the file; what is locked then has no name any
+more, and it is opened again.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import stat
+
+_FLAGS = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
+_MOST_BYTES = 8192
+
+
+class Held(Exception):
+    """Another one lives. `lines`: what it wrote into the file, none when it has only just begun."""
+
+    def __init__(self, path: str, lines: tuple[str, ...]) -> None:
+        super().__init__(path)
+        self.path = path
+        self.lines = lines
+
+    @property
+    def pid(self) -> int | None:
+        """Its pid, when it has said it."""
+        word = self.lines[0] if self.lines else ""
+        return int(word) if word.isascii() and word.isdecimal() else None
+
+
+class Pidfile:
+    """A file that is ours. The descriptor stays open, and the file locked, until `release` or the end."""
+
+    def __init__(self, path: str, mode: int) -> None:
+        """Take it over, or make it. Raises Held and changes nothing, or OSError."""
+        self.path = path
+        self._fd = _take(path, mode)
+
+    def fileno(self) -> int:
+        """The descriptor, still ours."""
+        return self._fd
+
+    def write(self, *lines: str) -> None:
+        """Let these be its content. Raises OSError."""
+        content = os.fsencode("".join(f"{line}\n" for line in lines))
+        os.ftruncate(self._fd, 0)
+        os.pwrite(self._fd, content, 0)
+
+    def release(self) -> None:
+        """Remove the file, or empty it where the directory is not ours; then give it up."""
+        try:
+            if _is_named(self._fd, self.path):
+                os.unlink(self.path)
+        except OSError:
+            os.ftruncate(self._fd, 0)
+        os.close(self._fd)
+
+
+def _take(path: str, mode: int) -> int:
+    while True:
+        fd = os.open(path, _FLAGS, mode)
+        try:
+            _refuse_unfit(fd, path)
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if _is_named(fd, path):
+                os.fchmod(fd, mode) if os.fstat(fd).st_uid == os.geteuid() else None
+                return fd
+        except BlockingIOError:
+            lines = os.pread(fd, _MOST_BYTES, 0).decode(errors="replace").splitlines()
+            os.close(fd)
+            raise Held(path, tuple(lines)) from None
+        except OSError:
+            os.close(fd)
+            raise
+        os.close(fd)
+
+
+def _is_named(fd: int, path: str) -> bool:
+    """Whether the name still means the open file."""
+    try:
+        return os.path.samestat(os.fstat(fd), os.lstat(path))
+    except FileNotFoundError:
+        return False
+
+
+def _refuse_unfit(fd: int, path: str) -> None:
+    """What a stranger has put there is neither written to nor believed."""
+    status = os.fstat(fd)
+    if not stat.S_ISREG(status.st_mode):
+        raise OSError(errno.EINVAL, "it is no regular file", path)
+    if status.st_nlink > 1:
+        raise OSError(errno.EMLINK, "it has a second name, a hard link", path)
+    trusted = {0, os.geteuid(), os.stat(os.path.dirname(path) or ".").st_uid}
+    if status.st_uid not in trusted:
+        raise OSError(errno.EPERM, f"it belongs to uid {status.st_uid}", path)
