@@ -25,7 +25,7 @@ from tm.core.commands import BY_NAME, VERBS, Command, UsageError, complete, help
         ("check other.yaml", Command("check", ("other.yaml",))),
         ("help status", Command("help", ("status",))),
         ("quit", Command("exit")),
-        ("shutdown", Command("exit")),
+        ("shutdown", Command("shutdown")),
         ("pid # comment", Command("pid")),
     ],
 )
@@ -99,7 +99,7 @@ def test_help_names_every_command_and_option() -> None:
         assert verb.doc in help_text(verb.name)
         for option in verb.options:
             assert option.name in help_text(verb.name)
-    assert "also: quit, shutdown" in help_text("exit")
+    assert "also: quit" in help_text("exit")
 
 
 def test_help_on_what_does_not_exist() -> None:

@@ -49,8 +49,10 @@ def test_the_reference_holds_every_key_with_its_text(each: Field) -> None:
         assert f"Default: `{each.default}`" in comments
 
 
-@pytest.mark.parametrize("key", ["user", "group", "logfile", "stateDir"])
+@pytest.mark.parametrize("key", ["user", "group", "logfile", "stateDir", "socket", "socketGroup", "pidfile"])
 def test_what_not_everybody_can_use_is_shown_but_not_set(key: str) -> None:
     text = reference()
-    assert re.search(rf"^ +#{key}: ", text, re.MULTILINE)
-    config(re.sub(rf"#{key}: ", f"{key}: ", text))
+    shown = list(re.finditer(rf"^ +#{key}: ", text, re.MULTILINE))
+    assert shown
+    for each in shown:
+        config(text[: each.start()] + each[0].replace("#", "") + text[each.end() :])

@@ -1,6 +1,7 @@
 """What has to hold between tasks.
 
-Guarantees: no two processes have one name; a log file has one rotation; the time it takes grows with the number of
+Guarantees: no two processes have one name; a log file has one rotation; where the daemon becomes another user no task
+has a user of its own; the time it takes grows with the number of
 tasks, not with that of their instances.
 Leaves to others: what has to hold within a task (`core.settle`).
 """
@@ -19,10 +20,12 @@ from tm.core.task import Task
 _NUMBERED = re.compile(r"(.+)_([1-9][0-9]{0,4})")
 
 
-def check(tasks: Mapping[str, Task], names: Mapping[str, Scalar], report: Report) -> None:
-    """Report what clashes. `names`: where each task begins."""
+def check(tasks: Mapping[str, Task], names: Mapping[str, Scalar], user: str, report: Report) -> None:
+    """Report what clashes. `names`: where each task begins; `user`: where the daemon's own is given, or ''."""
     _check_names(tasks, names, report)
     _check_logs(tasks.values(), report)
+    if user:
+        _check_users(tasks.values(), user, report)
 
 
 def _check_names(tasks: Mapping[str, Task], names: Mapping[str, Scalar], report: Report) -> None:
@@ -35,6 +38,18 @@ def _check_names(tasks: Mapping[str, Task], names: Mapping[str, Scalar], report:
         message += f"{other.instances} instances of {quoted(other.name)}"
         hint = f"rename one; {quoted(other.name)} is at {names[other.name].place}"
         report.refuse("two-of-a-name", names[task.name], message, "", hint)
+
+
+def _check_users(tasks: Iterable[Task], user: str, report: Report) -> None:
+    """A daemon that has given up root cannot give a task another user any more."""
+    for task in tasks:
+        for key, value in (("user", task.user), ("group", task.group)):
+            if value is None:
+                continue
+            message = f"{quoted(key)} of task {quoted(task.name)}: taskmaster itself becomes another user ({user}), "
+            message += "and cannot change to one for a task then"
+            hint = f"remove one of them: without the user of taskmaster it stays root, and each task has its own {key}"
+            report.add(Problem("two-users", task.places[key], len(key), "", message, "", hint))
 
 
 def _check_logs(tasks: Iterable[Task], report: Report) -> None:

@@ -1,4 +1,4 @@
-"""The commands: one declaration that feeds parser, help, completion, manual and, later, the socket.
+"""The commands: one declaration that feeds parser, help, completion, manual and the control socket.
 
 Guarantees: `parse` gives a Command or a sentence for the operator, never anything else, for any text.
 Leaves to others: which processes a word means (`core.select`) and doing it (`daemon.control`).
@@ -7,7 +7,7 @@ Leaves to others: which processes a word means (`core.select`) and doing it (`da
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final
@@ -40,7 +40,9 @@ class Option:
 
 @dataclass(frozen=True, slots=True)
 class Verb:
-    """A command's declaration. `missing`: what an operator hears who gives no word where one is needed."""
+    """A command's declaration. `missing`: what an operator hears who gives no word where one is needed. `reads`: it
+    changes nothing; `client`: the client alone has it, by means of others.
+    """
 
     name: str
     takes: Takes
@@ -48,6 +50,8 @@ class Verb:
     options: tuple[Option, ...] = ()
     missing: str = ""
     aliases: tuple[str, ...] = ()
+    reads: bool = False
+    client: bool = False
 
     @property
     def usage(self) -> str:
@@ -79,6 +83,7 @@ VERBS: Final[tuple[Verb, ...]] = (
         Takes.MAYBE_SELECTION,
         "show every process, or the ones selected, and what ails those that fail",
         (Option("--long", "also the last change, its cause and who asked", "-l"), _JSON),
+        reads=True,
     ),
     Verb("start", Takes.SELECTION, "start processes", missing="Please specify the task to start"),
     Verb(
@@ -110,31 +115,55 @@ VERBS: Final[tuple[Verb, ...]] = (
             _JSON,
         ),
         missing="Usage: logs <task> [lines]",
+        reads=True,
     ),
+    Verb(
+        "clear-logs",
+        Takes.SELECTION,
+        "make the logs of processes empty and remove what was rotated",
+        missing="Please specify the task whose logs are to be cleared",
+    ),
+    Verb("reopen-logs", Takes.NOTHING, "open all logs anew, the daemon's own too, as SIGUSR2 does"),
     Verb(
         "signal",
         Takes.SIGNAL,
         "send a signal to processes, as their killMode says",
         missing="Usage: signal <signal> <task>",
     ),
-    Verb("pid", Takes.MAYBE_SELECTION, "print the daemon's pid, or those of processes", (_JSON,)),
+    Verb("pid", Takes.MAYBE_SELECTION, "print the daemon's pid, or those of processes", (_JSON,), reads=True),
     Verb(
         "show",
         Takes.SELECTION,
         "everything about processes: configuration with its place, process tree, events, last lines",
         (Option("--env", "with the values of the environment (the daemon's own user and root)"), _JSON),
         missing="Please specify the task to show",
+        reads=True,
     ),
     Verb(
         "events",
         Takes.MAYBE_SELECTION,
         "show what happened lately",
         (Option("--follow", "go on with what comes, until Ctrl-C", "-f"), _JSON),
+        reads=True,
     ),
-    Verb("check", Takes.MAYBE_FILE, "check a configuration, the daemon's own by default, and change nothing", (_JSON,)),
-    Verb("help", Takes.MAYBE_VERB, "list the commands, or explain one", (_JSON,)),
-    Verb("version", Takes.NOTHING, "print the version", (_JSON,)),
-    Verb("exit", Takes.NOTHING, "stop everything in order and leave", aliases=("quit", "shutdown")),
+    Verb(
+        "top",
+        Takes.MAYBE_SELECTION,
+        "the table of status, kept current until q (taskmasterctl only)",
+        reads=True,
+        client=True,
+    ),
+    Verb(
+        "check",
+        Takes.MAYBE_FILE,
+        "check a configuration, the daemon's own by default, and change nothing",
+        (_JSON,),
+        reads=True,
+    ),
+    Verb("help", Takes.MAYBE_VERB, "list the commands, or explain one", (_JSON,), reads=True),
+    Verb("version", Takes.NOTHING, "print the version", (_JSON,), reads=True),
+    Verb("shutdown", Takes.NOTHING, "stop everything in order; the daemon leaves"),
+    Verb("exit", Takes.NOTHING, "leave taskmasterctl; at the daemon's own prompt, shutdown", aliases=("quit",)),
 )
 
 BY_NAME: Final[Mapping[str, Verb]] = {name: verb for verb in VERBS for name in (verb.name, *verb.aliases)}
@@ -142,12 +171,20 @@ BY_NAME: Final[Mapping[str, Verb]] = {name: verb for verb in VERBS for name in (
 
 def parse(line: str) -> Command | None:
     """The command of one typed line; None for an empty one. Raises UsageError."""
+    words = split(line)
+    return parse_words(words) if words else None
+
+
+def split(line: str) -> list[str]:
+    """The words of one typed line. Raises UsageError."""
     try:
-        words = shlex.split(line, comments=True)
+        return shlex.split(line, comments=True)
     except ValueError:
         raise UsageError("A quote is not closed.") from None
-    if not words:
-        return None
+
+
+def parse_words(words: Sequence[str]) -> Command:
+    """The command of words that somebody else has cut: at least a verb. Raises UsageError."""
     verb = BY_NAME.get(words[0])
     if verb is None:
         raise UsageError(unknown(words[0]))
@@ -240,3 +277,8 @@ def complete(before: str, names: list[str]) -> list[str]:
     elif verb.takes in (Takes.SELECTION, Takes.MAYBE_SELECTION, Takes.LOG, Takes.SIGNAL):
         candidates += ["all", *names]
     return [each for each in candidates if each.startswith(word)]
+
+
+def is_for_owners(command: Command) -> bool:
+    """Whether only root and the daemon's own user may ask for it: it shows what others may not be able to read."""
+    return "--env" in command.options or (command.verb == "check" and bool(command.words))

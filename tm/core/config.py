@@ -64,13 +64,15 @@ EMPTY: Final = Config("", {}, Settings())
 """Nothing to keep: what a boot begins with and a shutdown ends with."""
 
 
-def load(path: str, world: World) -> Config:
-    """Read a configuration. Raises ConfigError with all its problems."""
+def load(path: str, world: World, user: str = "") -> Config:
+    """Read a configuration. `user`: where the command line gives the daemon one, as `-u`, or ''.
+
+    Raises ConfigError with all its problems."""
     report = Report()
     reading = _Reading(world, report)
     try:
         reading.root(path)
-        check(reading.sound, reading.names, report)
+        check(reading.sound, reading.names, user or reading.user, report)
     except Flood:
         raise report.error() from None
     if len(report):
@@ -89,7 +91,7 @@ class _File:
 
 
 class _Reading:
-    """What was read so far. `sound`: tasks of which nothing was wrong."""
+    """What was read so far. `sound`: tasks of which nothing was wrong; `user`: where the daemon's own is given."""
 
     def __init__(self, world: World, report: Report) -> None:
         self._world = world
@@ -99,6 +101,7 @@ class _Reading:
         self.sound: dict[str, Task] = {}
         self.names: dict[str, Scalar] = {}
         self.settings = Settings()
+        self.user = ""
 
     def root(self, path: str) -> None:
         """Read the file that was named, and whatever it includes."""
@@ -172,6 +175,7 @@ class _Reading:
         mapping = self._mapping(entry)
         if mapping:
             given = SETTING_KEYS.read(mapping, "taskmaster", file.context, self._report).given
+            self.user = str(given["user"].place) if "user" in given else ""
             self.settings = Settings(
                 **{SETTING_KEYS.by_spelling[key].attribute: each.value for key, each in given.items()}
             )

@@ -84,10 +84,13 @@ _VALUES: Final = {
     "group": "0",
     "logfile": "taskmaster.log",
     "stateDir": "/var/lib/taskmaster",
+    "socket": "/run/taskmaster/taskmaster.sock",
+    "socketGroup": "0",
+    "pidfile": "/run/taskmaster/taskmaster.pid",
 }
 """What the reference shows where the default would show nothing."""
 
-_COMMENTED_OUT: Final = frozenset({"user", "group", "logfile", "stateDir"})
+_COMMENTED_OUT: Final = frozenset({"user", "group", "logfile", "stateDir", "socket", "socketGroup", "pidfile"})
 """Keys that not everybody can use as they are shown."""
 
 

@@ -1,25 +1,18 @@
 """The manual page of the configuration file, taskmaster.yaml(5); `python -m tm.core.manual` prints it.
 
 Guarantees: every key of the tables is in it with its spellings, values, default and what a reload does, in
-the words of the table and nowhere else; no text of a table can become a request of the formatter.
-Leaves to others: the other manual pages, which are written by hand.
+the words of the table and nowhere else.
+Leaves to others: how text becomes mdoc (`core.mdoc`), and the other manual pages (`core.pages`).
 """
 
 from __future__ import annotations
 
-import re
-import textwrap
 from collections.abc import Iterable
 from typing import Final
 
 from tm.core import settings, task
 from tm.core.field import Field, OnReload
-
-_WIDTH: Final = 76
-_ESCAPES: Final = {"\\": r"\e", "'": r"\(aq", "`": r"\(ga", "^": r"\(ha", "~": r"\(ti", '"': r"\(dq"}
-
-_CALLED: Final = re.compile(r"%?[A-Z][a-z0-9]{1,2}$|[][(|.,:;)?!]$")
-"""Words that are macros or marks to mdoc when they stand alone among the arguments of a macro."""
+from tm.core.mdoc import item
 
 ON_RELOAD: Final = {
     OnReload.RESPAWN: "A change restarts the processes of the task.",
@@ -136,6 +129,7 @@ tasks:
       MODE: production
 .Ed
 .Sh SEE ALSO
+.Xr taskmasterctl 1 ,
 .Xr taskmaster 8
 .Sh AUTHORS
 .An taskmaster
@@ -156,56 +150,7 @@ def _entry(each: Field) -> list[str]:
     facts = [each.doc, f"value: {each.convert.expected}"]
     if each.default:
         facts.append(f"default: `{each.default}`" + (f" {each.unit}" if each.unit else ""))
-    facts.append(ON_RELOAD[each.on_reload])
-    return [
-        f".It Cm {' , '.join(each.spellings)}",
-        *(line for fact in facts for line in _prose(_sentence(fact))),
-    ]
-
-
-def _sentence(text: str) -> str:
-    """`text` with a capital at its beginning, unless that is quoted, and a full stop at its end."""
-    return text[:1].upper() + text[1:] + ("" if text.endswith((".", "?", "!")) else ".")
-
-
-def _prose(text: str) -> list[str]:
-    """Lines of mdoc for plain text, in which `words` in backquotes are literal."""
-    lines: list[str] = []
-    pieces = text.split("`")
-    for index, piece in enumerate(pieces):
-        if index % 2:
-            lines.append(f".Ql {_arguments(piece)}")
-            continue
-        closing = re.match(r"[.,;:)]+", piece) if index else None
-        if closing:
-            lines[-1] += "".join(f" {mark}" for mark in closing.group())
-        lines += _wrapped(piece[closing.end() :] if closing else piece)
-    return lines
-
-
-def _wrapped(text: str) -> list[str]:
-    """Each sentence on lines of its own, as mdoc wants it."""
-    sentences = re.split(r"(?<=[.?!]) +", text.strip())
-    return [
-        _text(line)
-        for sentence in sentences
-        for line in textwrap.wrap(sentence, _WIDTH, break_long_words=False, break_on_hyphens=False)
-    ]
-
-
-def _text(line: str) -> str:
-    """A line of text with nothing in it that the formatter would obey."""
-    return rf"\&{_escaped(line)}" if line.startswith(".") else _escaped(line)
-
-
-def _arguments(text: str) -> str:
-    """The words of `text` as arguments of a macro: none of them calls another macro or closes this one."""
-    words = (rf"\&{_escaped(word)}" if _CALLED.match(word) else _escaped(word) for word in text.split())
-    return " ".join(words)
-
-
-def _escaped(text: str) -> str:
-    return "".join(_ESCAPES.get(character, character) for character in text)
+    return item(f"Cm {' , '.join(each.spellings)}", *facts, ON_RELOAD[each.on_reload])
 
 
 if __name__ == "__main__":

@@ -21,8 +21,10 @@ class Watcher(Protocol):
 
     now: Instant
 
-    def watch(self, fd: int, callback: Callback, *, write: bool = False) -> None:
-        """Call `callback` in every turn in which `fd` can be read (written). Replaces an earlier watch."""
+    def watch(self, fd: int, callback: Callback, *, write: bool = False, both: bool = False) -> None:
+        """Call `callback` in every turn in which `fd` can be read (`write`: written; `both`: either). Replaces an
+        earlier watch.
+        """
 
     def unwatch(self, fd: int) -> None:
         """Forget `fd`; not watched: nothing happens."""

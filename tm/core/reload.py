@@ -29,7 +29,8 @@ class Plan:
     """What to do, each list in the order of its file. A task can stand in `scale` and in one of `respawn`, `adopt` too.
 
     respawn: only a new process can have it; adopt: the running process goes on under the new policy; scale: only the
-    number of instances differs; settings: keys of the `taskmaster:` block that differ.
+    number of instances differs; settings: keys of the `taskmaster:` block that differ; starts: the names of the
+    processes that are started by it, which whoever carries it out fills in.
     """
 
     remove: tuple[Task, ...] = ()
@@ -39,6 +40,7 @@ class Plan:
     add: tuple[Task, ...] = ()
     keep: tuple[Task, ...] = ()
     settings: tuple[str, ...] = ()
+    starts: tuple[str, ...] = ()
 
     @property
     def empty(self) -> bool:

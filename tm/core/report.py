@@ -114,13 +114,17 @@ def place(task: Task, key: str) -> str:
     return f"{posixpath.basename(found.path)}:{found.line}" if found else "defaults"
 
 
+def blamed(row: Process) -> str:
+    """Where the key stands that its last start failed for, or its command."""
+    return place(row.task, row.failure.stage if row.failure else "command")
+
+
 def ailment(row: Process, now: Instant, last_words: str) -> str:
     """The line under the table for a process that failed: cause, attempt, last line of stderr, what to type next."""
     parts = [f"{row.name}: {cause(row)}", attempt(row), hint(row), _next_try(row, now)]
     if last_words:
         parts.append(f"stderr: {plain(last_words)[:200]}")
-    stage = row.failure.stage if row.failure else "command"
-    parts.append(f"see {place(row.task, stage)}")
+    parts.append(f"see {blamed(row)}")
     line = "; ".join(part for part in parts if part)
     return f"{line}; type: {_advice(row)}"
 

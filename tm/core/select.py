@@ -30,7 +30,7 @@ class NotFound:
 def select(words: Iterable[str], rows: Sequence[Process]) -> list[Process] | NotFound:
     """The processes that `words` mean, or the first word that means none."""
     chosen: set[int] = set()
-    for word in words:
+    for word in dict.fromkeys(words):
         found = _matching(word, rows)
         if not found and word != "all":
             return NotFound(word, nearest(word, names(rows)))

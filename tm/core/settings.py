@@ -31,12 +31,26 @@ FIELDS: Final[tuple[Field, ...]] = (
           "start of each process."),
     Field("logfile", "logfile", kinds.DAEMON_PATH, "", _START,
           "The event log of the daemon."),
+    Field("logMaxSize", "log_max_size_bytes", kinds.SIZE, "10MiB", _START,
+          "The size at which the event log is rotated; 0: never."),
+    Field("logKeep", "log_keep", kinds.number(0, 1000), "5", _START,
+          "How many rotated event logs are kept."),
     Field("logLevel", "log_level", _LEVEL, "info", _START,
           "What is worth a line in it: `debug`, `info`, `warning` or `error`."),
     Field("logFormat", "log_format", _FORMAT, "text", _START,
           "How a line of it looks: `text`, or `json` for one object a line."),
     Field("stateDir", "state_dir", kinds.DAEMON_PATH, "", _START,
           "The directory for what has to outlive the daemon."),
+    Field("socket", "socket", kinds.DAEMON_PATH, "", _START,
+          "The control socket, at most 107 bytes long."),
+    Field("socketGroup", "socket_group", kinds.GROUP, "", _START,
+          "The group whose members may use the control socket too (mode 0660); without it only the daemon's own user "
+          "and root may. Its directory has to let them in: `/run/taskmaster` does."),
+    Field("pidfile", "pidfile", kinds.DAEMON_PATH, "", _START,
+          "The file that holds the process id of the daemon, and is locked while it lives."),
+    Field("user", "user", kinds.USER, "", _START,
+          "Whom taskmaster becomes when it has opened its files and its socket, and every task with it; it has to be "
+          "started by root. Not together with `user` or `group` of a task."),
 )
 # fmt: on
 
@@ -52,6 +66,12 @@ class Settings:
     tail_memory_bytes: int = 32 * 1024 * 1024
     inherit_environment: bool = True
     logfile: str | None = None
+    log_max_size_bytes: int = 10 * 1024 * 1024
+    log_keep: int = 5
     log_level: str = "info"
     log_format: str = "text"
     state_dir: str | None = None
+    socket: str | None = None
+    socket_group: str | None = None
+    pidfile: str | None = None
+    user: str | None = None

@@ -1,0 +1,169 @@
+"""What users and their scripts meet beside commands and configuration: exit codes, signals, variables, files.
+
+Guarantees: one row each, in the words of the manual, where `backquotes` mark what is literal;
+tests/unit/test_interface.py holds the rows to what the programs do.
+Leaves to others: the pages that are printed from the rows (`core.pages`). Nothing is taken from here at run time: what
+the client imports before the daemon has answered would only be longer for it.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+
+class Exit(NamedTuple):
+    """An exit code. `name`: what it is called in the code."""
+
+    code: int
+    name: str
+    doc: str
+
+
+class Entry(NamedTuple):
+    """Something with one or several names."""
+
+    names: tuple[str, ...]
+    doc: str
+
+
+DAEMON_EXITS: Final = (
+    Exit(
+        0,
+        "DONE",
+        "it ended in order. With `-t`: the configuration has no problem. With `-d`: socket and pidfile are there, and "
+        "every process with `autoLaunch` has been spawned.",
+    ),
+    Exit(
+        1,
+        "NOT_STARTED",
+        "it could not start. With `-d` also: the daemon is up, but a process could not be spawned; it is told with its "
+        "line of the configuration.",
+    ),
+    Exit(2, "USAGE", "the command line or the configuration is wrong, or there is no configuration"),
+    Exit(3, "RUNNING_ALREADY", "another daemon holds the state directory, the pidfile or the socket"),
+)
+
+CLIENT_EXITS: Final = (
+    Exit(0, "DONE", "done, and come true where it was waited for"),
+    Exit(1, "FAILED", "the action failed"),
+    Exit(
+        2,
+        "USAGE",
+        "the command line or the configuration is wrong, or several daemons run and none was named",
+    ),
+    Exit(3, "NOT_AS_WANTED", "of `status`: a process that is wanted up is not, but in BACKOFF or FATAL"),
+    Exit(4, "NO_DAEMON", "no daemon answers, or it went away"),
+    Exit(5, "NOT_ALLOWED", "the daemon belongs to somebody else"),
+    Exit(6, "NO_SUCH_TASK", "a name selects nothing, and nothing was done"),
+    Exit(124, "TIMED_OUT", "the outcome did not come within `--timeout`"),
+    Exit(130, "INTERRUPTED", "the interrupt key ended the wait"),
+)
+
+SIGNALS: Final = (
+    Entry(("SIGHUP",), "reload the configuration. A control socket that is gone is made again."),
+    Entry(
+        ("SIGTERM", "SIGINT", "SIGQUIT"),
+        "shut down in order: every process is stopped with its own signal and grace, all in parallel, and the daemon "
+        "leaves when the last one has ended. A second one of these sends SIGKILL to what is left. A third leaves even "
+        "beside a process that cannot be killed, and names it.",
+    ),
+    Entry(
+        ("SIGUSR2",),
+        "open the event log and the logs of the processes again. A control socket that is gone is made again.",
+    ),
+    Entry(("SIGUSR1",), "nothing; it does not end the daemon"),
+    Entry(("SIGCONT", "SIGWINCH"), "at a prompt, draw it again; else nothing"),
+    Entry(
+        ("SIGTSTP", "SIGTTIN", "SIGTTOU"),
+        "nothing: the job control of a terminal does not stop a supervisor",
+    ),
+)
+
+_CONFIG: Final = Entry(("TASKMASTER_CONFIG",), "the configuration, when none is named")
+_NO_COLOR: Final = Entry(("NO_COLOR",), "when set and not empty, nothing is coloured")
+
+DAEMON_VARIABLES: Final = (
+    _CONFIG,
+    _NO_COLOR,
+    Entry(("TERM",), "when `dumb` or not set, lines are not edited at the prompt; when `dumb`, nothing is coloured"),
+    Entry(
+        ("NOTIFY_SOCKET",),
+        "with `-n` and `-d`: where a service manager listens, a path, or an abstract name that begins with `@`",
+    ),
+    Entry(("XDG_RUNTIME_DIR",), "for users other than root: where socket and pidfile are"),
+    Entry(("XDG_STATE_HOME", "HOME"), "for users other than root: where state is kept, by default `~/.local/state`"),
+)
+
+CLIENT_VARIABLES: Final = (
+    _CONFIG,
+    _NO_COLOR,
+    Entry(
+        ("TERM",),
+        "when `dumb` or not set, lines are not edited and no line is kept current; when `dumb`, nothing is coloured",
+    ),
+    Entry(("XDG_RUNTIME_DIR",), "for users other than root: where their daemons' sockets are"),
+    Entry(
+        ("XDG_STATE_HOME", "HOME"),
+        "for users other than root: where the lines typed earlier are kept, by default below `~/.local/state`",
+    ),
+)
+
+CHILD_VARIABLES: Final = (
+    Entry(("TASKMASTER_TASK",), "the task's name"),
+    Entry(("TASKMASTER_INSTANCE",), "the process's name"),
+    Entry(("TASKMASTER_N",), "the number of the instance, from 1"),
+)
+
+_ROOT_SOCKET: Final = "/run/taskmaster/NAME.sock"
+_USER_SOCKET: Final = "$XDG_RUNTIME_DIR/taskmaster/NAME.sock"
+
+DAEMON_FILES: Final = (
+    Entry(("./taskmaster.yaml", "/etc/taskmaster.yaml"), "the configuration, when none is named"),
+    Entry(("./config-example.yaml",), "written by the form with a shell when there is no configuration"),
+    Entry(
+        (_ROOT_SOCKET, "/run/taskmaster/NAME.pid"),
+        "control socket and pidfile of root's daemon. The directory is made with mode 0755.",
+    ),
+    Entry(
+        (_USER_SOCKET, "$XDG_RUNTIME_DIR/taskmaster/NAME.pid"),
+        "those of another user's. Without `XDG_RUNTIME_DIR` they are in `/tmp/taskmaster-UID`. The directory is made "
+        "with mode 0700, and is refused when it is somebody else's or others can use it.",
+    ),
+    Entry(
+        ("/var/lib/taskmaster/NAME/",),
+        "the state directory of root's daemon: `wishes.json` holds what operators wished, `history` what was typed at "
+        "the prompt, and `lock` is held while it runs. The form with a shell takes NAME-HASH when a daemon of another "
+        "configuration has NAME.",
+    ),
+    Entry(
+        ("$XDG_STATE_HOME/taskmaster/NAME-HASH/",),
+        "that of another user's; HASH comes from the path of the configuration, so that two of one name differ",
+    ),
+    Entry(("./taskmaster.log",), "the event log of the form with a shell; with `-n` it goes to the standard error"),
+    Entry(
+        ("/var/log/taskmaster/NAME.log",),
+        "the event log with `-d`, of root's daemon; another user's is `NAME.log` in the state directory",
+    ),
+    Entry(
+        ("PREFIX/share/taskmaster/",),
+        "where it was installed: scripts and units for init systems, a file for logrotate, the example and the JSON "
+        "Schema of the configuration",
+    ),
+)
+
+CLIENT_FILES: Final = (
+    Entry((_ROOT_SOCKET,), "the socket of root's daemon"),
+    Entry((_USER_SOCKET,), "that of another user's; in `/tmp/taskmaster-UID` where the variable is not set"),
+    Entry(
+        ("$XDG_STATE_HOME/taskmaster/taskmasterctl.history", "$XDG_STATE_HOME/taskmaster/taskmasterctl.history"),
+        "the lines typed at the client's prompt, root's and another user's",
+    ),
+    Entry(
+        (
+            "PREFIX/share/bash-completion/completions/taskmasterctl.bash",
+            "PREFIX/share/zsh/site-functions/_taskmasterctl",
+            "PREFIX/share/fish/vendor_completions.d/taskmasterctl.fish",
+        ),
+        "completion for bash, zsh and fish, where it was installed",
+    ),
+)
