@@ -1,0 +1,186 @@
+"""A client's conversation, before a desk of the test's own."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tm.core.commands import Command
+from tm.core.ports import LINE_BYTES
+from tm.faces.session import ANSWER_BYTES, SUBSCRIPTIONS_MOST, Session, Tell, lost
+
+
+@dataclass
+class Answered:
+    lines: Sequence[str] = ()
+    data: object = None
+    outcome: int = 0
+
+
+@dataclass
+class FakeDesk:
+    """Notes what it is asked, and answers what the test has put there."""
+
+    answer: Answered = field(default_factory=Answered)
+    asked: list[tuple[Command, str]] = field(default_factory=list)
+    tells: list[Tell] = field(default_factory=list)
+
+    def carry_out(self, command: Command, by: str, width: int | None, colour: bool) -> Answered:
+        if command.verb == "reload":
+            raise RuntimeError("a bug")
+        self.asked.append((command, by))
+        return self.answer
+
+    def follow(
+        self, command: Command, by: str, _colour: bool, tell: Tell
+    ) -> tuple[Answered, Callable[[], None] | None]:
+        return self.subscribe(command.words, by, tell)
+
+    def subscribe(self, words: tuple[str, ...], by: str, tell: Tell) -> tuple[Answered, Callable[[], None] | None]:
+        if words == ("nobody",):
+            return Answered(["Task 'nobody' not found."], None, 6), None
+        self.tells.append(tell)
+        return self.answer, lambda: self.tells.remove(tell)
+
+
+@dataclass
+class Line:
+    """The way back: keeps what is sent."""
+
+    sent: list[Any] = field(default_factory=list)
+
+    def answer(self, data: bytes) -> None:
+        self.sent.append(json.loads(data))
+
+    def notify(self, data: bytes) -> None:
+        self.sent.append(json.loads(data))
+
+
+class Talk:
+    """A session and its two ends."""
+
+    def __init__(self) -> None:
+        self.desk, self.out = FakeDesk(), Line()
+        self.session = Session(self.desk, self.out, "uid 7 (pid 8)")
+
+    def say(self, method: str, params: Mapping[str, object] | None = None, **members: object) -> list[Any]:
+        """What comes back for one request."""
+        before = len(self.out.sent)
+        request = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params, **members}
+        self.session.line(json.dumps({k: v for k, v in request.items() if v is not ...}).encode(), False)
+        return self.out.sent[before:]
+
+
+@pytest.fixture
+def talk() -> Talk:
+    return Talk()
+
+
+def test_a_command_is_carried_out_on_behalf_of_the_peer_and_answered(talk: Talk) -> None:
+    talk.desk.answer = Answered(["a line"], {"a": 1}, 1)
+    assert talk.say("stop", {"words": ["web"]}) == [
+        {"jsonrpc": "2.0", "id": 1, "result": {"lines": ["a line"], "data": {"a": 1}, "outcome": 1}}
+    ]
+    assert talk.desk.asked == [(Command("stop", ("web",)), "uid 7 (pid 8)")]
+
+
+def test_a_notification_is_carried_out_without_an_answer(talk: Talk) -> None:
+    assert talk.say("stop", {"words": ["web"]}, id=...) == []
+    assert talk.say("statsu", id=...) == []
+    assert talk.say("stop", {"words": 1}, id=...) == []
+    assert [command.verb for command, _ in talk.desk.asked] == ["stop"]
+
+
+def test_errors_have_their_code_id_and_hint(talk: Talk) -> None:
+    assert talk.say("statsu", id="x")[0]["error"]["code"] == -32601
+    (refused,) = talk.say("stop", {}, id="x")
+    assert refused["id"] == "x"
+    assert refused["error"] == {
+        "code": -32602,
+        "message": "Please specify the task to stop",
+        "data": {"hint": "Usage: stop SEL ..."},
+    }
+
+
+def test_a_line_too_long_is_an_error_without_an_id(talk: Talk) -> None:
+    talk.session.line(None, False)
+    assert talk.out.sent[0]["id"] is None
+    assert f"{LINE_BYTES:,}" in talk.out.sent[0]["error"]["message"]
+
+
+def test_an_answer_too_large_is_an_error(talk: Talk) -> None:
+    talk.desk.answer = Answered(["x" * ANSWER_BYTES])
+    assert talk.say("status")[0]["error"]["code"] == -32000
+
+
+def test_a_busy_face_carries_out_nothing(talk: Talk) -> None:
+    talk.session.line(b'{"jsonrpc":"2.0","id":5,"method":"stop","params":{"words":["web"]}}', True)
+    assert (talk.out.sent[0]["id"], talk.out.sent[0]["error"]["code"]) == (5, -32000)
+    assert talk.desk.asked == []
+
+
+def test_a_bug_is_answered_and_goes_on_to_whoever_logs_it(talk: Talk) -> None:
+    with pytest.raises(RuntimeError, match="a bug"):
+        talk.say("reload")
+    assert talk.out.sent[0]["error"]["code"] == -32603
+
+
+def test_an_answer_that_no_json_holds_is_a_bug_and_answered(talk: Talk) -> None:
+    talk.desk.answer = Answered(data={1, 2})
+    with pytest.raises(TypeError):
+        talk.say("status")
+    assert talk.out.sent[0]["error"]["code"] == -32603
+
+
+def test_a_subscription_is_told_of_by_its_number_until_it_ends(talk: Talk) -> None:
+    (first,) = talk.say("events.subscribe")
+    (second,) = talk.say("logs.follow", {"words": ["web"]})
+    assert (first["result"]["subscription"], second["result"]["subscription"]) == (1, 2)
+    talk.desk.tells[1]("log", {"text": "hello"})
+    assert talk.out.sent[-1] == {"jsonrpc": "2.0", "method": "log", "params": {"subscription": 2, "text": "hello"}}
+    assert talk.say("unsubscribe", {"subscription": 2})[0]["result"]["outcome"] == 0
+    assert len(talk.desk.tells) == 1
+    assert talk.say("unsubscribe", {"subscription": 2})[0]["error"]["code"] == -32602
+    assert talk.say("unsubscribe")[0]["error"]["code"] == -32602
+    assert talk.session.subscribed
+    tell = talk.desk.tells[0]
+    talk.session.end()
+    assert talk.desk.tells == []
+    before = len(talk.out.sent)
+    tell("event", {})
+    assert len(talk.out.sent) == before
+
+
+def test_what_selects_nothing_is_no_subscription(talk: Talk) -> None:
+    (answer,) = talk.say("events.subscribe", {"names": ["nobody"]})
+    assert answer["result"] == {"lines": ["Task 'nobody' not found."], "data": None, "outcome": 6, "subscription": None}
+    assert not talk.session.subscribed
+
+
+def test_subscriptions_are_bounded(talk: Talk) -> None:
+    for _ in range(SUBSCRIPTIONS_MOST):
+        assert "result" in talk.say("events.subscribe")[0]
+    assert talk.say("events.subscribe")[0]["error"]["code"] == -32000
+
+
+def test_describe_lists_every_method(talk: Talk) -> None:
+    listed = talk.say("system.describe")[0]["result"]["data"]
+    assert {"status", "shutdown", "events.subscribe", "unsubscribe"} <= {each["method"] for each in listed}
+
+
+def test_lost_is_told_with_a_count() -> None:
+    assert json.loads(lost(3)) == {"jsonrpc": "2.0", "method": "lost", "params": {"count": 3}}
+
+
+@given(st.lists(st.binary()))
+def test_any_lines_are_answered_once_each_and_raise_nothing(lines: list[bytes]) -> None:
+    talk = Talk()
+    for line in lines:
+        talk.session.line(line, False)
+    assert len(talk.out.sent) == sum(bool(line.strip()) for line in lines)

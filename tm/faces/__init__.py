@@ -1,0 +1,1 @@
+"""Faces: each turns a protocol into commands, and answers into that protocol."""
