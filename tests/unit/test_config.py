@@ -36,6 +36,8 @@ A_VALUE = {
     "stderr": "stdout",
     "logMaxSize": "1KiB",
     "logKeep": "1",
+    "logTimestamps": "true",
+    "onLogError": "discard",
     "environment": "{A: b}",
     "envFile": "'x?'",
     "workingDirectory": "/w",
@@ -53,6 +55,7 @@ A_VALUE = {
     "logLevel": "debug",
     "logFormat": "json",
     "stateDir": "/state",
+    "socketGroup": "www",
 }
 """A value of each key that is not its default; durations have `7s`."""
 
@@ -86,6 +89,9 @@ def test_a_task_has_the_defaults_of_the_contract() -> None:
         stderr=None,
         log_max_size_bytes=10 * 1024 * 1024,
         log_keep=5,
+        log_timestamps=False,
+        log_format="raw",
+        on_log_error="wait",
         environment=(),
         env_file=(),
         working_directory=Template(("/start",)),
@@ -354,6 +360,26 @@ def test_logs_of_their_own_may_rotate_as_they_like() -> None:
 def test_a_rotation_that_was_refused_is_not_compared() -> None:
     text = "tasks: {a: {cmd: x, stdout: /l, logKeep: 1}, b: {cmd: x, stdout: /l, logKeep: x}}"
     assert [identity for _, identity in found(text)] == ["bad-number"]
+
+
+@pytest.mark.parametrize(("key", "column"), [("user", 15), ("group", 15)])
+def test_a_user_of_the_daemon_and_one_of_a_task_are_told(key: str, column: int) -> None:
+    text = f"taskmaster: {{user: www}}\ntasks:\n  a: {{cmd: x, {key}: root}}\n  b: {{cmd: x}}\n".replace(
+        "group: root", "group: wheel"
+    )
+    (problem,) = problems(text)
+    assert (str(problem.place), problem.id) == (f"web.yaml:3:{column}", "two-users")
+    assert "(web.yaml:1:14)" in problem.message
+    assert config(text.replace("taskmaster: {user: www}", "")).tasks
+    assert config("taskmaster: {user: www}\ntasks: {a: {cmd: x}}").settings.user == "www"
+
+
+def test_a_user_of_the_command_line_counts_as_well() -> None:
+    files = Files({"web.yaml": "tasks: {a: {cmd: x, user: www}}"})
+    assert load("web.yaml", files).tasks
+    with pytest.raises(ConfigError) as caught:
+        load("web.yaml", files, "--user")
+    assert [(each.id, "(--user)" in each.message) for each in caught.value.problems] == [("two-users", True)]
 
 
 # ---- whatever the file holds

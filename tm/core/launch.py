@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from tm.core.task import MERGED, Task
+from tm.core.log_policy import PLAIN, Form, LogPolicy
+from tm.core.task import DISCARD, MERGED, Task
 
 _PRIVATE = ("NOTIFY_SOCKET", "WATCHDOG_", "LISTEN_", "TASKMASTER_")
 """Beginnings of names that are meant for the daemon alone."""
@@ -35,6 +36,7 @@ class Launch:
     limits: tuple[tuple[str, int, int], ...]
     nice: int | None
     given: frozenset[str] = frozenset()
+    logs: LogPolicy = PLAIN
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,12 @@ class SpawnFailure:
 def inherited(environ: Mapping[str, str]) -> dict[str, str]:
     """The part of the daemon's own environment that a child may see."""
     return {name: value for name, value in environ.items() if not name.startswith(_PRIVATE)}
+
+
+def log_policy(task: Task) -> LogPolicy:
+    """How its logs are kept. An object of JSON has its time anyway."""
+    form = Form.JSON if task.log_format == Form.JSON.value else Form.STAMPED if task.log_timestamps else Form.RAW
+    return LogPolicy(task.log_max_size_bytes, task.log_keep, form, task.on_log_error == DISCARD)
 
 
 def launch(task: Task, n: int, base: Mapping[str, str]) -> Launch:
@@ -75,4 +83,5 @@ def launch(task: Task, n: int, base: Mapping[str, str]) -> Launch:
         limits=task.limits,
         nice=task.nice,
         given=frozenset(key for key, _ in task.environment),
+        logs=log_policy(task),
     )

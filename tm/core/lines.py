@@ -16,11 +16,15 @@ _SEQUENCE = r"\x1b(?:\[[0-?]*[ -/]*[@-~]|[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\)?|[ 
 _CONTROL = re.compile(rf"({_COLOUR})|{_SEQUENCE}|[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 
 
-def cut(data: bytes) -> tuple[bytes, bytes]:
-    """Split into whole lines and the unfinished rest; a rest of LINE_BYTES or more counts as whole."""
+def whole(data: bytes, most: int = LINE_BYTES) -> int:
+    """How many bytes at the beginning are whole lines; an unfinished rest of `most` bytes or more counts as whole."""
     end = data.rfind(b"\n") + 1
-    if len(data) - end >= LINE_BYTES:
-        return data, b""
+    return len(data) if len(data) - end >= most else end
+
+
+def cut(data: bytes) -> tuple[bytes, bytes]:
+    """Split into whole lines and the unfinished rest."""
+    end = whole(data)
     return data[:end], data[end:]
 
 

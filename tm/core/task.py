@@ -42,6 +42,9 @@ _RESTART: Final = kinds.one_of(
     | {"unexpected": Restart.ON_FAILURE, "true": Restart.ALWAYS, "false": Restart.NEVER},
     advertised=3,
 )
+_LOG_FORMAT: Final = kinds.one_of({word: word for word in ("raw", "json")}, advertised=2)
+DISCARD: Final = "discard"
+_ON_LOG_ERROR: Final = kinds.one_of({word: word for word in ("wait", DISCARD)}, advertised=2)
 _KILL_MODE: Final = kinds.one_of({each.value: each for each in KillMode}, advertised=2)
 _COUNT: Final = kinds.number(0, INSTANCES_MOST)
 _ATTEMPTS: Final = kinds.number(0, 1_000_000)
@@ -94,6 +97,14 @@ FIELDS: Final[tuple[Field, ...]] = (
           "The size at which a log is rotated; 0: never."),
     Field("logKeep", "log_keep", _KEEP, "5", _LIVE,
           "How many rotated files are kept."),
+    Field("logTimestamps", "log_timestamps", kinds.SWITCH, "false", _LIVE,
+          "Begin every line of its logs with the time of its arrival."),
+    Field("logFormat", "log_format", _LOG_FORMAT, "raw", _LIVE,
+          "How a line stands in its logs: `raw`, as it was written, or `json`, an object with `time`, `task`, "
+          "`instance`, `pid`, `stream` and `text`."),
+    Field("onLogError", "on_log_error", _ON_LOG_ERROR, "wait", _LIVE,
+          "What happens to output that a log does not take, as on a full disk: `wait`, so that the program waits in "
+          "its writing and nothing is lost, or `discard`, so that it goes on and the loss is counted and told."),
     Field("environment", "environment", kinds.ENVIRONMENT, "{}", _RESPAWN,
           "Variables for it. Every value is text, whatever YAML would make of it. Those of `defaults` are merged in "
           "variable by variable, and the task's own win.", ("env",)),
@@ -157,6 +168,9 @@ class Task:
     """As `stdout` an absolute path, or None for a tail in memory; MERGED for the place of `stdout`."""
     log_max_size_bytes: int
     log_keep: int
+    log_timestamps: bool
+    log_format: str
+    on_log_error: str
     environment: tuple[tuple[str, Template], ...] = field(repr=False)
     """What the env files hold is in it already."""
     env_file: tuple[str, ...]

@@ -1,54 +1,68 @@
-"""Where output goes: a log file, or a tail in memory.
+"""A log file: where output goes.
 
-Guarantees: a log is appended to and never truncated, created with mode 0644 less the umask, and not followed through a
-link in a directory that others can write; `write` takes what the target takes now and says how much, or raises OSError;
-it never blocks on a FIFO or a terminal; a write that was cut short is finished by the same writer before another gets
-its turn, so that a full disk tears no line; what a process that has ended still has to say goes first; once a file has
-had two writers at a time only whole lines go into it, and a line that the first had begun by then is ended before
-another's.
-Leaves to others: what to do when it takes nothing (`edge.streams`), and who shares what (`daemon.outputs`).
+Guarantees: a log is written at its end; into a regular file bytes go by splice(2) from the pipe itself, so
+that at every instant a byte is either in the pipe or in the file; `take` takes what the target takes now, or raises
+OSError; it never blocks on a FIFO or a terminal; a transfer that was cut short is finished by the same writer before
+another gets its turn, so that a full disk tears no line; what a process that has ended still has to say goes first;
+once a file has had two writers at a time only whole lines go into it, and a line that the first had begun by then is
+ended before another's. A file that was renamed, removed or truncated from outside is noticed before the next transfer,
+within LOOK_S of the last look while output floods. A file that has reached its limit is complete at a line end, and
+becomes `name.1`; a new one with the same owner and mode takes its place.
+Leaves to others: what to do when it takes nothing (`edge.streams`), who shares what (`daemon.outputs`), and where a
+file is complete (`core.rotation`).
+
+Traps: a child can read its own pipe, so what was seen in it may be gone. splice refuses a file that is open for
+appending, so the position is ours to keep, and a file that has grown otherwise has another writer: from then on it is
+appended to, by read and write. File systems that cannot splice get the same.
 """
 
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
+import stat
+import time
+from collections.abc import Callable
 from contextlib import suppress
 
-from tm.core.tail import Tail
-from tm.core.trust import others_can_write
+from tm.core.flow import Files, Found, Pipe, Taken, nothing
+from tm.core.lines import whole
+from tm.core.log_policy import PLAIN
+from tm.core.rotation import SLACK_BYTES, names, portion
+from tm.core.turns import Turns
 
-
-class MemorySink:
-    """A tail in memory; takes everything."""
-
-    shared = False
-
-    def __init__(self, tail: Tail) -> None:
-        self.tail = tail
-
-    def write(self, data: bytes, _writer: object) -> int:
-        """Remember the end of it."""
-        self.tail.append(data)
-        return len(data)
+LOOK_S = 0.1
+_TRANSFER_BYTES = 256 * 1024
 
 
 class LogFile:
     """One log file, however many streams write to it. Owns its descriptor.
 
-    `shared`: only whole lines may be written, because it has, or had, more than one writer at a time.
+    `shared`: only whole lines may be written, because it has, or had, more than one writer at a time. `turns`: who
+    goes first. `lost`: how many bytes it did not take and were given up.
     """
 
-    def __init__(self, path: str) -> None:
-        """Open or create it; raises OSError (ENXIO for a FIFO that nobody reads)."""
+    def __init__(self, path: str, files: Files, say: Callable[[str], None]) -> None:
+        """Open or create it; raises OSError (ENXIO for a FIFO that nobody reads). `say` hears what an operator should
+        know.
+        """
+        self._files = files
         self.path = path
         self.shared = False
+        self.policy = PLAIN
+        self._say = say
         self._users = 0
-        self._unfinished: object | None = None
-        self._last_words: list[object] = []
-        self._refusal: OSError | None = None
+        self.turns = Turns()
+        self.lost = 0
+        self._last_writer: object | None = None
         self._in_line_of: object | None = None
-        self.fd = _open(path)
+        self._looked_at = 0.0
+        self._rotates_from = 0
+        self._is_file = self._splices = False
+        self._at = 0
+        self.fd = -1
+        self._begin(files.open_log(path))
 
     @property
     def unused(self) -> bool:
@@ -64,63 +78,220 @@ class LogFile:
     def join(self) -> None:
         """One more writer."""
         self._users += 1
-        self.shared = self.shared or self._users > 1
+        if self._users > 1 and not self.shared:
+            self.shared = True
+            self._in_line_of = None if self._at_line_end() else self._last_writer
 
-    def write(self, data: bytes, writer: object) -> int:
-        """Append; refused, for the same reason, while it is another writer's turn."""
-        first = self._unfinished or next(iter(self._last_words), None)
-        if first not in (None, writer):
-            number = errno.EAGAIN if self._refusal is None else self._refusal.errno or errno.EAGAIN
-            raise OSError(number, os.strerror(number))
+    def take(self, pipe: Pipe, writer: object, wanted: bool, ending: bool) -> Taken:
+        """One transfer; refused, for the same reason, while it is another writer's turn."""
+        self.turns.await_turn(writer)
         try:
-            if self._in_line_of not in (None, writer):
-                os.write(self.fd, b"\n")
-                self._in_line_of = None
-            size = os.write(self.fd, data)
+            self._look()
+            if self._splices and not self.shared and not 0 < self._limit < self._at + _TRANSFER_BYTES:
+                return self._splice(pipe, writer, wanted)
+            return self._take_seen(pipe, writer, ending)
         except OSError as error:
-            self._refusal = error
+            self.turns.refusal = error
             raise
-        self._unfinished = writer if size < len(data) else None
-        self._in_line_of = None if data[:size].endswith(b"\n") else writer
-        return size
 
-    def let_finish(self, writer: object) -> None:
-        """The process of `writer` has ended and something of its last words was refused: it goes before others."""
-        self._last_words.append(writer)
+    def append(self, data: bytes, writer: object) -> int:
+        """Whole lines that are no longer in a pipe, or as much of them as it takes; refused as `take`."""
+        self.turns.await_turn(writer)
+        try:
+            self._look()
+            size, complete = self._portion(data)
+            done = self._move(None, data[:size], writer) if size else 0
+        except OSError as error:
+            self.turns.refusal = error
+            raise
+        if complete and done == size:
+            self._rotate()
+        return done
 
-    def has_finished(self, writer: object) -> None:
-        """Its last words are written."""
-        if writer in self._last_words:
-            self._last_words.remove(writer)
+    def end_line(self, writer: object) -> None:
+        """Write the line end that `writer` still owes a shared file."""
+        if self.shared and self._in_line_of is writer:
+            self.turns.await_turn(writer)
+            self._put(b"\n")
+            self._in_line_of = None
 
-    def place(self, writer: object) -> int:
-        """When it is the turn of `writer`, among those that wait."""
-        if writer is self._unfinished:
-            return -1
-        return self._last_words.index(writer) if writer in self._last_words else len(self._last_words)
+    def abandon(self, writer: object) -> None:
+        """A line that was cut short stays so; the next one does not continue it."""
+        self.turns.leave(writer)
+        if self._in_line_of is writer:
+            self._in_line_of = self
+
+    def clear(self) -> None:
+        """Make it empty. Raises OSError."""
+        if self._is_file:
+            os.ftruncate(self.fd, 0)
+            self._at = os.lseek(self.fd, 0, os.SEEK_SET)
+            self._in_line_of = None
 
     def leave(self, writer: object) -> None:
         """`writer` will not come back."""
         self._users -= 1
-        self.has_finished(writer)
-        if self._unfinished is writer:
-            self._unfinished = None
+        self.turns.leave(writer)
 
     def reopen(self) -> None:
         """Open the path anew (it was renamed or removed) and go on there; raises OSError and keeps the old file."""
-        fd = _open(self.path)
-        os.close(self.fd)
-        self.fd = fd
-        self._in_line_of = None
+        self._begin(self._files.open_log(self.path))
 
     def close(self) -> None:
         """Give the descriptor back."""
         os.close(self.fd)
 
+    # ---- one transfer
 
-def _open(path: str) -> int:
-    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK
-    with suppress(OSError):
-        if others_can_write(os.stat(os.path.dirname(path) or "."), os.geteuid(), os.getegid()):
-            flags |= os.O_NOFOLLOW
-    return os.open(path, flags, 0o644)
+    def _splice(self, pipe: Pipe, writer: object, wanted: bool) -> Taken:
+        """Raw bytes, unseen."""
+        try:
+            count = pipe.splice(self.fd, _TRANSFER_BYTES)
+        except OSError as error:
+            if error.errno != errno.EINVAL:  # a file system that cannot do it
+                raise
+            self._append()
+            return self._take_seen(pipe, writer, False)
+        if not count:
+            return nothing(None if count is None else b"")
+        self._last_writer = writer
+        self._at += count
+        return Taken(Found.SOME, count, self._read_back(count) if wanted else b"")
+
+    def _take_seen(self, pipe: Pipe, writer: object, ending: bool) -> Taken:
+        """Bytes that are looked at first: whole lines only, or as far as the file's limit."""
+        if self.shared:
+            pipe.widen()
+        data = pipe.peek()
+        if not data:
+            return nothing(data)
+        size = whole(data, pipe.line_bytes) if self.shared and not ending else len(data)
+        if not size:
+            return Taken(Found.UNFINISHED)
+        size, complete = self._portion(data[:size])
+        done = self._move(pipe, data[:size], writer) if size else 0
+        if complete and done == size:
+            self._rotate()
+        return Taken(Found.SOME, done, data[:done]) if done else self._take_seen(pipe, writer, ending)
+
+    def _move(self, pipe: Pipe | None, data: bytes, writer: object) -> int:
+        """Let `data`, which `pipe` begins with, be in the file and no longer in the pipe; how much of it is. Without a
+        pipe: let it be in the file.
+        """
+        if self._in_line_of not in (None, writer):
+            self._put(b"\n")
+            self._in_line_of = None
+        done = 0
+        try:
+            while done < len(data):
+                done += self._give(pipe, data[done:])
+        except OSError as error:
+            self.turns.refusal = error
+            if not done:
+                raise
+        self._last_writer = writer
+        self.turns.cut_short = writer if done < len(data) else None
+        self._in_line_of = None if data[:done].endswith(b"\n") else writer
+        return done
+
+    def _give(self, pipe: Pipe | None, data: bytes) -> int:
+        """One system call's worth."""
+        if pipe is not None and self._splices:
+            count = pipe.splice(self.fd, len(data)) or 0
+            if not count:
+                raise BlockingIOError(errno.EAGAIN, "its writer has taken it back")
+        else:
+            count = os.write(self.fd, data)
+            if pipe is not None:
+                pipe.drop(count)
+        self._at += count
+        return count
+
+    def _put(self, data: bytes) -> None:
+        """Bytes of our own."""
+        self._at += os.write(self.fd, data)
+
+    def _read_back(self, count: int) -> bytes:
+        """What was written last; nothing where the file may not be read."""
+        with suppress(OSError):
+            return os.pread(self.fd, count, self._at - count)
+        return b""
+
+    def _at_line_end(self) -> bool:
+        with suppress(OSError):
+            return not self._is_file or os.pread(self.fd, 1, max(0, self._at - 1)) in (b"\n", b"")
+        return True
+
+    # ---- the file itself
+
+    def _begin(self, fd: int) -> None:
+        """Go on in this file, at its end."""
+        if self.fd >= 0:
+            os.close(self.fd)
+        self.fd = fd
+        self._is_file = stat.S_ISREG(os.fstat(fd).st_mode)
+        self._at = os.lseek(fd, 0, os.SEEK_END) if self._is_file else 0
+        self._splices = self._is_file and hasattr(os, "splice")
+        if self._is_file and not self._splices:
+            self._append()
+        self._in_line_of = None
+        self._rotates_from = 0
+        self._looked_at = time.monotonic()
+
+    def _append(self) -> None:
+        """Let the kernel find the end at every write."""
+        self._splices = False
+        fcntl.fcntl(self.fd, fcntl.F_SETFL, fcntl.fcntl(self.fd, fcntl.F_GETFL) | os.O_APPEND)
+
+    def _look(self) -> None:
+        """Whether somebody else has done something to it. Raises OSError when it is gone and cannot be made again."""
+        if not self._is_file:
+            return
+        own = os.fstat(self.fd)
+        now = time.monotonic()
+        if now >= self._looked_at + LOOK_S:
+            self._looked_at = now
+            if not self._files.is_named(self.path, own):
+                self._replace(own)
+                return
+        if own.st_size < self._at or not self._splices:
+            self._at = os.lseek(self.fd, 0, os.SEEK_END)
+        elif own.st_size > self._at:
+            self._say(f"log {self.path} has another writer: it is appended to by read and write from now on")
+            self._at = own.st_size
+            self._append()
+
+    def _replace(self, own: os.stat_result) -> None:
+        """The path means another file by now, or none. As long as the old one has a name nothing is lost in it."""
+        try:
+            self.reopen()
+        except OSError:
+            if own.st_nlink == 0:
+                raise
+
+    @property
+    def _limit(self) -> int:
+        """The size at which it is complete; 0: never."""
+        limit = self.policy.limit_bytes
+        return max(limit, self._rotates_from) if limit and self._is_file else 0
+
+    def _portion(self, data: bytes) -> tuple[int, bool]:
+        """What of `data` still goes into this file, and whether it is complete then."""
+        limit = self._limit
+        if not limit or self._at + len(data) <= limit:
+            return len(data), False
+        return portion(data, self._at, limit, self._at_line_end())
+
+    def _rotate(self) -> None:
+        """Begin the next file; where that fails go on in this one, and try again later."""
+        path = os.path.realpath(self.path)
+        try:
+            for old, new in names(path, self.policy.keep):
+                with suppress(FileNotFoundError):
+                    os.rename(old, new)
+            if not self.policy.keep:
+                os.unlink(path)
+            self._begin(self._files.open_like(path, os.fstat(self.fd)))
+        except OSError as error:
+            self._rotates_from = self._at + SLACK_BYTES
+            self._say(f"log {self.path} cannot be rotated ({os.strerror(error.errno or 0)}): it grows on")

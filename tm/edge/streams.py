@@ -1,132 +1,93 @@
 """Output of the children: a pipe each, emptied into a sink by bounded transfers.
 
 Guarantees: every byte is written once and in order; into a shared sink only whole lines go, and a line left unfinished
-at the end gets its line end; a sink that refuses makes the writer wait in its full pipe and loses nothing; the end of a
-process is never taken for the end of its output nor the other way round, since a descendant may hold the pipe.
-
-The child's end is opened for reading too (through /proc/self/fd): with a reader left in the child itself, a writer
-whose supervisor died waits in a full pipe instead of being killed by SIGPIPE. It still ends with its last writer.
+at the end gets its line end; a sink that refuses makes the writer wait in its full pipe and loses nothing, since what
+was not taken stays in the pipe; the end of a process is never taken for the end of its output nor the other way round,
+since a descendant may hold the pipe.
 
 One transfer per turn of the loop: a quiet stream beside floods then waits for one transfer each, not for their end.
-Draining until EAGAIN is for one moment only, when the process has ended and its last words are wanted (`drain`), and
-even then bounded by what a pipe can hold.
+Draining until the pipe is empty is for one moment only, when the process has ended and its last words are wanted
+(`drain`), and even then bounded by what a pipe can hold.
+
+A pipe that holds only an unfinished line is `stalled`: it is readable, but nothing can be done about it until more
+comes. Whoever watches it has to watch for changes, not for readability, or would be woken for ever.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
-from typing import Protocol
 
-from tm.core.lines import cut
+from tm.core.flow import Found, Pipe, Sink, Taken
 
-TRANSFER_BYTES = 64 * 1024
 _DRAIN_TRANSFERS = 17
 """What a pipe of 1 MiB, the most that an unprivileged child can make of it, can hold, and the rest of a line."""
 
 
-class Sink(Protocol):
-    """A target of output. `shared`: more than one stream writes to it, so that only whole lines may be written."""
-
-    @property
-    def shared(self) -> bool: ...
-
-    def write(self, data: bytes, writer: object, /) -> int:
-        """Take some of `data` and say how many bytes; raises OSError when it can take none now."""
-        ...
-
-
-def pipe() -> tuple[int, int]:
-    """A pipe: the daemon's end, which never blocks, and the child's. Both are the caller's. Raises OSError."""
-    ours, theirs = os.pipe2(os.O_CLOEXEC)
-    os.set_blocking(ours, False)
-    try:
-        both_ways = os.open(f"/proc/self/fd/{theirs}", os.O_RDWR | os.O_CLOEXEC)
-    except OSError:
-        return ours, theirs
-    os.close(theirs)
-    return ours, both_ways
-
-
 class Stream:
-    """The daemon's end of one pipe. Owns its descriptor.
+    """The daemon's end of one pipe. Owns it.
 
-    `trouble`: why the sink took nothing, the last time; None when all is well. `ended`: no writer is left.
-    `closed`: the descriptor was given back.
+    `trouble`: why the sink took nothing, the last time; None when all is well. `ended`: no writer is left. `stalled`:
+    only an unfinished line is there. `closed`: the pipe was given back. `said`: what the last transfer moved, where it
+    was wanted.
     """
 
-    def __init__(self, fd: int, sink: Sink) -> None:
-        self.fd = fd
+    def __init__(self, pipe: Pipe, sink: Sink) -> None:
+        self.pipe = pipe
         self.sink = sink
-        self.ended = False
-        self.closed = False
+        self.ended = self.stalled = self.closed = False
         self.trouble: OSError | None = None
-        self._carried = b""
-        self._owed = b""
+        self.said = b""
         self._process_gone = False
 
-    def transfer(self) -> bytes:
-        """Move what one read gives; what was read, b'' when nothing could be moved."""
-        if not self.settle():
-            return b""
+    @property
+    def fd(self) -> int:
+        """The descriptor, still ours."""
+        return self.pipe.fd
+
+    def transfer(self, wanted: bool = False) -> int:
+        """Move what one transfer takes; how many bytes."""
+        self.trouble, self.stalled, self.said = None, False, b""
         try:
-            data = os.read(self.fd, TRANSFER_BYTES)
-        except BlockingIOError:
-            self._settle_line()
-            return b""
-        if not data:
-            self.ended = True
-            self._finish_line()
-        elif self.sink.shared:
-            whole, self._carried = cut(self._carried + data)
-            self._put(whole)
-        else:
-            whole, self._carried = self._carried + data, b""
-            self._put(whole)
-        return data
+            taken = self._take(wanted)
+        except OSError as error:
+            self.trouble = error
+            return 0
+        self.said = taken.data
+        return taken.size
 
-    def drain(self) -> Iterator[bytes]:
-        """Move all that is in the pipe now, the last words of a process that has ended; what was read, bit by bit."""
+    def drain(self, wanted: bool = False) -> Iterator[bytes]:
+        """Move all that is in the pipe now, the last words of a process that has ended; what was moved, bit by bit."""
         for _ in range(_DRAIN_TRANSFERS):
-            data = self.transfer()
-            if not data:
+            if not self.transfer(wanted):
                 return
-            yield data
-
-    def settle(self) -> bool:
-        """Try again what the sink refused; whether nothing is owed any more."""
-        if self._owed:
-            self._put(b"")
-        return not self._owed
+            yield self.said
 
     def process_ended(self) -> None:
-        """Its process is gone: a line left unfinished in a shared file ends behind what is in the pipe now."""
+        """Its process is gone: with the next transfers a line left unfinished in a shared file ends behind what is in
+        the pipe.
+        """
         self._process_gone = True
-        if not self._owed:
-            self._settle_line()
+
+    def discard(self) -> int:
+        """Give up what is in the pipe; how many bytes."""
+        self.sink.abandon(self)
+        return len(self.pipe.read() or b"")
 
     def close(self) -> None:
         """Give the descriptor back."""
         self.closed = True
-        os.close(self.fd)
+        self.pipe.close()
 
-    def _settle_line(self) -> None:
-        """The pipe is empty."""
-        if self._process_gone:
+    def _take(self, wanted: bool) -> Taken:
+        """Raises OSError."""
+        taken = self.sink.take(self.pipe, self, wanted, False)
+        if taken.found is Found.UNFINISHED:
+            if not (self._process_gone or self.pipe.hung_up()):
+                self.stalled = True
+                return taken
+            taken = self.sink.take(self.pipe, self, wanted, True)
+        if taken.found is not Found.SOME and (self._process_gone or taken.found is Found.END):
+            self.sink.end_line(self)
             self._process_gone = False
-            self._finish_line()
-
-    def _finish_line(self) -> None:
-        if self._carried:
-            line, self._carried = self._carried + b"\n", b""
-            self._put(line)
-
-    def _put(self, data: bytes) -> None:
-        self._owed += data
-        self.trouble = None
-        try:
-            while self._owed:
-                size = self.sink.write(self._owed, self)
-                self._owed = self._owed[size:]
-        except OSError as error:
-            self.trouble = error
+        self.ended = taken.found is Found.END
+        return taken

@@ -1,0 +1,48 @@
+"""Whose turn it is, where several write to one log."""
+
+from __future__ import annotations
+
+import errno
+
+import pytest
+
+from tm.core.turns import Turns
+
+
+def waits(turns: Turns, writer: object) -> bool:
+    try:
+        turns.await_turn(writer)
+    except OSError:
+        return True
+    return False
+
+
+def test_it_is_everybodys_turn_where_nobody_has_a_claim() -> None:
+    turns = Turns()
+    assert not waits(turns, "a")
+    assert turns.place("a") == turns.place("b")
+
+
+def test_who_was_cut_short_goes_on_first_then_the_dead_in_their_order() -> None:
+    turns = Turns()
+    turns.let_finish("dead")
+    turns.let_finish("later")
+    turns.cut_short = "torn"
+    assert [each for each in ("any", "later", "dead", "torn") if not waits(turns, each)] == ["torn"]
+    assert sorted(("any", "later", "dead", "torn"), key=turns.place) == ["torn", "dead", "later", "any"]
+    turns.leave("torn")
+    assert [each for each in ("any", "later", "dead") if not waits(turns, each)] == ["dead"]
+    turns.has_finished("dead")
+    turns.has_finished("dead")
+    turns.leave("later")
+    assert not waits(turns, "any")
+
+
+def test_who_waits_hears_the_reason_of_the_latest_refusal() -> None:
+    turns = Turns()
+    turns.cut_short = "torn"
+    with pytest.raises(BlockingIOError):
+        turns.await_turn("other")
+    turns.refusal = OSError(errno.ENOSPC, "full")
+    with pytest.raises(OSError, match="full"):
+        turns.await_turn("other")

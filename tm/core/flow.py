@@ -1,0 +1,96 @@
+"""Output on its way from a child's pipe to where it belongs: what pipes, streams and sinks ask of one another.
+
+Shapes only, so that no module of the edge has to import another. What a sink did not take stays in the pipe.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Any, NamedTuple, Protocol
+
+
+class Found(Enum):
+    """What there was to be taken."""
+
+    SOME = "some"
+    NOTHING = "nothing now"
+    UNFINISHED = "an unfinished line only"
+    END = "nothing any more"
+
+
+class Taken(NamedTuple):
+    """What a sink took. `data`: the bytes, where they were wanted or are known anyway."""
+
+    found: Found
+    size: int = 0
+    data: bytes = b""
+
+
+def nothing(data: bytes | None) -> Taken:
+    """What a pipe that shows no bytes means."""
+    return Taken(Found.NOTHING if data is None else Found.END)
+
+
+class Pipe(Protocol):
+    """The daemon's end of a child's output. `line_bytes`: an unfinished line of so many bytes counts as whole."""
+
+    line_bytes: int
+
+    @property
+    def fd(self) -> int:
+        """The descriptor."""
+
+    def widen(self) -> None:
+        """Have room for a line of 64 KiB, where the kernel allows it."""
+
+    def read(self) -> bytes | None:
+        """Take what there is; b'' at the end, None when there is nothing now."""
+
+    def peek(self) -> bytes | None:
+        """Look at what there is; b'' at the end, None when there is nothing now."""
+
+    def drop(self, count: int) -> None:
+        """Take `count` bytes that `peek` has shown."""
+
+    def splice(self, target: int, count: int) -> int | None:
+        """Move up to `count` bytes into a file; 0 at the end, None when there is nothing now. Raises OSError."""
+
+    def hung_up(self) -> bool:
+        """Whether the last writer is gone, though there may be something to be read."""
+
+    def close(self) -> None:
+        """Give the descriptor back."""
+
+
+class Sink(Protocol):
+    """A target of output. `shared`: only whole lines may be written."""
+
+    @property
+    def shared(self) -> bool: ...
+
+    def take(self, pipe: Pipe, writer: object, wanted: bool, ending: bool, /) -> Taken:
+        """Take one transfer from `pipe`; raises OSError when it can take none now. `wanted`: somebody is to be shown
+        the bytes; `ending`: an unfinished line counts as whole, nothing may ever come behind it.
+        """
+        ...
+
+    def end_line(self, writer: object, /) -> None:
+        """If the last that `writer` wrote is an unfinished line, end it; raises OSError as `take`."""
+        ...
+
+    def abandon(self, writer: object, /) -> None:
+        """What is in the pipe of `writer` is about to be lost: it has no claim to go on where it was cut short."""
+        ...
+
+
+class Files(Protocol):
+    """How logs are opened; `tm.edge.files` is the one there is."""
+
+    def open_log(self, path: str) -> int:
+        """Open a log, or create it. Raises OSError."""
+
+    def open_like(self, path: str, model: Any) -> int:
+        """A new file with the owner and the mode of another. Raises OSError."""
+
+    def is_named(self, path: str, own: Any) -> bool:
+        """Whether the path still means the open file."""

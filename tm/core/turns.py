@@ -1,0 +1,47 @@
+"""Whose turn it is to write, where several write to one log that does not take everything. Pure.
+
+Guarantees: a writer that was cut short goes on before anybody else; then those whose process has ended finish, in the
+order of their ends; then everybody.
+"""
+
+from __future__ import annotations
+
+import errno
+
+
+class Turns:
+    """The writers of one log that have a claim to be first. `cut_short`: the one that has to finish a line;
+    `refusal`: why the log took nothing, the last time.
+    """
+
+    def __init__(self) -> None:
+        self.cut_short: object | None = None
+        self.refusal = OSError(errno.EAGAIN, "another writer goes first")
+        self._last_words: list[object] = []
+
+    def await_turn(self, writer: object) -> None:
+        """Raises OSError, the reason of the latest refusal, while it is another writer's turn."""
+        first = self.cut_short or next(iter(self._last_words), None)
+        if first not in (None, writer):
+            raise OSError(self.refusal.errno or errno.EAGAIN, self.refusal.strerror)
+
+    def place(self, writer: object) -> int:
+        """When it is its turn, among those that wait: the least is first."""
+        if writer is self.cut_short:
+            return -1
+        return self._last_words.index(writer) if writer in self._last_words else len(self._last_words)
+
+    def let_finish(self, writer: object) -> None:
+        """Its process has ended and something of its last words was refused: it goes before others."""
+        self._last_words.append(writer)
+
+    def has_finished(self, writer: object) -> None:
+        """Its last words are written."""
+        if writer in self._last_words:
+            self._last_words.remove(writer)
+
+    def leave(self, writer: object) -> None:
+        """It will not come back."""
+        self.has_finished(writer)
+        if self.cut_short is writer:
+            self.cut_short = None

@@ -1,0 +1,51 @@
+"""Opening log files.
+
+Guarantees: a log is never truncated by being opened, created with mode 0644 less the umask, and not followed through a
+link in a directory that others can write; nothing waits, for a FIFO neither.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from contextlib import suppress
+
+from tm.core.trust import others_can_write
+
+
+def is_named(path: str, own: os.stat_result) -> bool:
+    """Whether the path still means the open file. What cannot be told counts as yes."""
+    try:
+        return os.path.samestat(os.stat(path), own)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+
+
+def open_log(path: str) -> int:
+    """Open a log, or create it; not at its end yet. Raises OSError, ENXIO for a FIFO that nobody reads."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK
+    with suppress(OSError):
+        if others_can_write(os.stat(os.path.dirname(path) or "."), os.geteuid(), os.getegid()):
+            flags |= os.O_NOFOLLOW
+    return _readable(os.open(path, flags, 0o644))
+
+
+def open_like(path: str, model: os.stat_result) -> int:
+    """A new file with the owner and the mode of another. Raises OSError."""
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    with suppress(OSError):  # only root can give it to somebody else
+        os.fchown(fd, model.st_uid, model.st_gid)
+    os.fchmod(fd, stat.S_IMODE(model.st_mode))
+    return _readable(fd)
+
+
+def _readable(fd: int) -> int:
+    """The same file, to be read as well where it is a regular one and that is allowed."""
+    if stat.S_ISREG(os.fstat(fd).st_mode):
+        with suppress(OSError):
+            both = os.open(f"/proc/self/fd/{fd}", os.O_RDWR | os.O_CLOEXEC)
+            os.close(fd)
+            return both
+    return fd

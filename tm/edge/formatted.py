@@ -1,0 +1,61 @@
+"""A log whose lines are given a form on their way: a time, or JSON.
+
+Guarantees: whole lines only; they leave the pipe when all of them are in the file, so that every line arrives at least
+once: a daemon that is killed in between writes them again.
+Leaves to others: the form (`core.log_policy`) and the file (`edge.sinks`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from tm.core.flow import Found, Pipe, Taken, nothing
+from tm.core.lines import whole
+
+
+class Log(Protocol):
+    """What is needed of a log file."""
+
+    def append(self, data: bytes, writer: object, /) -> int:
+        """Write whole lines, or as much of them as it takes; raises OSError when it takes nothing."""
+
+    def abandon(self, writer: object, /) -> None:
+        """As a sink's."""
+
+
+class Formatted:
+    """A sink before a log. `form`: lines as they come into lines as they are kept; may be replaced."""
+
+    shared = True
+
+    def __init__(self, log: Log, form: Callable[[bytes], bytes]) -> None:
+        self.log = log
+        self.form = form
+        self._owed = b""
+        self._size = 0
+
+    def take(self, pipe: Pipe, writer: object, _wanted: bool, ending: bool) -> Taken:
+        """One transfer."""
+        said = self._owed
+        if not said:
+            pipe.widen()
+            data = pipe.peek()
+            if not data:
+                return nothing(data)
+            self._size = len(data) if ending else whole(data, pipe.line_bytes)
+            if not self._size:
+                return Taken(Found.UNFINISHED)
+            said = self._owed = self.form(data[: self._size])
+        while self._owed:
+            self._owed = self._owed[self.log.append(self._owed, writer) :]
+        pipe.drop(self._size)
+        return Taken(Found.SOME, self._size, said)
+
+    def end_line(self, _writer: object) -> None:
+        """Every line has its end."""
+
+    def abandon(self, writer: object) -> None:
+        """Nothing is owed any more."""
+        self._owed = b""
+        self.log.abandon(writer)

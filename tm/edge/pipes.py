@@ -1,0 +1,141 @@
+"""A child's pipe, looked into without being emptied, and emptied only of what has arrived where it belongs.
+
+Guarantees: what `peek` shows stays in the pipe until `drop` or `splice` takes it, so that a daemon that is killed in
+between loses no byte; nothing here waits.
+Leaves to others: where the bytes go (`edge.sinks`), and when (`edge.streams`).
+
+The child's end is opened for reading too (through /proc/self/fd): with a reader left in the child itself, a writer
+whose supervisor died waits in a full pipe instead of being killed by SIGPIPE. It still ends with its last writer.
+
+Looking is tee(2), which shares pages with a second pipe, where they are read. Where a kernel has no tee, what was
+looked at is held here: such a daemon may lose it when it is killed.
+
+Traps: a pipe is full when its slots are, a page each; writes of a little more than half a page fill it when it holds
+little more than half of its capacity. Whoever waits for the end of a line would then wait for ever. Hence `line_bytes`.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import fcntl
+import os
+import select
+import sys
+from contextlib import suppress
+from functools import cache
+
+PEEK_BYTES = 128 * 1024
+_WIDE_BYTES = 128 * 1024
+_CAPACITY = 64 * 1024
+_NONBLOCK = 2
+
+
+def pipe() -> tuple[int, int]:
+    """A pipe: the daemon's end, which never blocks, and the child's. Both are the caller's. Raises OSError."""
+    ours, theirs = os.pipe2(os.O_CLOEXEC)
+    os.set_blocking(ours, False)
+    try:
+        both_ways = os.open(f"/proc/self/fd/{theirs}", os.O_RDWR | os.O_CLOEXEC)
+    except OSError:
+        return ours, theirs
+    os.close(theirs)
+    return ours, both_ways
+
+
+class Pipe:
+    """The daemon's end. Owns its descriptor. `line_bytes`: an unfinished line of so many bytes counts as whole."""
+
+    def __init__(self, fd: int) -> None:
+        self.fd = fd
+        self.line_bytes = _CAPACITY // 2
+        self._held = b""
+        self._wide = False
+
+    def widen(self) -> None:
+        """Have room for a line of 64 KiB, where the kernel allows it."""
+        if self._wide:
+            return
+        self._wide = True
+        with suppress(OSError, AttributeError):
+            fcntl.fcntl(self.fd, fcntl.F_SETPIPE_SZ, _WIDE_BYTES)
+            self.line_bytes = fcntl.fcntl(self.fd, fcntl.F_GETPIPE_SZ) // 2
+
+    def read(self) -> bytes | None:
+        """Take what there is; b'' at the end, None when there is nothing now."""
+        if self._held:
+            data, self._held = self._held, b""
+            return data
+        try:
+            return os.read(self.fd, PEEK_BYTES)
+        except BlockingIOError:
+            return None
+
+    def peek(self) -> bytes | None:
+        """Look at what there is; b'' at the end, None when there is nothing now."""
+        glass = _glass()
+        return self._hold() if glass is None else glass.look(self.fd)
+
+    def drop(self, count: int) -> None:
+        """Take `count` bytes that `peek` has shown. Raises BlockingIOError where the child has read them itself."""
+        if self._held:
+            self._held = self._held[count:]
+            return
+        while count > 0 and (data := os.read(self.fd, count)):
+            count -= len(data)
+
+    def splice(self, target: int, count: int) -> int | None:
+        """Move up to `count` bytes into a file, at its position; 0 at the end, None when there is nothing now. Raises
+        OSError where the file takes nothing, EINVAL where it takes nothing in this way.
+        """
+        try:
+            return os.splice(self.fd, target, count, flags=_NONBLOCK)
+        except BlockingIOError:
+            return None
+
+    def hung_up(self) -> bool:
+        """Whether the last writer is gone, though there may be something to be read."""
+        poll = select.poll()
+        poll.register(self.fd, select.POLLIN)
+        return any(events & select.POLLHUP for _, events in poll.poll(0))
+
+    def close(self) -> None:
+        """Give the descriptor back."""
+        os.close(self.fd)
+
+    def _hold(self) -> bytes | None:
+        """Without tee: what is shown is taken."""
+        try:
+            data = os.read(self.fd, max(0, PEEK_BYTES - len(self._held)))
+        except BlockingIOError:
+            return self._held or None
+        self._held += data
+        return self._held
+
+
+class _Glass:
+    """The second pipe, empty between two looks."""
+
+    def __init__(self) -> None:
+        self._tee = ctypes.CDLL(None, use_errno=True).tee
+        self._tee.argtypes = (ctypes.c_int, ctypes.c_int, ctypes.c_size_t, ctypes.c_uint)
+        self._tee.restype = ctypes.c_ssize_t
+        self._out, self._in = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        with suppress(OSError):
+            fcntl.fcntl(self._in, fcntl.F_SETPIPE_SZ, 2 * PEEK_BYTES)
+
+    def look(self, fd: int) -> bytes | None:
+        """What is in a pipe; b'' at its end, None when there is nothing now. Raises OSError."""
+        count = self._tee(fd, self._in, PEEK_BYTES, _NONBLOCK)
+        if count < 0:
+            number = ctypes.get_errno()
+            if number == errno.EAGAIN:
+                return None
+            raise OSError(number, os.strerror(number))
+        return os.read(self._out, count) if count else b""
+
+
+@cache
+def _glass() -> _Glass | None:
+    """Made when it is needed first, since on the way into the background every descriptor is closed."""
+    return _Glass() if sys.platform.startswith("linux") else None
