@@ -9,108 +9,29 @@ import signal
 import stat
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.integration.place import Place, launch_of
 from tests.waiting import until
+from tm.core import flow
+from tm.core.flow import Found, Taken
 from tm.core.launch import Launch, SpawnFailure
-from tm.core.tail import Tails
-from tm.daemon.outputs import HELD_PIPES, Key, Outputs, Wiring
-from tm.edge.loop import Loop
+from tm.core.lines import whole
+from tm.daemon.outputs import HELD_PIPES
+from tm.daemon.wiring import Key
+from tm.edge import files
+from tm.edge.pipes import Pipe, pipe
 from tm.edge.sinks import LogFile
-from tm.edge.streams import Stream, pipe
+from tm.edge.streams import Stream
 
 PROGRAMS = Path(__file__).resolve().parents[1] / "programs"
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 WORKER: Key = ("worker", 1)
-
-
-def launch_of(stdout: Path | str | None, stderr: Path | str | None = None, merges: bool = False) -> Launch:
-    return Launch(
-        argv=("true",),
-        environment={},
-        directory="/",
-        umask=0o022,
-        stdout=None if stdout is None else str(stdout),
-        stderr=None if stderr is None else str(stderr),
-        merges_stderr=merges,
-        user=None,
-        group=None,
-        limits=(),
-        nice=None,
-    )
-
-
-class Place:
-    """Outputs on a loop whose clock the test sets, and the writers that were started."""
-
-    def __init__(self) -> None:
-        self.time = 0.0
-        self.turns = 0
-        self.errors: list[BaseException] = []
-        self.told: list[str] = []
-        self.loop = Loop(self.errors.append, lambda: self.time)
-        self.tails = Tails(1 << 20)
-        self.outputs = Outputs(self.loop, self.tails, lambda _who, sentence: self.told.append(sentence))
-        self.writers: list[subprocess.Popen[bytes]] = []
-
-    def open(self, key: Key, launch: Launch) -> Wiring:
-        wiring = self.outputs.open(key, launch)
-        assert isinstance(wiring, Wiring), wiring
-        return wiring
-
-    def start(self, key: Key, launch: Launch, *argv: str) -> subprocess.Popen[bytes]:
-        """A real writer for `key`."""
-        wiring = self.open(key, launch)
-        out, err = wiring.childs_ends
-        writer = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=out, stderr=err)
-        self.writers.append(writer)
-        wiring.close_childs_ends()
-        self.outputs.attach(key, wiring)
-        return writer
-
-    def turn(self, wait_s: float = 0.01) -> None:
-        self.turns += 1
-        self.loop.turn(wait_s)
-        assert not self.errors, self.errors
-
-    def until(self, condition: Callable[[], object], what: str) -> None:
-        """Turn the loop until `condition` holds."""
-
-        def turned() -> bool:
-            self.turn()
-            return bool(condition())
-
-        until(turned, what)
-
-    def ended(self, key: Key, writer: subprocess.Popen[bytes]) -> bool:
-        """What the daemon does when it finds `writer` dead; whether a descendant holds a pipe of it."""
-        self.until(lambda: writer.poll() is not None, "the end of the writer")
-        return self.outputs.process_ended(key)
-
-    def later(self, seconds: float) -> None:
-        """The clock goes on, and the loop sees it."""
-        self.time += seconds
-        self.turn(0)
-
-
-@pytest.fixture
-def place() -> Iterator[Place]:
-    before = set(os.listdir("/proc/self/fd"))
-    place = Place()
-    yield place
-    for writer in place.writers:
-        writer.kill()
-        writer.wait()
-    for key in {*place.outputs._current, *place.outputs._held}:
-        place.outputs.process_ended(key)
-        place.outputs.forget(key)
-    place.loop.close()
-    assert set(os.listdir("/proc/self/fd")) <= before, "a descriptor was leaked"
 
 
 def failed(place: Place, launch: Launch) -> SpawnFailure:
@@ -159,8 +80,8 @@ def test_the_end_of_the_last_writer_is_heard_though_its_end_can_be_read(tmp_path
     ours, theirs = pipe()
     writer = subprocess.Popen(["sh", "-c", "echo one; (echo two) & wait"], stdout=theirs)
     os.close(theirs)
-    stream = Stream(ours, LogFile(str(tmp_path / "log")))
-    until(lambda: stream.transfer() == b"" and stream.ended, "the end of the stream")
+    stream = Stream(Pipe(ours), LogFile(str(tmp_path / "log"), files, print))
+    until(lambda: not stream.transfer() and stream.ended, "the end of the stream")
     assert sorted((tmp_path / "log").read_text().split()) == ["one", "two"]
     stream.close()
     assert writer.wait() == 0
@@ -168,12 +89,14 @@ def test_the_end_of_the_last_writer_is_heard_though_its_end_can_be_read(tmp_path
 
 def test_the_childs_end_can_be_opened_again_for_reading() -> None:
     ours, theirs = pipe()
-    assert os.read(os.open(f"/proc/self/fd/{theirs}", os.O_RDWR | os.O_NONBLOCK), 0) == b""
+    again = os.open(f"/proc/self/fd/{theirs}", os.O_RDWR | os.O_NONBLOCK)
+    assert os.read(again, 0) == b""
     assert not os.get_inheritable(ours)
     assert not os.get_inheritable(theirs)
     assert not os.get_blocking(ours)
     assert os.get_blocking(theirs)
-    os.closerange(min(ours, theirs), max(ours, theirs) + 2)
+    for fd in (ours, theirs, again):
+        os.close(fd)
 
 
 # ---- streams
@@ -187,12 +110,28 @@ class Reluctant:
         self.plan = plan
         self.taken: list[bytes] = []
 
-    def write(self, data: bytes, _writer: object, /) -> int:
-        size = self.plan.pop() if self.plan else len(data)
+    def take(self, source: flow.Pipe, _writer: object, _wanted: bool, ending: bool, /) -> Taken:
+        data = source.peek()
+        if not data:
+            return flow.nothing(data)
+        size = whole(data, source.line_bytes) if self.shared and not ending else len(data)
+        if not size:
+            return Taken(Found.UNFINISHED)
+        size = min(size, self.planned(size))
+        self.taken.append(data[:size])
+        source.drop(size)
+        return Taken(Found.SOME, size, data[:size])
+
+    def end_line(self, _writer: object, /) -> None:
+        if self.shared and self.taken and not self.taken[-1].endswith(b"\n"):
+            self.planned(1)
+            self.taken.append(b"\n")
+
+    def planned(self, otherwise: int) -> int:
+        size = self.plan.pop() if self.plan else otherwise
         if size == 0:
             raise OSError(errno.ENOSPC, "full")
-        self.taken.append(data[:size])
-        return min(size, len(data))
+        return size
 
 
 CHUNKS = st.lists(st.binary(max_size=300) | st.sampled_from([b"\n", b"a\n", b"a\nb", b"\n\n\n"]), max_size=30)
@@ -204,12 +143,12 @@ PLAN = st.lists(st.integers(0, 200), max_size=60)
 def test_every_byte_is_written_once_and_in_order(chunks: list[bytes], plan: list[int], shared: bool) -> None:
     ours, theirs = pipe()
     sink = Reluctant(shared, plan)
-    stream = Stream(ours, sink)
+    stream = Stream(Pipe(ours), sink)
     for chunk in chunks:
         os.write(theirs, chunk)
         stream.transfer()
     os.close(theirs)
-    while not stream.ended or not stream.settle():
+    while not stream.ended:
         stream.transfer()
     stream.close()
     sent = b"".join(chunks)
@@ -226,13 +165,11 @@ def test_the_end_of_a_process_ends_its_line_behind_all_that_it_wrote(
     """Also while the sink refuses: the newline does not get between what was read and what is still in the pipe."""
     ours, theirs = pipe()
     sink = Reluctant(True, plan)
-    stream = Stream(ours, sink)
+    stream = Stream(Pipe(ours), sink)
     for chunk in chunks:
         os.write(theirs, chunk)
-    for _ in stream.drain():
-        pass
     stream.process_ended()
-    while not stream.settle() or stream.transfer():
+    while stream.transfer() or stream.trouble is not None:
         pass
     sent = b"".join(chunks)
     expected = sent + (b"\n" if sent and not sent.endswith(b"\n") else b"")
@@ -240,7 +177,7 @@ def test_the_end_of_a_process_ends_its_line_behind_all_that_it_wrote(
     for chunk in more:  # a descendant goes on
         os.write(theirs, chunk)
     os.close(theirs)
-    while not stream.ended or not stream.settle():
+    while not stream.ended:
         stream.transfer()
     stream.close()
     rest = b"".join(more)
@@ -354,10 +291,10 @@ def test_a_process_that_closes_its_output_long_before_it_ends(place: Place, tmp_
 def test_without_a_file_the_tail_is_kept_over_restarts(place: Place) -> None:
     for word in ("one", "two"):
         place.ended(WORKER, place.start(WORKER, launch_of(None), "echo", word))
-    assert place.outputs.tail(WORKER, "stdout") == b"one\ntwo\n"
-    assert place.outputs.tail(WORKER, "stderr") == b""
+    assert place.outputs.memory.read(WORKER, "stdout") == b"one\ntwo\n"
+    assert place.outputs.memory.read(WORKER, "stderr") == b""
     place.outputs.forget(WORKER)
-    assert place.outputs.tail(WORKER, "stdout") is None
+    assert place.outputs.memory.read(WORKER, "stdout") == b""
 
 
 # ---- descendants
@@ -579,7 +516,7 @@ def test_two_spellings_of_one_file_share_it(place: Place, tmp_path: Path) -> Non
     Path(way).write_text("\n")
     place.ended(WORKER, first)
     assert log.read_text() == "half\nwhole\nmore\n"
-    assert place.outputs._files == {}
+    assert list(place.outputs.files) == []
 
 
 def test_a_log_that_cannot_be_opened_is_a_failed_start_with_the_reason(place: Place, tmp_path: Path) -> None:

@@ -18,6 +18,10 @@ class Outcome(IntEnum):
     NO_SUCH_TASK = 6
 
 
+class NoSuchTask(Exception):
+    """A word that selects nothing; the text is for the operator."""
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """`lines` for people, `data` (what JSON can hold) for programs; None where there is nothing but the lines."""

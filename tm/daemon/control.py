@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import TypeAlias
 
 import tm
-from tm.core.commands import Command, UsageError, help_text
+from tm.core.commands import BY_NAME, Command, UsageError, help_text
 from tm.core.errors import ConfigError, did_you_mean
 from tm.core.process import Process
 from tm.core.records import Level, Record
@@ -23,20 +23,16 @@ from tm.core.select import NotFound, select
 from tm.core.transitions import Event, Refused
 from tm.core.values import signal_number
 from tm.daemon import output_views
-from tm.daemon.answers import Answer, Outcome, failed
+from tm.daemon.answers import Answer, NoSuchTask, Outcome, failed
 from tm.daemon.history import History
 from tm.daemon.output_views import key_of
 from tm.daemon.outputs import Outputs
 from tm.daemon.reloading import Reloading
+from tm.daemon.selection import Selection
 from tm.daemon.supervisor import CONFIGURATION, Supervisor
 from tm.daemon.views import Look, Views
 from tm.edge.eventlog import EventLog
 from tm.edge.loop import Loop
-
-
-class NoSuchTask(Exception):
-    """A word selects nothing; the text is the operator's."""
-
 
 Handler: TypeAlias = Callable[[Command, Look], Answer]
 _WORD_SHOWN = 80
@@ -44,7 +40,9 @@ WISHES = {"start": Event.START, "stop": Event.STOP, "restart": Event.RESTART}
 
 
 class Control:
-    """What every face calls. `tell` is for what becomes known after the answer; `leave` begins the shutdown."""
+    """What every face calls. `tell` is for what becomes known after the answer; `leave` begins the shutdown;
+    `on_reload` hears of a reload when it begins (True) and when it is through or refused.
+    """
 
     def __init__(
         self, loop: Loop, supervisor: Supervisor, reloading: Reloading, outputs: Outputs, log: EventLog
@@ -59,6 +57,8 @@ class Control:
         self._views = Views(outputs, log, self.history.last)
         self.tell: Callable[[str], None] = lambda text: None
         self.leave: Callable[[str], None] = lambda by: None
+        self.on_reload: Callable[[bool], None] = lambda begins: None
+        self.reopen: Callable[[], list[str]] = list
         self.leaving = False
         self._trouble = ""
         self.handlers: Mapping[str, Handler] = {
@@ -68,6 +68,8 @@ class Control:
             "restart": self._wish,
             "reload": self._reload,
             "logs": self._logs,
+            "clear-logs": self._clear_logs,
+            "reopen-logs": self._reopen_logs,
             "signal": self._signal,
             "pid": self._pid,
             "show": self._show,
@@ -75,12 +77,15 @@ class Control:
             "check": self._check,
             "help": self._help,
             "version": self._version,
+            "top": self._top,
+            "shutdown": self._exit,
             "exit": self._exit,
         }
 
     def carry_out(self, command: Command, by: str, look: Look) -> Answer:
         """Do it on behalf of `by`, and answer."""
-        self._log.write(Level.INFO, "taskmaster", "command", f"{_line(command)}, by {by}")
+        level = Level.DEBUG if BY_NAME[command.verb].reads else Level.INFO
+        self._log.write(level, "taskmaster", "command", f"{_line(command)}, by {by}")
         self._by = by
         try:
             return self.handlers[command.verb](command, look)
@@ -89,7 +94,7 @@ class Control:
         except UsageError as error:
             return failed(str(error), Outcome.USAGE)
         except ConfigError as error:
-            return failed(str(error))
+            return failed(str(error), Outcome.USAGE)
 
     def rows(self, words: tuple[str, ...]) -> list[Process]:
         """The processes that the words mean, all when there are none. Raises NoSuchTask."""
@@ -105,11 +110,14 @@ class Control:
         """Reload on behalf of `by`."""
         if self.leaving:
             return failed("Taskmaster is shutting down.")
+        self.on_reload(True)
         try:
             plan = self._reloading.reload(self._supervisor, by)
         except ConfigError as error:
             self._log.write(Level.ERROR, "taskmaster", "reload", f"refused, nothing changed, by {by}: {error}")
-            return failed(f"{error}\nNothing was changed.")
+            return failed(f"{error}\nNothing was changed.", Outcome.USAGE)
+        finally:
+            self.on_reload(False)
         what = "; ".join(describe(plan)) or "nothing changed"
         self._log.write(Level.INFO, "taskmaster", "reload", f"{what}, by {by}")
         return Answer(["Configuration reloaded.", *_indented(plan)], _plan_data(plan))
@@ -139,9 +147,9 @@ class Control:
         return lines
 
     def _wish(self, command: Command, _look: Look) -> Answer:
-        rows = self.rows(command.words)
         if self.leaving and command.verb != "stop":
             return failed("Taskmaster is shutting down.")
+        rows = self.rows(command.words)
         self._remember(rows, command.verb != "stop")
         refusals: list[str] = []
         answered = False
@@ -172,22 +180,32 @@ class Control:
         plan = self._reloading.plan(self._supervisor)
         return Answer(describe(plan) or ["Nothing would change."], _plan_data(plan))
 
-    def _logs(self, command: Command, _look: Look) -> Answer:
+    def _logs(self, command: Command, look: Look) -> Answer:
         rows = self.rows(command.words)
-        return output_views.logs(self._outputs, rows, streams(command), command.lines)
+        return output_views.logs(self._outputs, rows, streams(command), command.lines, look.colour)
 
-    def follow(self, command: Command, tell: Callable[[str], None]) -> Callable[[], None]:
+    def _clear_logs(self, command: Command, _look: Look) -> Answer:
+        rows = self.rows(command.words)
+        failed_ = output_views.clear(self._outputs, rows)
+        return failed("\n".join(failed_)) if failed_ else Answer((f"Cleared the logs of {len(rows)} process(es).",))
+
+    def _reopen_logs(self, _command: Command, _look: Look) -> Answer:
+        sentences = self.reopen()
+        return failed("\n".join(sentences)) if sentences else Answer(("Logs opened anew.",))
+
+    def follow(self, command: Command, tell: Callable[[str], None], look: Look) -> Callable[[], None]:
         """Begin to tell what comes, for `logs -f` and `events -f`; call what is returned to end it."""
         as_json = "--json" in command.options
         if command.verb == "events":
-            names = {row.name for row in self.rows(command.words)} if command.words else None
+            selection = Selection(command.words, self.rows)
 
             def hear(record: Record) -> None:
-                if names is None or record.who in names:
+                if selection.has(record.who):
                     tell(record.as_json() if as_json else record.as_text())
 
             return self._log.listen(hear)
-        follower = output_views.Follower(self.rows(command.words), streams(command), tell, as_json)
+        selection = Selection(command.words, self.rows)
+        follower = output_views.Follower(selection, streams(command), tell, as_json, look.colour)
         self._outputs.listeners.append(follower.hear)
         return lambda: self._outputs.listeners.remove(follower.hear)
 
@@ -225,6 +243,9 @@ class Control:
     def _version(self, _command: Command, _look: Look) -> Answer:
         return Answer((f"taskmaster {tm.__version__}",), tm.__version__)
 
+    def _top(self, _command: Command, _look: Look) -> Answer:
+        return failed("'top' is the client's: run taskmasterctl top.", Outcome.USAGE)
+
     def _exit(self, _command: Command, _look: Look) -> Answer:
         self.leave(self._by)
         return Answer()
@@ -255,4 +276,5 @@ def _plan_data(plan: Plan) -> dict[str, object]:
         "add": [task.name for task in plan.add],
         "keep": [task.name for task in plan.keep],
         "settings": list(plan.settings),
+        "starts": list(plan.starts),
     }

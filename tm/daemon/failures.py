@@ -125,3 +125,31 @@ def _hint_for_interpreter(path: str) -> str:
     if words[0].endswith(b"\r"):
         return f"the first line of {path} ends in CR LF, as on Windows: the CR is taken for a part of the name"
     return f"its interpreter {os.fsdecode(words[0])} (first line of {path}) does not exist" if words[0] else ""
+
+
+def log_failure(stage: str, path: str | None, error: OSError) -> SpawnFailure:
+    """A log that cannot be opened, or a pipe that cannot be had."""
+    number = error.errno or 0
+    if number in (errno.EMFILE, errno.ENFILE):
+        return SpawnFailure(stage, f"no descriptors left: {os.strerror(number)}", "raise the limit (ulimit -n)")
+    return SpawnFailure(
+        stage, f"{stage} log '{path}' cannot be opened: {os.strerror(number)}", _log_hint(path or "", number)
+    )
+
+
+def _log_hint(path: str, number: int) -> str:
+    directory = os.path.dirname(path)
+    match number:
+        case errno.ENOENT if not os.path.isdir(directory):
+            return f"mkdir -p {directory}"
+        case errno.EISDIR:
+            return "it is a directory: name a file in it"
+        case errno.ENXIO:
+            return "nobody reads this FIFO" if os.path.exists(path) else ""
+        case errno.ELOOP:
+            return f"it is a link, and others can write to {directory}"
+        case errno.EACCES:
+            target = path if os.path.exists(path) else directory
+            return f"uid {os.geteuid()} may not write to {target}"
+        case _:
+            return ""

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from tm.core.process import Occurrence, Process, Send
 from tm.core.records import Level
 from tm.core.report import transition
-from tm.core.transitions import State
-from tm.daemon.outputs import Key
+from tm.core.transitions import Event, State
+from tm.daemon.wiring import Key
 from tm.edge.eventlog import EventLog
 
 
@@ -33,9 +33,11 @@ class History:
         self.last: dict[Key, Change] = {}
 
     def observe(self, before: Process, what: Occurrence, after: Process, sent: Sequence[Send]) -> None:
-        """Write it down."""
+        """Write it down. The end of a stop, and a spawn, are the doing of whoever asked for it."""
         text = transition(before, what, after, sent)
-        self.last[after.task.name, after.n] = Change(text, what.by)
+        key = (after.task.name, after.n)
+        earlier = self.last[key].by if key in self.last and (before.stopping or what.event is Event.SPAWNED) else ""
+        self.last[key] = Change(text, what.by or earlier)
         self._log.write(_level(before, after), after.name, "state", f"{text}, by {what.by}" if what.by else text)
 
     def forget(self, key: Key) -> None:
@@ -50,4 +52,5 @@ def _level(before: Process, after: Process) -> Level:
         case State.BACKOFF | State.KILLING:
             return Level.WARNING
         case _:
-            return Level.INFO if before.alive or after.alive else Level.DEBUG
+            changed = before.state is not after.state or before.alive or after.alive
+            return Level.INFO if changed else Level.DEBUG

@@ -8,22 +8,22 @@ minute.
 
 from __future__ import annotations
 
-import errno
 import os
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
 from functools import partial
 
 from tm.core.launch import Launch, SpawnFailure
-from tm.core.tail import Tail, Tails
+from tm.core.log_policy import LogPolicy
+from tm.core.tail import Tails
 from tm.core.timers import Instant
+from tm.daemon.failures import log_failure
 from tm.daemon.refusals import Origin, Refusals, is_full_pipe, sentence, sentences
+from tm.daemon.wiring import Key, LogFiles, MemoryTails, Wiring, file_of
+from tm.edge.changes import Changes
 from tm.edge.loop import Loop, Rank
-from tm.edge.sinks import LogFile, MemorySink
-from tm.edge.streams import Stream, pipe
-
-Key = tuple[str, int]
-"""(task, number of the instance)."""
+from tm.edge.memory import MemorySink
+from tm.edge.pipes import Pipe, pipe
+from tm.edge.streams import Stream
 
 HELD_PIPES = 2
 _TOLD_EVERY_S = 60.0
@@ -32,51 +32,35 @@ Listener = Callable[[Key, str, bytes], None]
 """Hears of output: whose, `stdout` or `stderr`, and the bytes; b'' when a process or its output has ended."""
 
 
-@dataclass(slots=True)
-class Wiring:
-    """The pipes of one start. `childs_ends` are given to the child and closed; a stream goes by its name."""
-
-    streams: dict[str, Stream] = field(default_factory=dict)
-    childs_ends: tuple[int, int] = (-1, -1)
-
-    def close_childs_ends(self) -> None:
-        """The child has its own copies."""
-        for fd in set(self.childs_ends):
-            os.close(fd)
-
-
 class Outputs:
-    """All streams. Owns their descriptors and the open log files."""
+    """All streams. Owns their descriptors; `files` and `memory` are where they go."""
 
     def __init__(self, loop: Loop, tails: Tails, on_trouble: Callable[[str, str], None]) -> None:
         """`on_trouble` is told (path, sentence)."""
         self._loop = loop
-        self._tails = tails
         self._on_trouble = on_trouble
         self._told: dict[str, Instant] = {}
-        self._files: dict[str, LogFile] = {}
-        self._memory: dict[tuple[Key, str], Tail] = {}
+        self.memory = MemoryTails(tails)
+        self.files = LogFiles(partial(on_trouble, "log"))
         self._current: dict[Key, Wiring] = {}
         self._held: dict[Key, list[Stream]] = {}
         self._refused = Refusals(loop, self._retry)
+        self._changes = Changes(loop)
         self.listeners: list[Listener] = []
 
     def open(self, key: Key, launch: Launch) -> Wiring | SpawnFailure:
         """Open what one start writes to; a log that cannot be opened is a failed start with the reason."""
-        wiring = Wiring()
-        try:
-            out = self._open_stream(key, "stdout", launch.stdout, wiring)
-        except OSError as error:
-            return _failure("stdout", launch.stdout, error)
-        wiring.childs_ends = (out, out)
-        if launch.merges_stderr:
-            return wiring
-        try:
-            wiring.childs_ends = (out, self._open_stream(key, "stderr", launch.stderr, wiring))
-        except OSError as error:
-            wiring.close_childs_ends()
-            self.discard(wiring)
-            return _failure("stderr", launch.stderr, error)
+        wiring = Wiring(policy=launch.logs, instance=launch.environment.get("TASKMASTER_INSTANCE", key[0]))
+        paths = (
+            {"stdout": launch.stdout} if launch.merges_stderr else {"stdout": launch.stdout, "stderr": launch.stderr}
+        )
+        for name, path in paths.items():
+            try:
+                self._open_stream(key, name, path, wiring)
+            except OSError as error:
+                wiring.close_childs_ends()
+                self.discard(wiring)
+                return log_failure(name, path, error)
         return wiring
 
     def discard(self, wiring: Wiring) -> None:
@@ -84,9 +68,11 @@ class Outputs:
         for stream in wiring.streams.values():
             self._close(None, stream)
 
-    def attach(self, key: Key, wiring: Wiring) -> None:
+    def attach(self, key: Key, wiring: Wiring, pid: int = 0) -> None:
         """The process has started: watch what it writes."""
         self._current[key] = wiring
+        wiring.pid = pid
+        wiring.adopt(key, wiring.policy)
         for name, stream in wiring.streams.items():
             self._watch(key, name, stream)
 
@@ -96,13 +82,13 @@ class Outputs:
         for name, stream in wiring.streams.items():
             if stream.closed:  # it closed its output before it ended
                 continue
-            self._drain(key, name, stream)
             stream.process_ended()
+            self._drain(key, name, stream)
             self._hear(key, name, b"")
             if not self._after_transfer(key, name, stream):
                 self._held.setdefault(key, []).append(stream)
-                if stream.trouble is not None and isinstance(stream.sink, LogFile):
-                    stream.sink.let_finish(stream)
+                if stream.trouble is not None and (file := file_of(stream)) is not None:
+                    file.turns.let_finish(stream)
         self._let_go(key)
         return any(stream.trouble is None for stream in self._held.get(key, ()))
 
@@ -113,26 +99,19 @@ class Outputs:
     def path(self, key: Key, stream: str) -> str | None:
         """The file that a stream of a live process goes to; None where it has none, or nothing lives."""
         wiring = self._current.get(key, Wiring())
-        sink = wiring.streams[stream].sink if stream in wiring.streams else None
-        return sink.path if isinstance(sink, LogFile) else None
-
-    def tail(self, key: Key, stream: str) -> bytes | None:
-        """What a stream without a file said last; None where there is no such tail."""
-        tail = self._memory.get((key, stream))
-        return None if tail is None else tail.read()
+        file = file_of(wiring.streams[stream]) if stream in wiring.streams else None
+        return None if file is None else file.path
 
     def forget(self, key: Key) -> None:
         """The instance is gone for good: its pipes and tails go too."""
         for stream in list(self._held.get(key, [])):
             self._close(key, stream)
-        for name in ("stdout", "stderr"):
-            if tail := self._memory.pop((key, name), None):
-                self._tails.drop(tail)
+        self.memory.forget(key)
 
     def reopen(self) -> list[str]:
         """Open every log anew; the sentences of those that refused and go on with the old file."""
         failed = []
-        for file in dict.fromkeys(self._files.values()):
+        for file in self.files:
             then = self._refused.reopening(file)
             try:
                 file.reopen()
@@ -140,6 +119,12 @@ class Outputs:
                 failed.append(f"log {file.path} cannot be opened anew: {os.strerror(error.errno or 0)}")
             then()
         return failed
+
+    def adopt(self, policies: Mapping[str, LogPolicy]) -> None:
+        """From now on the logs of these tasks are kept in this way."""
+        for key, wiring in self._current.items():
+            if key[0] in policies:
+                wiring.adopt(key, policies[key[0]])
 
     def troubles(self) -> list[str]:
         """The logs that take nothing at present, each with its reason."""
@@ -156,48 +141,36 @@ class Outputs:
             for stream in held:
                 self._drain(key, "", stream)
 
-    def _open_stream(self, key: Key, name: str, path: str | None, wiring: Wiring) -> int:
-        """Add a stream to the wiring; the child's end of its pipe. Raises OSError."""
-        file = None if path is None else self._file(path)
+    def close(self) -> None:
+        """Nothing is watched any more."""
+        self._changes.close()
+
+    def _open_stream(self, key: Key, name: str, path: str | None, wiring: Wiring) -> None:
+        """Add a stream to the wiring. Raises OSError."""
+        file = None if path is None else self.files.open(path)
         try:
             ours, theirs = pipe()
         except OSError:
             if file is not None:
-                self._close_unused(file)
+                self.files.close_unused(file)
             raise
         if file is None:
-            tail = self._memory.get((key, name)) or self._memory.setdefault((key, name), self._tails.new())
-            wiring.streams[name] = Stream(ours, MemorySink(tail))
+            wiring.streams[name] = Stream(Pipe(ours), MemorySink(self.memory.tail(key, name)))
         else:
             file.join()
-            wiring.streams[name] = Stream(ours, file)
-        return theirs
-
-    def _file(self, path: str) -> LogFile:
-        """The open file of that path, opened where it has to be. Raises OSError."""
-        if (known := self._files.get(path)) is not None:
-            return known
-        file = LogFile(path)
-        twin = next((each for each in self._files.values() if each.identity == file.identity), None)
-        if twin is not None:
-            file.close()
-        self._files[path] = twin or file
-        return self._files[path]
-
-    def _close_unused(self, file: LogFile) -> None:
-        if file.unused:
-            self._files = {path: each for path, each in self._files.items() if each is not file}
-            file.close()
+            wiring.streams[name] = Stream(Pipe(ours), file)
+        wiring.childs_ends.append(theirs)
 
     def _watch(self, key: Key, name: str, stream: Stream) -> None:
         self._loop.watch(stream.fd, partial(self._readable, key, name, stream), Rank.OUTPUT)
 
     def _readable(self, key: Key, name: str, stream: Stream) -> None:
-        self._heard(key, name, stream.transfer())
+        stream.transfer(bool(self.listeners))
+        self._heard(key, name, stream.said)
         self._after_transfer(key, name, stream)
 
     def _drain(self, key: Key, name: str, stream: Stream) -> None:
-        for data in stream.drain():
+        for data in stream.drain(bool(self.listeners)):
             self._heard(key, name, data)
 
     def _heard(self, key: Key, name: str, data: bytes) -> None:
@@ -210,25 +183,48 @@ class Outputs:
 
     def _after_transfer(self, key: Key, name: str, stream: Stream) -> bool:
         """Close a stream that is over, put aside one whose sink refuses; whether it is over."""
-        if stream.trouble is not None:
+        file = file_of(stream)
+        if stream.trouble is not None and file is not None and file.policy.discards:
+            file.lost += stream.discard()
+            self._tell(stream)
+        elif stream.trouble is not None:
             self._tell(stream)
             if stream not in self._refused:
-                self._loop.unwatch(stream.fd)
+                self._unwatch(stream)
                 self._refused.add((key, name), stream)
         elif stream.ended:
             self._hear(key, name, b"")
             self._close(key, stream)
             return True
+        elif stream.stalled:
+            self._loop.unwatch(stream.fd)
+            self._changes.watch(stream.fd, partial(self._changed, key, name, stream))
+        elif file is not None:
+            self.files.tell_lost(file)
         return False
+
+    def _changed(self, key: Key, name: str, stream: Stream) -> None:
+        """More has come to an unfinished line."""
+        self._readable(key, name, stream)
+        if not (stream.stalled or stream.closed or stream in self._refused):
+            self._changes.unwatch(stream.fd)
+            self._watch(key, name, stream)
+
+    def _unwatch(self, stream: Stream) -> None:
+        self._loop.unwatch(stream.fd)
+        self._changes.unwatch(stream.fd)
 
     def _retry(self, origin: Origin, stream: Stream) -> None:
         """Its log may take something again: the last words whole, then whatever comes."""
         key, name = origin
-        if stream.settle():
-            if stream in self._held.get(key, ()):
-                self._drain(key, name, stream)
-            if stream.trouble is None and isinstance(stream.sink, LogFile):
-                stream.sink.has_finished(stream)
+        if stream in self._held.get(key, ()):
+            self._drain(key, name, stream)
+        else:
+            stream.transfer(bool(self.listeners))
+            self._heard(key, name, stream.said)
+        if stream.trouble is None:
+            if (file := file_of(stream)) is not None:
+                file.turns.has_finished(stream)
             self._watch(key, name, stream)
         self._after_transfer(key, name, stream)
         self._let_go(key)
@@ -249,41 +245,14 @@ class Outputs:
             self._on_trouble("log", told)
 
     def _close(self, key: Key | None, stream: Stream) -> None:
-        self._loop.unwatch(stream.fd)
+        self._unwatch(stream)
         stream.close()
         self._refused.discard(stream)
         if key is not None and stream in (held := self._held.get(key, [])):
             held.remove(stream)
             if not held:
                 del self._held[key]
-        file = stream.sink
-        if isinstance(file, LogFile):
+        file = file_of(stream)
+        if file is not None:
             file.leave(stream)
-            self._close_unused(file)
-
-
-def _failure(stage: str, path: str | None, error: OSError) -> SpawnFailure:
-    number = error.errno or 0
-    if number in (errno.EMFILE, errno.ENFILE):
-        return SpawnFailure(stage, f"no descriptors left: {os.strerror(number)}", "raise the limit (ulimit -n)")
-    return SpawnFailure(
-        stage, f"{stage} log '{path}' cannot be opened: {os.strerror(number)}", _hint(path or "", number)
-    )
-
-
-def _hint(path: str, number: int) -> str:
-    directory = os.path.dirname(path)
-    match number:
-        case errno.ENOENT if not os.path.isdir(directory):
-            return f"mkdir -p {directory}"
-        case errno.EISDIR:
-            return "it is a directory: name a file in it"
-        case errno.ENXIO:
-            return "nobody reads this FIFO" if os.path.exists(path) else ""
-        case errno.ELOOP:
-            return f"it is a link, and others can write to {directory}"
-        case errno.EACCES:
-            target = path if os.path.exists(path) else directory
-            return f"uid {os.geteuid()} may not write to {target}"
-        case _:
-            return ""
+            self.files.close_unused(file)

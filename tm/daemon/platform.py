@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import os
 import signal
+from contextlib import suppress
 from typing import Protocol
 
 from tm.core.launch import Launch, SpawnFailure
 from tm.core.task import KillMode, Task
 from tm.daemon.failures import explain
-from tm.daemon.outputs import Key, Outputs
+from tm.daemon.outputs import Outputs
+from tm.daemon.wiring import Key, Wiring
 from tm.edge import procfs, reap, spawn
 from tm.edge.signals import default_for_child
 
@@ -51,14 +53,23 @@ class Machine:
         wiring = self._outputs.open(key, launch)
         if isinstance(wiring, SpawnFailure):
             return wiring
+        self._give(launch, wiring)
         with default_for_child():
-            outcome = spawn.spawn(launch, (self._null, *wiring.childs_ends))
+            outcome = spawn.spawn(launch, (self._null, *wiring.stdio))
         wiring.close_childs_ends()
         if isinstance(outcome, spawn.Failed):
             self._outputs.discard(wiring)
             return explain(launch, outcome)
-        self._outputs.attach(key, wiring)
+        self._outputs.attach(key, wiring, outcome)
         return outcome
+
+    def _give(self, launch: Launch, wiring: Wiring) -> None:
+        """Let the pipes belong to whom the child becomes, who can then open /dev/stdout like any file of his."""
+        ids = spawn.ids_of(launch)
+        if isinstance(ids, spawn.Ids):
+            for fd in wiring.childs_ends:
+                with suppress(PermissionError):
+                    os.fchown(fd, ids.uid, ids.gid)
 
     def send(self, task: Task, pid: int, signum: int) -> bool:
         """To the group or the process; a stopped process is continued so that it can act on its stop signal."""

@@ -14,6 +14,7 @@ from functools import partial
 from typing import TypeAlias
 
 from tm.core.timers import Instant, Timer
+from tm.daemon.wiring import file_of
 from tm.edge.loop import Callback, Loop, Rank
 from tm.edge.sinks import LogFile
 from tm.edge.streams import Stream
@@ -48,8 +49,8 @@ class Refusals:
 
     def add(self, origin: Origin, stream: Stream) -> None:
         """Its log has refused it."""
-        file = stream.sink
-        assert isinstance(file, LogFile)
+        file = file_of(stream)
+        assert file is not None
         group = self._groups.get(file)
         if group is None:
             group = self._groups[file] = _Group()
@@ -61,9 +62,9 @@ class Refusals:
 
     def discard(self, stream: Stream) -> None:
         """It waits no longer."""
-        file = stream.sink
-        group = self._groups.get(file) if isinstance(file, LogFile) else None
-        if group is not None and isinstance(file, LogFile):
+        file = file_of(stream)
+        group = None if file is None else self._groups.get(file)
+        if group is not None and file is not None:
             group.streams.pop(stream, None)
             if not group.streams:
                 self._disarm(file)
@@ -71,7 +72,7 @@ class Refusals:
     def wake(self, file: LogFile) -> None:
         """Try all that wait for it."""
         group = self._disarm(file)
-        for stream in sorted(group.streams, key=file.place):
+        for stream in sorted(group.streams, key=file.turns.place):
             if not stream.closed:
                 self._retry(group.streams[stream], stream)
 
@@ -113,6 +114,9 @@ def sentences(streams: Iterator[Stream]) -> list[str]:
 
 def sentence(stream: Stream) -> str:
     """That its log takes nothing, and why."""
-    target = stream.sink.path if isinstance(stream.sink, LogFile) else "memory"
+    file = file_of(stream)
+    target = "memory" if file is None else file.path
     number = (stream.trouble.errno if stream.trouble else 0) or 0
-    return f"log {target} takes nothing ({os.strerror(number)}): its writers wait"
+    lost = file is not None and file.policy.discards
+    what = f"{file.lost} bytes are lost" if file is not None and lost else "its writers wait"
+    return f"log {target} takes nothing ({os.strerror(number)}): {what}"

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from tm.core.config import Config
 from tm.core.errors import ConfigError
 from tm.core.reload import Plan
-from tm.daemon.outputs import Key
 from tm.daemon.supervisor import Supervisor, keys_of, plan_for
+from tm.daemon.wiring import Key
 from tm.edge.wishes import Wishes, save
 from tm.edge.world import Machine as World
 
@@ -37,7 +37,7 @@ class Reloading:
         self._world = reading.world
         self._wishes = wishes
         self._wishes_path = wishes_path
-        self._place = os.path.abspath(reading.config.path)
+        self.place = os.path.abspath(reading.config.path)
         self.problems: ConfigError | None = None
 
     def boot(self, supervisor: Supervisor) -> Plan:
@@ -84,7 +84,7 @@ class Reloading:
         """Keep what an operator wishes over the daemon's life; why that failed, or ''."""
         self._wishes.update(wishes)
         try:
-            save(self._wishes_path, self._place, self._wishes)
+            save(self._wishes_path, self.place, self._wishes)
         except OSError as error:
             reason = os.strerror(error.errno or 0)
             return f"{self._wishes_path} cannot be written ({reason}): the wish is forgotten when the daemon ends"

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 
 from tm.core.task import Task
 from tm.core.timers import Instant
-from tm.daemon.outputs import Key
 from tm.daemon.platform import Platform
+from tm.daemon.wiring import Key
 from tm.edge.loop import Loop
 
 _POLL_FIRST_S, _POLL_MOST_S = 0.01, 1.0

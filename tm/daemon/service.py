@@ -13,18 +13,22 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from tm.core.config import Config
+from tm.core.launch import log_policy
+from tm.core.process import Process
 from tm.core.records import Level
 from tm.core.tail import Tails
 from tm.core.timers import Instant
 from tm.daemon.control import Control
 from tm.daemon.deaths import Deaths
-from tm.daemon.outputs import Key, Outputs
+from tm.daemon.outputs import Outputs
 from tm.daemon.platform import Machine
 from tm.daemon.reloading import Reloading, empty
 from tm.daemon.supervisor import Supervisor
+from tm.daemon.tidings import Tidings
 from tm.daemon.title import Title
 from tm.edge.eventlog import EventLog
 from tm.edge.loop import Loop, Rank
+from tm.edge.notify import Notifier
 from tm.edge.outlet import Outlet
 from tm.edge.signals import Signals
 
@@ -40,11 +44,14 @@ class Parts:
     reloading: Reloading
     log: EventLog
     environ: Mapping[str, str]
+    notify: str | None = None
+    """Where its service manager listens."""
 
 
 class Service:
     """One daemon. `on_signal`: a face's own view of a signal; true when it has dealt with it. `on_booted`: everything
-    that launches by itself has been started; `on_leave`: the shutdown begins.
+    that launches by itself has been started; `on_leave`: the shutdown begins; `on_renew`: files may have gone, look;
+    `on_dropped`: a process is gone for good, with its configuration.
     """
 
     def __init__(self, parts: Parts) -> None:
@@ -60,13 +67,18 @@ class Service:
         self.supervisor = Supervisor(self.loop, Machine(self.outputs), empty(config), parts.environ)
         self.control = Control(self.loop, self.supervisor, self._reloading, self.outputs, self._log)
         self.control.leave = self.leave
+        self.control.reopen = self._reopen
         self._deaths = Deaths(self.loop, self.supervisor, self.outputs)
         self._signals = Signals(self._signalled)
         self._title = Title(self.loop, self.supervisor)
+        self._tidings = Tidings(Notifier(parts.notify), self._title)
+        self.control.on_reload = self._tidings.reload
         self._requests = 0
         self.on_signal: Callable[[int], bool] = _not_mine
         self.on_booted: Callable[[], None] = _nothing
         self.on_leave: Callable[[], None] = _nothing
+        self.on_dropped: Callable[[Process], None] = lambda row: None
+        self.on_renew: Callable[[], None] = _nothing
         self.supervisor.on_bug = self._impossible
         self.supervisor.on_dropped = self._dropped
         self.supervisor.on_applied = self._applied
@@ -90,14 +102,16 @@ class Service:
             self._reloading.boot(self.supervisor)
             self._tell_kept_down()
         finally:
-            self.supervisor.then(self.on_booted)
+            self.supervisor.then(self._booted)
 
     def close(self) -> None:
         """Default signals again, and the loop's own descriptors given back."""
         if self._stderr is not None:
             self._log.put = None
             self._stderr.close()
+        self.outputs.close()
         self._signals.close()
+        self._tidings.close()
         self.loop.close()
 
     def leave(self, by: str) -> None:
@@ -107,6 +121,7 @@ class Service:
             case 1:
                 self._log.write(Level.INFO, "taskmaster", "shutdown", f"asked for by {by}")
                 self.control.leaving = True
+                self._tidings.leaving()
                 self.on_leave()
                 self._reloading.shut_down(self.supervisor, by)
                 if (limit_s := self.supervisor.config.settings.stop_timeout_s) is not None:
@@ -120,6 +135,12 @@ class Service:
                 self._log.write(Level.ERROR, "taskmaster", "shutdown", f"asked a third time: left alive: {names}")
                 self.control.tell(f"Left alive: {names}")
                 self.loop.stop()
+
+    def _booted(self) -> None:
+        self._title.show()
+        if not self.control.leaving:
+            self._tidings.booted()
+        self.on_booted()
 
     def _tell_kept_down(self) -> None:
         """That something does not launch by itself should surprise nobody."""
@@ -141,6 +162,8 @@ class Service:
         by = signal.Signals(signum).name
         level = Level.INFO if signum in ACTED_ON else Level.DEBUG
         self._log.write(level, "taskmaster", "signal", f"{by} received")
+        if signum in (signal.SIGHUP, signal.SIGUSR2):
+            self.on_renew()
         if signum == signal.SIGHUP:
             self.control.tell(self.control.reload(by).text)
         elif signum in LEAVE:
@@ -148,7 +171,8 @@ class Service:
         elif signum == signal.SIGUSR2:
             self._reopen()
 
-    def _reopen(self) -> None:
+    def _reopen(self) -> list[str]:
+        """Open every log anew; what could not be, in sentences."""
         failed = self.outputs.reopen()
         try:
             self._log.reopen()
@@ -156,16 +180,21 @@ class Service:
             failed.append(f"event log {self._log.path} cannot be opened anew: {os.strerror(error.errno or 0)}")
         for sentence in failed:
             self._log.write(Level.ERROR, "taskmaster", "log", sentence)
-        self._log.write(Level.INFO, "taskmaster", "log", "logs opened anew")
+        if not failed:
+            self._log.write(Level.INFO, "taskmaster", "log", "logs opened anew")
+        return failed
 
     def _applied(self, config: Config) -> None:
         """Another configuration holds from now on."""
         self._tails.budget = config.settings.tail_memory_bytes
+        self.outputs.adopt({task.name: log_policy(task) for task in config.tasks.values()})
         self._title.update()
 
-    def _dropped(self, key: Key) -> None:
+    def _dropped(self, row: Process) -> None:
+        key = (row.task.name, row.n)
         self.outputs.forget(key)
         self.control.history.forget(key)
+        self.on_dropped(row)
         self._title.update()
         self._leave_if_over()
 

@@ -29,9 +29,9 @@ from tm.core.process import Effect, Impossible, Occurrence, Process, Send, Spawn
 from tm.core.reload import Plan, changed_settings, diff
 from tm.core.timers import Instant, Timer
 from tm.core.transitions import Event, Refused
-from tm.daemon.outputs import Key
 from tm.daemon.platform import Platform
 from tm.daemon.remains import Remains
+from tm.daemon.wiring import Key
 from tm.edge.loop import SLICE_S, Loop
 
 Observer: TypeAlias = Callable[[Process, Occurrence, Process, Sequence[Send]], None]
@@ -64,7 +64,7 @@ class Supervisor:
         self.rows: dict[Key, Process] = {}
         self.observers: list[Observer] = []
         self.on_bug: Callable[[str], None] = _raise
-        self.on_dropped: Callable[[Key], None] = _ignore
+        self.on_dropped: Callable[[Process], None] = _ignore
         self.on_applied: Callable[[Config], None] = _ignore
 
     def ask(self, key: Key, event: Event, answer: Answer | None = None, by: str = CONFIGURATION) -> None:
@@ -92,7 +92,8 @@ class Supervisor:
     def apply(self, config: Config, wishes: Mapping[Key, bool], by: str = CONFIGURATION) -> Plan:
         """Carry out the difference between the present configuration and `config`.
 
-        `wishes` are the operators' (up or down), which count for instances that are new here; `by`: who wants it.
+        `wishes` are the operators' (up or down), which count for instances that are new here; `by`: who wants it. The
+        plan names what is started by it.
         """
         old, plan = self.config, plan_for(self.config, config)
         self.config = config
@@ -108,14 +109,18 @@ class Supervisor:
             self._arm(key)
         for key in reversed(doomed):
             self._take_down(key, by)
+        fresh = [key for key in keys if key not in had]
+        launched = [
+            key
+            for key in sorted(fresh, key=lambda each: config.tasks[each[0]].priority)
+            if wishes.get(key, key[0] in up if key[0] in with_siblings else config.tasks[key[0]].auto_launch)
+        ]
+        starts = tuple(self.rows[key].name for key in (*cycled, *launched))
         for key in cycled:
             self.ask(key, Event.RESTART, by=by)
-        fresh = [key for key in keys if key not in had]
-        for key in sorted(fresh, key=lambda each: config.tasks[each[0]].priority):
-            task = config.tasks[key[0]]
-            if wishes.get(key, key[0] in up if key[0] in with_siblings else task.auto_launch):
-                self.ask(key, Event.START, by=by)
-        return plan
+        for key in launched:
+            self.ask(key, Event.START, by=by)
+        return replace(plan, starts=starts)
 
     def end_grace(self) -> None:
         """Kill now whatever is on its way down, and whatever is still to be stopped as soon as it is."""
@@ -253,9 +258,9 @@ class Supervisor:
 
     def _drop_if_over(self, key: Key) -> None:
         if not self.keeps(key) and self.rows[key].at_rest:
-            del self.rows[key]
+            row = self.rows.pop(key)
             self._disarm(key)
-            self.on_dropped(key)
+            self.on_dropped(row)
 
     def _arm(self, key: Key) -> None:
         """Let the row's timer be its deadline."""

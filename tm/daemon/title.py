@@ -17,13 +17,19 @@ from tm.edge.loop import Loop
 
 
 class Title:
-    """An observer of the rows that counts who is up."""
+    """An observer of the rows that counts who is up. `on_set`: the count is another one, told once a turn."""
 
     def __init__(self, loop: Loop, supervisor: Supervisor) -> None:
         self._loop = loop
         self._supervisor = supervisor
         self._running = 0
         self._due: Timer[Callable[[], None]] | None = None
+        self.on_set: Callable[[], None] = lambda: None
+
+    @property
+    def count(self) -> str:
+        """`12/12 running`"""
+        return f"{self._running}/{len(self._supervisor.rows)} running"
 
     def observe(self, before: Process, _what: Occurrence, after: Process, _sent: object) -> None:
         """A row changed; the title follows in the next turn."""
@@ -34,11 +40,15 @@ class Title:
     def update(self) -> None:
         """Have the title set in the next turn."""
         if self._due is None:
-            self._due = self._loop.call_at(self._loop.now, self._set)
+            self._due = self._loop.call_at(self._loop.now, self._next)
 
-    def _set(self) -> None:
-        self._due = None
+    def show(self) -> None:
+        """Set it now."""
         name = os.path.basename(self._supervisor.config.path)
-        count = len(self._supervisor.rows)
-        setproctitle.setproctitle(f"taskmaster: {name} ({self._running}/{count} running)")
+        setproctitle.setproctitle(f"taskmaster: {name} ({self.count})")
         setproctitle.setthreadtitle("taskmaster")
+        self.on_set()
+
+    def _next(self) -> None:
+        self._due = None
+        self.show()

@@ -25,7 +25,8 @@ from tm.core.timers import Instant
 from tm.daemon.answers import Answer
 from tm.daemon.history import Change
 from tm.daemon.output_views import key_of, last_lines, last_words
-from tm.daemon.outputs import Key, Outputs
+from tm.daemon.outputs import Outputs
+from tm.daemon.wiring import Key
 from tm.edge import procfs
 from tm.edge.eventlog import EventLog
 
