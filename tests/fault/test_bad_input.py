@@ -196,7 +196,7 @@ def test_a_file_that_may_not_be_read_any_more(tmp_path: Path) -> None:
     (tmp_path / "web.yaml").write_text("tasks: {web: {command: sleep 1000, autoLaunch: true}}\n")
     open_the_way_to(tmp_path)
     daemon = subprocess.Popen(
-        [sys.executable, str(AS_NOBODY), "-l", "/dev/null", "web.yaml"],
+        [sys.executable, str(AS_NOBODY), *nobodys_own(tmp_path), "-l", "/dev/null", "web.yaml"],
         cwd=tmp_path,
         env=environment(tmp_path),
         stdin=subprocess.PIPE,
@@ -235,10 +235,18 @@ def open_the_way_to(home: Path) -> None:
             each.chmod(each.stat().st_mode | 0o001)
 
 
+def nobodys_own(home: Path) -> list[str]:
+    """A place where nobody can keep state and socket."""
+    place = home / "nobodys"
+    place.mkdir(exist_ok=True)
+    os.chown(place, 65534, 65534)
+    return ["--state-dir", str(place), "--socket", str(place / "control.sock")]
+
+
 def as_nobody(home: Path, *arguments: str) -> tuple[int, str]:
     """Exit code and stderr of a run of the program as nobody."""
     done = subprocess.run(
-        [sys.executable, str(AS_NOBODY), *arguments],
+        [sys.executable, str(AS_NOBODY), *nobodys_own(home), *arguments],
         cwd=home,
         env=environment(home),
         stdin=subprocess.DEVNULL,

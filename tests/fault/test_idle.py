@@ -15,6 +15,7 @@ import pytest
 
 from tests.fault.kernel import instances, number, processes, ticks
 from tests.integration.driver import PROGRAM, Taskmaster, environment
+from tests.rpc import Rpc
 from tests.waiting import until
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
@@ -70,6 +71,25 @@ def test_without_a_shell(tmp_path: Path) -> None:
         sleeps_on(taskmaster.process.pid)
 
 
+def test_beside_lines_that_are_not_finished(tmp_path: Path) -> None:
+    """They stay in their pipes, which are readable and yet nothing to be woken for; clients are silent."""
+    config = """
+        defaults: {autoLaunch: true, successfulStartTimeout: 0}
+        tasks:
+          half: {command: "printf 'half a line'; exec sleep 100000", instances: 10, stdout: shared.log}
+          json: {command: "printf 'half a line'; exec sleep 100000", instances: 10, stdout: "{n}.log", logFormat: json}
+    """
+    with Taskmaster(tmp_path, config, "-n") as taskmaster:
+        all_started(tmp_path)
+        with Rpc(tmp_path / "control.sock") as rpc:
+            rpc.call("logs.follow", words=["half"])
+            sleeps_on(taskmaster.process.pid)
+        assert (tmp_path / "shared.log").read_bytes() == b""
+        taskmaster.signal(signal.SIGTERM)
+        assert taskmaster.process.wait(20) == 0
+        assert (tmp_path / "shared.log").read_bytes() == b"half a line\n" * 10
+
+
 def test_after_its_children_have_been_killed_stopped_and_reloaded(tmp_path: Path) -> None:
     """No timer, no watch and no retry is left over from what happened."""
     with Taskmaster(tmp_path, QUIET) as taskmaster:
@@ -90,7 +110,7 @@ def at_a_prompt(home: Path) -> Iterator[pexpect.spawn[str]]:
     """A taskmaster at a terminal of its own, with GNU readline."""
     (home / "web.yaml").write_text(QUIET)
     variables = environment(home) | {"TERM": "xterm", "INPUTRC": "/dev/null"}
-    arguments = [*PROGRAM[1:], "--state-dir", str(home / "state"), "web.yaml"]
+    arguments = [*PROGRAM[1:], "--state-dir", str(home / "state"), "--socket", "control.sock", "web.yaml"]
     terminal = pexpect.spawn(
         PROGRAM[0], arguments, cwd=str(home), env=variables, encoding="utf-8", timeout=20, dimensions=(24, 100)
     )

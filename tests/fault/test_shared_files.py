@@ -134,7 +134,7 @@ def test_merged_streams_keep_their_order(tmp_path: Path) -> None:
 def test_a_rename_in_the_middle_of_a_flood_loses_nothing(tmp_path: Path) -> None:
     """They write until the rename is done, and then some more: the flood is as long as it has to be."""
     config = f"""
-        defaults: {{autoLaunch: true}}
+        defaults: {{autoLaunch: true, logMaxSize: 0}}
         tasks:
           writer:
             command: [{sys.executable}, {FLOOD}, "{{instance}}", renamed]

@@ -65,10 +65,10 @@ def test_300_tasks_boot_start_and_stop_while_the_prompt_answers(tmp_path: Path) 
         taskmaster.wait_for(gated="STOPPED")
         begun = len(taskmaster.log.splitlines())
         (tmp_path / "ready").unlink()
-        taskmaster.type("start all\nversion")
+        taskmaster.type("start all\nreload --dry-run")
         until(lambda: len(instances(tmp_path)) == 300 and (tmp_path / "ready").exists(), "all up again", PATIENCE_S)
         log = taskmaster.log.splitlines()[begun:]
-        assert place(log, "command: version") < place(log, r"\(spawned\)", last=True), "answered while it was starting"
+        assert place(log, "command: reload") < place(log, r"\(spawned\)", last=True), "answered while it was starting"
         assert Counter(re.findall(r"\w+ state: \S+ -> (\w+) \(start", "\n".join(log))) == {"STARTED": 300}
         taskmaster.type("exit")
         with (tmp_path / "gate").open("w") as gate:
@@ -90,7 +90,7 @@ def test_1000_deaths_at_once_and_a_command_in_between(tmp_path: Path) -> None:
         for pid in before.values():
             os.kill(pid, signal.SIGKILL)
         until(lambda: not any(alive(pid) for pid in before.values()), "all are dead")
-        taskmaster.type("version")
+        taskmaster.type("reload --dry-run")
         thaw(taskmaster)
         until(lambda: len(instances(tmp_path)) == 1000, "all are back", PATIENCE_S)
         rows = taskmaster.status()
@@ -98,8 +98,8 @@ def test_1000_deaths_at_once_and_a_command_in_between(tmp_path: Path) -> None:
         assert {row["status"] for row in rows.values()} == {"RUNNING"}
         assert not set(before.values()) & {row["pid"] for row in rows.values()}
         log = taskmaster.log.splitlines()[begun:]
-        assert place(log, r"\(reaped\)") < place(log, "command: version"), "deaths come before commands"
-        assert place(log, "command: version") < place(log, r"\(reaped\)", last=True), "but not all of them"
+        assert place(log, r"\(reaped\)") < place(log, "command: reload"), "deaths come before commands"
+        assert place(log, "command: reload") < place(log, r"\(reaped\)", last=True), "but not all of them"
         assert sum("(reaped)" in line for line in log) == 1000
         assert sum("(spawned)" in line for line in log) == 1000
 
@@ -127,7 +127,7 @@ def test_a_crash_loop_of_50_leaves_the_prompt_alone(tmp_path: Path) -> None:
 
 def test_floods_into_a_file_and_into_memory_while_status_is_answered(tmp_path: Path) -> None:
     config = """
-        defaults: {autoLaunch: true, successfulStartTimeout: 0}
+        defaults: {autoLaunch: true, successfulStartTimeout: 0, logMaxSize: 0}
         tasks:
           file: {command: "yes to the file", stdout: flood.log}
           memory: {command: "yes to the tail"}
@@ -142,7 +142,8 @@ def test_floods_into_a_file_and_into_memory_while_status_is_answered(tmp_path: P
             size = flood.stat().st_size
             assert {name: row["pid"] for name, row in taskmaster.status().items()} == pids
             assert taskmaster.ask("logs quiet") == "one line\n"
-            assert taskmaster.ask("logs file 2") == "to the file\n" * 2
+            first, last = taskmaster.ask("logs file 2").splitlines()
+            assert (first, "to the file".startswith(last)) == ("to the file", True), "what is there, also half a line"
             assert "to the tail\n" in taskmaster.ask("logs memory 3")
             until(lambda last=size: flood.stat().st_size > last, "the flood goes on")
         assert number(taskmaster.process.pid, "VmRSS") < memory + 16 * 1024

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,6 +18,10 @@ from tests.waiting import until
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = (sys.executable, str(ROOT / "bin" / "taskmaster"))
+SYSTEM_PYTHON = shutil.which("python3", path="/usr/bin:/usr/local/bin:/bin")
+"""One that everybody may run. The client needs nothing but the standard library."""
+OWN = {"--state-dir": "state", "--socket": "control.sock"}
+"""What every program under test is given, so that none touches the machine's own; seen from its home."""
 
 
 def environment(home: Path) -> dict[str, str]:
@@ -24,10 +29,19 @@ def environment(home: Path) -> dict[str, str]:
     return {"PATH": os.environ["PATH"], "HOME": str(home), "LANG": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": "1"}
 
 
+def others_can_run() -> bool:
+    """Whether this checkout and a Python for it can be reached by somebody who is not root, and we can be him."""
+    if os.geteuid() != 0 or SYSTEM_PYTHON is None:
+        return False
+    command = [SYSTEM_PYTHON, "-I", "-S", str(ROOT / "bin" / "taskmasterctl"), "--version"]
+    return subprocess.run(command, user=65534, capture_output=True, check=False, cwd="/").returncode == 0
+
+
 def run(home: Path, *arguments: str, stdin: str = "", **changes: str) -> subprocess.CompletedProcess[str]:
-    """One whole run of the program in `home`, with `stdin` piped in."""
+    """One whole run of the program in `home`, with `stdin` piped in; its socket and state are there, unless named."""
+    own = [word for flag in OWN if flag not in arguments for word in (flag, OWN[flag])]
     return subprocess.run(
-        [*PROGRAM, *arguments],
+        [*PROGRAM, *own, *arguments],
         input=stdin,
         capture_output=True,
         text=True,
@@ -57,7 +71,8 @@ class Taskmaster:
         self.write(config)
         self._out = home / "stdout.txt"
         self._err = home / "stderr.txt"
-        arguments = [*PROGRAM, *flags, "--state-dir", str(home / "state"), str(self.path)]
+        own = ["--state-dir", str(home / "state"), "--socket", "control.sock"]
+        arguments = [*PROGRAM, *own, *flags, str(self.path)]
         with self._out.open("ab") as out, self._err.open("ab") as err:
             self.process = subprocess.Popen(
                 arguments, stdin=subprocess.PIPE, stdout=out, stderr=err, cwd=home, env=environment(home) | changes

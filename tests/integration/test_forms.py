@@ -42,7 +42,7 @@ def start(home: Path) -> Iterator[Start]:
     begun: list[subprocess.Popen[str]] = []
 
     def begin(*arguments: str, stdin: IO[bytes] | int = subprocess.DEVNULL, shell: str = "") -> subprocess.Popen[str]:
-        command = [*PROGRAM, "--state-dir", "state", *arguments]
+        command = [*PROGRAM, "--state-dir", "state", "--socket", "control.sock", *arguments]
         if shell:
             command = ["sh", "-c", f'exec "$@" {shell}', "sh", *command]
         with (home / "out").open("wb") as out, (home / "err").open("wb") as err:
@@ -433,8 +433,15 @@ def test_the_log_says_who_ended_it(home: Path, keys: str) -> None:
     assert ("taskmaster command: exit, by the shell" in log) is bool(keys)
 
 
-def test_a_wish_that_cannot_be_kept_is_told_once(home: Path) -> None:
+def test_a_state_directory_that_was_named_and_cannot_be_had_is_an_error(home: Path) -> None:
     (home / "state").write_text("a file where a directory should be")
+    done = run(home, "--state-dir", "state", "web.yaml", stdin="status\n")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "taskmaster: the state directory state cannot be used: File exists.\n"
+
+
+def test_a_wish_that_cannot_be_kept_is_told_once(home: Path) -> None:
+    (home / "state" / "wishes.json.new").mkdir(parents=True)
     done = run(home, "--state-dir", "state", "web.yaml", stdin="stop web\nstart web\n")
     assert done.returncode == 0
     assert done.stdout.count("cannot be written") == 1
@@ -462,7 +469,8 @@ def test_a_current_directory_that_goes_later_harms_nothing(home: Path) -> None:
     (home / "going").mkdir()
     config = home / "going" / "web.yaml"
     config.write_text(GOOD)
-    command = [*PROGRAM, "--state-dir", str(home / "state"), "-l", str(home / "log"), "web.yaml"]
+    own = ["--state-dir", str(home / "state"), "--socket", str(home / "control.sock"), "-l", str(home / "log")]
+    command = [*PROGRAM, *own, "web.yaml"]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=config.parent, env=environment(home), text=True
     ) as program:

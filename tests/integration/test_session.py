@@ -89,7 +89,7 @@ class House:
 
     @property
     def command(self) -> list[str]:
-        return [*PROGRAM, "--state-dir", "state", "web.yaml"]
+        return [*PROGRAM, "--state-dir", "state", "--socket", "control.sock", "web.yaml"]
 
     def terminal(self, *command: str, term: str = READLINE) -> Terminal:
         """`command` at a terminal, as it would be typed."""

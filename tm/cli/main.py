@@ -1,7 +1,7 @@
 """`taskmaster`: the command line, and the forms it starts.
 
-Guarantees: the exit codes of the manual (0 orderly end, 1 could not start, 2 usage or configuration); what is wrong is
-told on stderr before anything is started.
+Guarantees: the exit codes of the manual (0 orderly end, 1 could not start, 2 usage or configuration, 3 another daemon
+has what this one needs); what is wrong is told where it was started, also when it is found in the background.
 """
 
 from __future__ import annotations
@@ -11,37 +11,27 @@ import io
 import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
-from typing import NamedTuple
 
 import tm
 from tm.cli import places
+from tm.cli.face import serve
+from tm.cli.forms import DONE, NOT_STARTED, USAGE, Form, Refusal, reason, say
+from tm.cli.opening import Opened, open_daemon
 from tm.cli.shell import Shell, greeting
 from tm.core.config import load
 from tm.core.errors import ConfigError
 from tm.core.records import Level
+from tm.core.report import blamed, cause, hint
 from tm.core.settings import Settings
-from tm.daemon.reloading import Reading, Reloading
-from tm.daemon.service import Parts, Service
-from tm.edge import console, wishes
+from tm.daemon.reloading import Reading
+from tm.daemon.service import Service
+from tm.edge import console
+from tm.edge.daemonize import Readiness, detach
 from tm.edge.descriptors import tidy
-from tm.edge.eventlog import EventLog
 from tm.edge.world import Machine as World
-
-DONE, NOT_STARTED, USAGE = 0, 1, 2
-DEFAULT_LOG = "taskmaster.log"
-
-
-class Refusal(Exception):
-    """The program cannot go on; the text is for people."""
-
-
-class Opened(NamedTuple):
-    """What the forms share."""
-
-    parts: Parts
-    history: str
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -49,26 +39,100 @@ def main(arguments: Sequence[str] | None = None) -> int:
     tidy()
     _write_anything()
     options = _parser().parse_args(arguments)
-    if not (options.check or options.no_shell or console.stdin_given()):
-        print("taskmaster: no input, so no shell (as with -n).", file=sys.stderr)
-        options.no_shell = True
+    form = _form(options)
     try:
-        read = partial(_read, options, places.here())
-        reading = read(_config_path(options))
+        here = places.here()
+        read = partial(_read, options, here)
+        path = _config_path(options, form)
+        reading = read(os.path.join(here, path) if form is Form.DAEMON else path)
     except (ConfigError, places.NoConfiguration) as error:
         return _fail(str(error), USAGE)
     if options.check:
         print(f"{reading.config.path}: no problems, {len(reading.config.tasks)} task(s).")
         return DONE
     try:
-        opened = _open(reading, read, options.no_shell)
+        opened = open_daemon(reading, read, form)
+        return _in_background(opened) if form is Form.DAEMON else _run(opened, _nothing)
     except Refusal as error:
-        return _fail(str(error), NOT_STARTED)
-    service = Service(opened.parts)
+        return _fail(str(error), error.code)
+
+
+def _form(options: argparse.Namespace) -> Form:
+    """The form to run in; without any input there is nobody for a shell."""
+    if options.daemon:
+        return Form.DAEMON
+    if options.no_shell or options.check:
+        return Form.PLAIN
+    if console.stdin_given():
+        return Form.SHELL
+    say("no input, so no shell (as with -n).")
+    return Form.PLAIN
+
+
+def _in_background(opened: Opened) -> int:
+    """Detach and run there; here, wait until it is up. Raises Refusal."""
     try:
-        return service.run() if options.no_shell else _with_shell(service, opened)
-    finally:
-        service.close()
+        end = detach(opened.descriptors())
+    except OSError as error:
+        opened.held.close()
+        raise Refusal(f"no way into the background: {reason(error)}.") from None
+    if isinstance(end, int):
+        return end
+    try:
+        return _run(opened, partial(_up, end))
+    except Refusal as error:
+        say(str(error))
+        end.tell(error.code)
+        return error.code
+
+
+def _up(end: Readiness, service: Service) -> None:
+    """Everything has been started, or tried: tell the starter, with what did not start and where that is written."""
+    if service.control.leaving:
+        say("it was told to leave before it was up.")
+        end.tell(NOT_STARTED)
+        return
+    failed = [row for row in service.supervisor.rows.values() if row.failure is not None]
+    for row in failed:
+        fact = f"; {hint(row)}" if hint(row) else ""
+        say(f"process '{row.name}' failed to start: {cause(row)}{fact}; see {blamed(row)}")
+    if failed:
+        say("the daemon is up and keeps the rest.")
+    end.tell(NOT_STARTED if failed else DONE)
+
+
+def _run(opened: Opened, on_up: Callable[[Service], None]) -> int:
+    """Serve until the end; everything is given back then. Raises Refusal.
+
+    Clients are hung up on last: who waits for that, as `taskmasterctl shutdown` does, may start the next one at once.
+    """
+    with ExitStack() as last:
+        try:
+            service = _begin(opened, last)
+            service.on_booted = partial(on_up, service)
+            return _with_shell(service, opened) if opened.form is Form.SHELL else service.run()
+        finally:
+            opened.held.close()
+
+
+def _begin(opened: Opened, last: ExitStack) -> Service:
+    """The daemon, about to run: its pid is written, its socket served, its rights are given up. Raises Refusal."""
+    try:
+        opened.sign()
+    except OSError as error:
+        raise Refusal(f"the pidfile or the lock cannot be written: {reason(error)}.") from None
+    service = Service(opened.parts)
+    opened.held.callback(service.close)
+    try:
+        opened.lower()
+    except OSError as error:
+        user = opened.parts.reloading.config.settings.user
+        raise Refusal(f"user '{user}' cannot be taken on: {reason(error)}.") from None
+    if opened.listener is not None:
+        hub = serve(service, opened.listener, opened.parts)
+        last.callback(hub.hang_up)
+        opened.held.callback(hub.close)
+    return service
 
 
 def _write_anything() -> None:
@@ -97,25 +161,29 @@ def _parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     form = parser.add_mutually_exclusive_group()
+    form.add_argument("-d", "--daemon", action="store_true", help="go into the background, return when it is up")
     form.add_argument("-n", "--no-shell", action="store_true", help="foreground without a shell, log to stderr")
     form.add_argument("-t", "--check", action="store_true", help="check the configuration, start nothing")
-    parser.add_argument("-l", "--logfile", metavar="FILE", help=f"the event log (default: {DEFAULT_LOG}; -n: stderr)")
+    parser.add_argument("-p", "--pidfile", metavar="FILE", help="the pidfile (by default only with -d)")
+    parser.add_argument("-s", "--socket", metavar="PATH", help="the control socket")
+    parser.add_argument("-l", "--logfile", metavar="FILE", help="the event log (default: see the manual; -n: stderr)")
     parser.add_argument("--log-level", choices=[each.name.lower() for each in Level], help="least level to log")
     parser.add_argument("--log-format", choices=["text", "json"], help="one line of text or of JSON an event")
     parser.add_argument("--state-dir", metavar="DIR", help="where operators' wishes and the shell's history are kept")
+    parser.add_argument("-u", "--user", metavar="USER", help="as root: become this user when everything is open")
     parser.add_argument("--version", action="version", version=f"taskmaster {tm.__version__}")
     parser.add_argument("config", nargs="?", metavar="CONFIG", help="the configuration file")
     return parser
 
 
-def _config_path(options: argparse.Namespace) -> str:
+def _config_path(options: argparse.Namespace, form: Form) -> str:
     """The configuration to use; the shell's form falls back to the example. Raises NoConfiguration."""
     if options.config is not None:
         return str(options.config)
     found = places.find(os.environ)
     if found is not None:
         return found
-    if options.no_shell or options.check:
+    if form is not Form.SHELL:
         raise places.NoConfiguration(f"no configuration: looked for {', '.join(places.searched(os.environ))}.")
     try:
         path, new = places.write_example()
@@ -130,50 +198,28 @@ def _config_path(options: argparse.Namespace) -> str:
 def _read(options: argparse.Namespace, here: str, path: str) -> Reading:
     """Read and check; flags win over the file, `here` is where relative directories begin. Raises ConfigError."""
     world = World(os.environ, here)
-    config = load(path, world)
-    return Reading(replace(config, settings=_with_flags(config.settings, options)), world)
+    config = load(path, world, "--user" if options.user is not None else "")
+    return Reading(replace(config, settings=_with_flags(config.settings, options, here)), world)
 
 
-def _open(reading: Reading, read: Callable[[str], Reading], no_shell: bool) -> Opened:
-    """Open what the daemon needs. Raises Refusal."""
-    settings = reading.config.settings
-    log = _log(settings, no_shell)
-    state = settings.state_dir or places.state_directory(reading.config.path, os.environ)
-    path = os.path.join(state, "wishes.json")
-    kept: wishes.Wishes = {}
-    try:
-        kept = wishes.load(path, os.path.abspath(reading.config.path))
-    except ValueError as error:
-        log.write(Level.WARNING, "taskmaster", "wishes", str(error))
-    reloading = Reloading(reading, read, kept, path)
-    return Opened(Parts(reloading, log, dict(os.environ)), os.path.join(state, "history"))
-
-
-def _with_flags(settings: Settings, options: argparse.Namespace) -> Settings:
-    """Flags win over the `taskmaster:` block."""
-    given = {
+def _with_flags(settings: Settings, options: argparse.Namespace, here: str) -> Settings:
+    """Flags win over the `taskmaster:` block. Paths are seen from `here`, also by a daemon that has left it."""
+    paths = {
         "logfile": options.logfile,
-        "log_level": options.log_level,
-        "log_format": options.log_format,
         "state_dir": options.state_dir,
+        "socket": options.socket,
+        "pidfile": options.pidfile,
     }
+    if options.daemon:
+        paths = {key: path and os.path.join(here, path) for key, path in paths.items()}
+    given = {**paths, "log_level": options.log_level, "log_format": options.log_format, "user": options.user}
     return replace(settings, **{key: value for key, value in given.items() if value is not None})
-
-
-def _log(settings: Settings, no_shell: bool) -> EventLog:
-    """The event log; a default that cannot be opened falls back to stderr, an explicit one is a Refusal."""
-    level, as_json = Level[settings.log_level.upper()], settings.log_format == "json"
-    path = settings.logfile or (None if no_shell else DEFAULT_LOG)
-    try:
-        return EventLog(path, level, as_json)
-    except OSError as error:
-        reason = f"the event log {path} cannot be opened: {os.strerror(error.errno or 0)}"
-    if settings.logfile:
-        raise Refusal(f"{reason}. Name another with --logfile.")
-    print(f"taskmaster: {reason}; logging to stderr.", file=sys.stderr)
-    return EventLog(None, level, as_json)
 
 
 def _fail(text: str, code: int) -> int:
     print(text if "\n" in text else f"taskmaster: {text}", file=sys.stderr)
     return code
+
+
+def _nothing(_service: Service) -> None:
+    pass

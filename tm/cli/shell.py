@@ -17,8 +17,8 @@ import tm
 from tm.cli.notices import Notices
 from tm.core.commands import UsageError, complete, parse
 from tm.core.select import names
-from tm.daemon.answers import Answer, Outcome, failed
-from tm.daemon.control import WISHES, NoSuchTask
+from tm.daemon.answers import Answer, NoSuchTask, Outcome, failed
+from tm.daemon.control import WISHES
 from tm.daemon.service import Service
 from tm.daemon.views import Look
 from tm.edge import linedit
@@ -75,7 +75,7 @@ class Shell:
         self._console.write(_json(answer) if "--json" in command.options else answer.text)
         if "--follow" in command.options and answer.outcome is Outcome.DONE:
             self._stop_following()
-            self._following = self._control.follow(command, self._console.tell)
+            self._following = self._control.follow(command, self._console.tell, _look())
 
     def _end(self) -> None:
         """The end of the input, or the terminal hung up."""

@@ -1,0 +1,145 @@
+"""What a service manager hears, on a real datagram socket."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from tests.integration.background import Background
+from tests.integration.driver import PROGRAM, environment
+from tests.waiting import until
+
+CONFIG = "tasks: {web: {command: sleep 1000, autoLaunch: true, successfulStartTimeout: 0}}\n"
+MANY = CONFIG.replace("autoLaunch", "instances: 300, autoLaunch")
+
+
+class Manager:
+    """The receiving end."""
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._socket.bind("\0" + address[1:] if address.startswith("@") else address)
+        self._socket.settimeout(20)
+
+    def hear(self, word: str) -> list[str]:
+        """The lines of the next message that has this one."""
+        while True:
+            lines = self._socket.recv(4096).decode().split("\n")
+            if any(line.startswith(word) for line in lines):
+                return lines
+
+    def everything(self) -> list[list[str]]:
+        """What has come and was not heard yet."""
+        self._socket.setblocking(False)
+        heard = []
+        with suppress(BlockingIOError):
+            while True:
+                heard.append(self._socket.recv(4096).decode().split("\n"))
+        return heard
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+@pytest.fixture(params=["path", "abstract"])
+def manager(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Manager]:
+    address = str(tmp_path / "notify") if request.param == "path" else f"@taskmaster-test-{os.getpid()}-{tmp_path.name}"
+    listening = Manager(address)
+    yield listening
+    listening.close()
+
+
+def foreground(home: Path, address: str, *flags: str, config: str = CONFIG, **kwargs: int) -> subprocess.Popen[bytes]:
+    (home / "web.yaml").write_text(config)
+    own = ["--state-dir", "state", "--socket", "control.sock", *flags]
+    variables = environment(home) | {"NOTIFY_SOCKET": address}
+    return subprocess.Popen(
+        [*PROGRAM, *own, "web.yaml"],
+        cwd=home,
+        env=variables,
+        stderr=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        **kwargs,
+    )
+
+
+def test_the_life_of_a_foreground_daemon(tmp_path: Path, manager: Manager) -> None:
+    before = time.monotonic_ns() // 1000
+    program = foreground(tmp_path, manager.address, "-n")
+    try:
+        assert manager.hear("READY=1") == ["READY=1", "STATUS=1/1 running"]
+        program.send_signal(signal.SIGHUP)
+        begins = dict(line.split("=", 1) for line in manager.hear("RELOADING=1"))
+        assert before < int(begins["MONOTONIC_USEC"]) <= time.monotonic_ns() // 1000
+        assert manager.hear("READY=1")[0] == "READY=1"
+        (tmp_path / "web.yaml").write_text("nonsense")
+        program.send_signal(signal.SIGHUP)
+        manager.hear("RELOADING=1")
+        manager.hear("READY=1")
+    finally:
+        program.terminate()
+    assert manager.hear("STOPPING=1")[0] == "STOPPING=1"
+    assert program.wait(20) == 0
+
+
+def test_an_end_that_comes_before_the_boot_is_through(tmp_path: Path, manager: Manager) -> None:
+    program = foreground(tmp_path, manager.address, "-n", "-l", "log", config=MANY)
+    log = tmp_path / "log"
+    until(lambda: log.exists() and log.read_text().count("(spawned)") > 3, "a boot that has begun")
+    program.terminate()
+    assert program.wait(60) == 0
+    heard = manager.everything()
+    assert heard[0][0] in ("STOPPING=1", "READY=1"), "it may have been through all the same"
+    assert heard[-1] == ["STOPPING=1", "STATUS=shutting down"]
+
+
+def test_the_count_follows_the_processes(tmp_path: Path, manager: Manager) -> None:
+    program = foreground(tmp_path, manager.address, "-n")
+    try:
+        manager.hear("READY=1")
+        (tmp_path / "web.yaml").write_text(CONFIG.replace("autoLaunch", "instances: 3, autoLaunch"))
+        program.send_signal(signal.SIGHUP)
+        manager.hear("STATUS=3/3 running")
+    finally:
+        program.terminate()
+        program.wait(20)
+
+
+def test_in_the_background(tmp_path: Path, manager: Manager) -> None:
+    with Background(tmp_path, CONFIG) as daemon:
+        pid = daemon.up(NOTIFY_SOCKET=manager.address)
+        assert manager.hear("READY=1") == ["READY=1", "STATUS=1/1 running"]
+        os.kill(pid, signal.SIGTERM)
+        manager.hear("STOPPING=1")
+
+
+@pytest.mark.parametrize("address", ["/no/such/socket", "@nobody-listens-here", "", "vsock:2:1", "relative", "@"])
+def test_a_manager_that_does_not_listen_harms_nothing(tmp_path: Path, address: str) -> None:
+    with Background(tmp_path, CONFIG) as daemon:
+        daemon.up(NOTIFY_SOCKET=address)
+
+
+def test_a_child_does_not_see_the_address(tmp_path: Path, manager: Manager) -> None:
+    with Background(
+        tmp_path, CONFIG.replace("sleep 1000", "['sh', '-c', 'env; sleep 1000'], stdout: env.txt")
+    ) as daemon:
+        daemon.up(NOTIFY_SOCKET=manager.address)
+        daemon.end(daemon.pid)
+    assert "NOTIFY_SOCKET" not in (tmp_path / "env.txt").read_text()
+
+
+def test_with_a_shell_nobody_is_told(tmp_path: Path, manager: Manager) -> None:
+    program = foreground(tmp_path, manager.address, stdin=subprocess.PIPE)
+    program.communicate(b"exit\n", timeout=30)
+    manager._socket.settimeout(0)
+    with pytest.raises(BlockingIOError):
+        manager.hear("")

@@ -1,0 +1,121 @@
+"""Where the faces' requests arrive: commands for `daemon.control`, and what happens, as values for programs.
+
+Guarantees: a client hears of events and changes in the order in which they happen, from the moment of its subscription;
+a change is put into words once, however many hear it, and not at all where nobody does.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeAlias
+
+from tm.core.commands import Command
+from tm.core.process import Occurrence, Process, Send
+from tm.core.records import Level, Record
+from tm.core.report import attempt, blamed, cause, hint, told
+from tm.core.timers import Instant
+from tm.core.transitions import Event
+from tm.daemon.answers import Answer, NoSuchTask, Outcome, failed
+from tm.daemon.output_views import key_of
+from tm.daemon.reloading import Reloading
+from tm.daemon.selection import Selection
+from tm.daemon.service import Service
+from tm.daemon.views import Look
+from tm.daemon.wiring import Key
+from tm.edge.eventlog import EventLog
+
+DROPPED = "dropped"
+"""The event of a process that the configuration no longer has, and that has ended."""
+
+End: TypeAlias = Callable[[], None]
+Tell: TypeAlias = Callable[[str, Mapping[str, object]], None]
+Listener: TypeAlias = Callable[[Key, Mapping[str, object]], None]
+
+
+_GONE = {"event": DROPPED, "told": None}
+
+
+class Desk:
+    """A `faces.session.Desk` before a service."""
+
+    def __init__(self, service: Service, reloading: Reloading, log: EventLog) -> None:
+        self._loop = service.loop
+        self._control = service.control
+        self._log = log
+        self._reloading = reloading
+        self._listeners: list[Listener] = []
+        service.supervisor.observers.append(self._changed)
+        service.on_dropped = self._dropped
+
+    def carry_out(self, command: Command, by: str, width: int | None, colour: bool) -> Answer:
+        """Do it, and answer."""
+        return self._control.carry_out(command, by, Look(width, colour))
+
+    def identity(self) -> dict[str, object]:
+        """Which daemon this is: the path of its configuration, and its pid."""
+        return {"config": self._reloading.place, "pid": os.getpid()}
+
+    def follow(self, command: Command, by: str, colour: bool, tell: Tell) -> tuple[Answer, End | None]:
+        """Answer `logs`, and tell what comes after it."""
+        look = Look(None, colour)
+        answer = self._control.carry_out(command, by, look)
+        if answer.outcome is not Outcome.DONE:
+            return answer, None
+        return answer, self._control.follow(command, lambda text: tell("log", {"text": text}), look)
+
+    def subscribe(self, words: tuple[str, ...], by: str, tell: Tell) -> tuple[Answer, End | None]:
+        """Tell what happens to these, without words to all and to the daemon itself."""
+        try:
+            selection = Selection(words, self._control.rows)
+        except NoSuchTask as error:
+            return failed(str(error), Outcome.NO_SUCH_TASK), None
+        self._log.write(Level.DEBUG, "taskmaster", "subscribe", f"{' '.join(words) or 'everything'}, by {by}"[:500])
+
+        def hear(record: Record) -> None:
+            if selection.has(record.who):
+                tell("event", record.as_dict())
+
+        def see(key: Key, change: Mapping[str, object]) -> None:
+            if selection.has(key):
+                tell("change", change)
+
+        self._listeners.append(see)
+        deaf = self._log.listen(hear)
+
+        def end() -> None:
+            deaf()
+            self._listeners.remove(see)
+
+        return Answer(), end
+
+    def _changed(self, before: Process, what: Occurrence, after: Process, _sent: Sequence[Send]) -> None:
+        """An observer of the rows."""
+        if not self._listeners:
+            return
+        change = _change(before, what, after, self._loop.sample())
+        for listener in list(self._listeners):
+            listener(key_of(after), change)
+
+    def _dropped(self, row: Process) -> None:
+        """Whoever waits for it waits in vain."""
+        for listener in list(self._listeners):
+            listener(key_of(row), {**_change(row, Occurrence(Event.STOP), row, self._loop.sample()), **_GONE})
+
+
+def _change(before: Process, what: Occurrence, after: Process, now: Instant) -> dict[str, object]:
+    return {
+        "name": after.name,
+        "task": after.task.name,
+        "instance": after.n,
+        "before": before.state.value,
+        "state": after.state.value,
+        "event": what.event.value,
+        "pid": after.pid,
+        "cause": "" if after.exit_status is None and after.failure is None else cause(after),
+        "hint": hint(after),
+        "attempt": attempt(after),
+        "place": blamed(after),
+        "told": told(before, what, after),
+        "deadline_s": None if after.deadline is None else round(max(0.0, after.deadline - now), 3),
+    }
