@@ -10,12 +10,20 @@ PLACE := $(VENV)/.place
 BUILT := $(VENV)/.built
 DEV := $(VENV)/.dev
 
-# One line a generated file: the file, then the module (with its arguments) that prints it.
+# One line a generated file: the file, then the module (with its arguments) that prints it. It may read the file as it is
+# from its stdin: a page of prose with tables in it.
 define GENERATED
 docs/state-machine.md tm.core.diagram
 etc/taskmaster.schema.json tm.core.schema
 etc/taskmaster.yaml tm.core.example reference
 man/taskmaster.yaml.5 tm.core.manual
+man/taskmaster.8 tm.cli.pages
+man/taskmasterctl.1 tm.cli.pages
+docs/control-socket.md tm.cli.pages
+README.md tm.cli.pages
+etc/completion/taskmasterctl.bash tm.core.completion bash
+etc/completion/_taskmasterctl tm.core.completion zsh
+etc/completion/taskmasterctl.fish tm.core.completion fish
 endef
 export GENERATED
 
@@ -43,8 +51,8 @@ bench: build ## run every benchmark of bench/
 
 generate: build ## write anew the files that are printed from the tables
 	@echo "$$GENERATED" | while read -r file what; do \
-		mkdir -p "$${file%/*}"; \
-		$(BIN)/python3 -m $$what >"$$file.new" </dev/null && mv "$$file.new" "$$file" || { rm -f "$$file.new"; exit 1; }; \
+		mkdir -p "$$(dirname "$$file")"; \
+		cat "$$file" 2>/dev/null | $(BIN)/python3 -m $$what >"$$file.new" && mv "$$file.new" "$$file" || { rm -f "$$file.new"; exit 1; }; \
 		echo "$$file"; \
 	done
 
@@ -70,7 +78,7 @@ unit: $(DEV)
 
 fresh: $(DEV)
 	@echo "$$GENERATED" | { stale=0; while read -r file what; do \
-		$(BIN)/python3 -m $$what >$(VENV)/.fresh </dev/null || { echo "$$file: 'python -m $$what' failed" >&2; stale=1; continue; }; \
+		cat "$$file" 2>/dev/null | $(BIN)/python3 -m $$what >$(VENV)/.fresh || { echo "$$file: 'python -m $$what' failed" >&2; stale=1; continue; }; \
 		cmp -s $(VENV)/.fresh "$$file" && continue; \
 		diff -u "$$file" $(VENV)/.fresh 2>&1 | head -n 20 >&2; \
 		echo "$$file is not what 'python -m $$what' prints: run 'make generate' and commit the result" >&2; stale=1; \

@@ -186,6 +186,27 @@ def test_the_event_log_is_for_owner_and_group_and_not_reached_by_a_strangers_lin
         EventLog(str(tmp_path / "fifo"), Level.INFO, False)
 
 
+def test_the_event_log_is_rotated_and_loses_no_record(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    log = EventLog(str(path), Level.INFO, False, 2000, 3)
+    path.chmod(0o600)
+    for number in range(300):
+        log.write(Level.INFO, "web", "state", f"record {number}")
+    parts = [tmp_path / name for name in ("log.3", "log.2", "log.1", "log")]
+    assert sorted(tmp_path.iterdir()) == sorted(parts)
+    assert all(2000 <= each.stat().st_size < 2200 for each in parts[:-1])
+    assert {stat.S_IMODE(each.stat().st_mode) for each in parts} == {0o600}
+    found = [int(line.rsplit(" ", 1)[1]) for each in parts for line in each.read_text().splitlines()]
+    assert found == list(range(found[0], 300))
+    assert log.trouble is None
+    (tmp_path / "log.1").unlink()
+    (tmp_path / "log.1").mkdir()
+    for number in range(100):
+        log.write(Level.INFO, "web", "state", f"record {number}")
+    assert path.read_text().splitlines()[-1].endswith("record 99"), "it grows on"
+    log.close()
+
+
 def test_a_listener_is_heard_until_it_ends(tmp_path: Path) -> None:
     log = EventLog(str(tmp_path / "log"), Level.WARNING, False)
     heard: list[str] = []

@@ -1,0 +1,148 @@
+"""How long a command of taskmasterctl takes from exec to exit, beside a Python that does nothing at all.
+
+Prints medians in milliseconds and the ratio to `python3 -I -S -c pass`, which counts: all commands take turns, so that
+each ratio is of two neighbours in time. Then a request over a connection that is open, and, where pip can fetch it,
+supervisorctl beside the same number of processes.
+"""
+
+from __future__ import annotations
+
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from tests.integration.driver import ROOT, Taskmaster, environment
+from tests.rpc import Rpc
+from tests.waiting import until
+
+ROUNDS = 25
+ASKED = 200
+FEW, MANY = 10, 1000
+PYTHON = (sys.executable, "-I", "-S")
+CLIENT = (*PYTHON, str(ROOT / "bin" / "taskmasterctl"))
+INSTALLED = Path(sys.executable).with_name("taskmasterctl")
+SUPERVISOR = """[unix_http_server]
+file={home}/supervisor.sock
+[supervisord]
+nodaemon=true
+logfile={home}/supervisord.log
+pidfile={home}/supervisord.pid
+[rpcinterface:supervisor]
+supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface
+[supervisorctl]
+serverurl=unix://{home}/supervisor.sock
+[program:quiet]
+command=sleep 100000
+numprocs={count}
+process_name=%(program_name)s_%(process_num)d
+"""
+
+
+def config(count: int) -> str:
+    """So many processes that do nothing."""
+    return (
+        f"tasks: {{quiet: {{command: sleep 100000, instances: {count}, autoLaunch: true, successfulStartTimeout: 0}}}}"
+    )
+
+
+def run_ms(command: tuple[str, ...], home: Path) -> float:
+    """Milliseconds from exec to exit."""
+    began = time.perf_counter()
+    subprocess.run(
+        command,
+        cwd=home,
+        env=environment(home) | {"COLUMNS": "100"},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        check=False,
+    )
+    return 1000 * (time.perf_counter() - began)
+
+
+def answer_ms(ask: Callable[[], object]) -> float:
+    """The median of ASKED answers."""
+    times = []
+    for _ in range(ASKED):
+        began = time.perf_counter()
+        ask()
+        times.append(1000 * (time.perf_counter() - began))
+    return statistics.median(times)
+
+
+def compare(commands: dict[str, tuple[str, ...]], home: Path) -> None:
+    """Let all take turns, and print each beside the first."""
+    for command in commands.values():
+        run_ms(command, home)
+    rounds = [[run_ms(command, home) for command in commands.values()] for _ in range(ROUNDS)]
+    for at, name in enumerate(commands):
+        ratio = statistics.median(each[at] / each[0] for each in rounds)
+        print(f"{name:<36} {statistics.median(each[at] for each in rounds):7.2f} ms   {ratio:5.2f} x")
+
+
+def commands_of(few: str, many: str) -> dict[str, tuple[str, ...]]:
+    """What is measured, by name; `few` and `many` are sockets."""
+    measured = {
+        "python3 -I -S -c pass": (*PYTHON, "-c", "pass"),
+        "help": (*CLIENT, "help"),
+        "no daemon": (*CLIENT, "-s", "none.sock", "status"),
+        "version": (*CLIENT, "-s", few, "version"),
+        f"status of {FEW}": (*CLIENT, "-s", few, "status"),
+        f"status --json of {FEW}": (*CLIENT, "-s", few, "status", "--json"),
+        f"status of {MANY}": (*CLIENT, "-s", many, "status"),
+        f"status --json of {MANY}": (*CLIENT, "-s", many, "status", "--json"),
+    }
+    if INSTALLED.exists():
+        measured[f"status of {FEW}, installed by pip"] = (str(INSTALLED), "-s", few, "status")
+    return measured
+
+
+def supervisor(home: Path) -> None:
+    """supervisorctl in an environment of its own, beside FEW processes; or why not."""
+    place = home / "venv"
+    subprocess.run([sys.executable, "-m", "venv", place], check=True)
+    fetched = subprocess.run(
+        [place / "bin" / "pip", "install", "--quiet", "supervisor", "setuptools<81"], capture_output=True, text=True
+    )
+    if fetched.returncode:
+        print(f"supervisorctl is not measured: {(fetched.stderr.strip().splitlines() or ['pip failed'])[-1]}")
+        return
+    (home / "supervisord.conf").write_text(SUPERVISOR.format(home=home, count=FEW))
+    words = ("-c", str(home / "supervisord.conf"))
+    with (home / "supervisord.out").open("w") as out:
+        daemon = subprocess.Popen([place / "bin" / "supervisord", *words], stdout=out, stderr=out, cwd=home)
+    try:
+        until((home / "supervisor.sock").exists, "the socket of supervisord")
+        ours = (*PYTHON, "-c", "pass")
+        theirs = (str(place / "bin" / "supervisorctl"), *words, "status")
+        compare({"python3 -I -S -c pass": ours, f"supervisorctl status of {FEW}": theirs}, home)
+    finally:
+        daemon.terminate()
+        daemon.wait()
+
+
+def main() -> None:
+    """Two daemons, the client beside them; then supervisor."""
+    with tempfile.TemporaryDirectory() as scratch:
+        small, big, other = (Path(scratch) / name for name in ("few", "many", "other"))
+        for home in (small, big, other):
+            home.mkdir()
+        with Taskmaster(small, config(FEW)), Taskmaster(big, config(MANY)):
+            sockets = str(small / "control.sock"), str(big / "control.sock")
+            compare(commands_of(*sockets), small)
+            for path, count in zip(sockets, (FEW, MANY), strict=True):
+                with Rpc(path) as rpc:
+                    for method in ("version", "status"):
+                        took = answer_ms(lambda rpc=rpc, method=method: rpc.call(method))
+                        print(f"{f'request {method}, {count} processes':<36} {took:7.2f} ms   over an open connection")
+        supervisor(other)
+
+
+if __name__ == "__main__":
+    main()
