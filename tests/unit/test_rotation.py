@@ -49,5 +49,8 @@ def test_a_line_without_end_is_cut_after_so_many_bytes_beyond_the_limit() -> Non
 
 
 def test_the_renames_begin_with_the_oldest() -> None:
-    assert names("/l", 3) == [("/l.2", "/l.3"), ("/l.1", "/l.2"), ("/l", "/l.1")]
-    assert names("/l", 0) == []
+    everything = {"/l", "/l.1", "/l.2", "/l.3", "/l.4"}.__contains__
+    assert names("/l", 3, everything) == [("/l.2", "/l.3"), ("/l.1", "/l.2"), ("/l", "/l.1")]
+    assert names("/l", 0, everything) == []
+    assert names("/l", 3, {"/l", "/l.2"}.__contains__) == [("/l", "/l.1")]
+    assert names("/l", 3, set().__contains__) == []

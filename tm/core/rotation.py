@@ -6,6 +6,7 @@ doubled or reordered by cutting; an empty file is never complete.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 SLACK_BYTES: Final = 64 * 1024
@@ -29,7 +30,11 @@ def portion(data: bytes, size: int, limit: int, at_line_end: bool) -> tuple[int,
     return len(data), len(data) - room > SLACK_BYTES
 
 
-def names(path: str, keep: int) -> list[tuple[str, str]]:
-    """The renames that make room for a new file, in their order: the newest of `keep` predecessors is `path.1`."""
-    numbered = [path, *(f"{path}.{number}" for number in range(1, keep + 1))]
+def names(path: str, keep: int, there: Callable[[str], bool]) -> list[tuple[str, str]]:
+    """The renames that make room for a new file, in their order: the newest of `keep` predecessors is `path.1`. Only
+    what is there is renamed, up to the first that is missing.
+    """
+    numbered = [path]
+    while len(numbered) <= keep and there(numbered[-1]):
+        numbered.append(f"{path}.{len(numbered)}")
     return list(zip(reversed(numbered[:-1]), reversed(numbered[1:]), strict=True))

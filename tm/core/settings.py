@@ -33,7 +33,7 @@ FIELDS: Final[tuple[Field, ...]] = (
           "The event log of the daemon."),
     Field("logMaxSize", "log_max_size_bytes", kinds.SIZE, "10MiB", _START,
           "The size at which the event log is rotated; 0: never."),
-    Field("logKeep", "log_keep", kinds.number(0, 1000), "5", _START,
+    Field("logKeep", "log_keep", kinds.number(0, 10_000), "5", _START,
           "How many rotated event logs are kept."),
     Field("logLevel", "log_level", _LEVEL, "info", _START,
           "What is worth a line in it: `debug`, `info`, `warning` or `error`."),

@@ -48,7 +48,7 @@ _ON_LOG_ERROR: Final = kinds.one_of({word: word for word in ("wait", DISCARD)}, 
 _KILL_MODE: Final = kinds.one_of({each.value: each for each in KillMode}, advertised=2)
 _COUNT: Final = kinds.number(0, INSTANCES_MOST)
 _ATTEMPTS: Final = kinds.number(0, 1_000_000)
-_KEEP: Final = kinds.number(0, 1000)
+_KEEP: Final = kinds.number(0, 10_000)
 _NICE: Final = kinds.number(-20, 19)
 _PRIORITY: Final = kinds.number(-1_000_000, 1_000_000)
 

@@ -72,9 +72,8 @@ class EventLog:
         assert self.path is not None
         model = os.fstat(self._fd)
         self._next_limit += self._limit
-        for old, new in names(self.path, self._keep):
-            with suppress(FileNotFoundError):
-                os.rename(old, new)
+        for old, new in names(self.path, self._keep, os.path.lexists):
+            os.rename(old, new)
         if not self._keep:
             os.unlink(self.path)
         self.reopen()

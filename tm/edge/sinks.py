@@ -286,9 +286,8 @@ class LogFile:
         """Begin the next file; where that fails go on in this one, and try again later."""
         path = os.path.realpath(self.path)
         try:
-            for old, new in names(path, self.policy.keep):
-                with suppress(FileNotFoundError):
-                    os.rename(old, new)
+            for old, new in names(path, self.policy.keep, os.path.lexists):
+                os.rename(old, new)
             if not self.policy.keep:
                 os.unlink(path)
             self._begin(self._files.open_like(path, os.fstat(self.fd)))

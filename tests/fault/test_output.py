@@ -1,0 +1,87 @@
+"""Output in quantity, through the real daemon, while its files are rotated: nothing lost, torn or doubled."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+
+from tests.integration.driver import ROOT, Taskmaster
+from tests.waiting import until
+
+NUMBERED = ROOT / "tests" / "programs" / "numbered_lines.py"
+LIMIT = 1_000_000
+LAST = 226_000_000
+"""`seq` up to here writes a little more than 2 GiB."""
+PATIENCE_S = 170
+
+
+def parts(log: Path, limit: int = LIMIT) -> list[Path]:
+    """The files of a log, the oldest first; all that are complete keep the limit and end with a line."""
+    numbered = sorted(log.parent.glob(f"{log.name}.*"), key=lambda each: -int(each.suffix[1:]))
+    for each in numbered:
+        assert each.stat().st_size <= limit
+        with each.open("rb") as file:
+            file.seek(-1, 2)
+            assert file.read() == b"\n"
+    return [*numbered, log]
+
+
+def is_done(taskmaster: Taskmaster) -> bool:
+    return all(row["status"] == "EXITED" for row in taskmaster.status().values())
+
+
+@pytest.mark.skipif(shutil.disk_usage("/tmp").free < 6 << 30, reason="needs room for 2 GiB")
+def test_two_gibibytes_through_one_pipe(tmp_path: Path) -> None:
+    """Compared byte by byte with what was written."""
+    config = f"""
+        tasks:
+          flood: {{command: seq 1 {LAST}, autoLaunch: true, stdout: log, logMaxSize: {4 * LIMIT}, logKeep: 10000}}
+    """
+    with Taskmaster(tmp_path, config) as taskmaster:
+        until(lambda: is_done(taskmaster), "the end of the flood", PATIENCE_S)
+        taskmaster.leave()
+    files = parts(tmp_path / "log", 4 * LIMIT)
+    assert sum(each.stat().st_size for each in files) > 2 << 30
+    with (
+        subprocess.Popen(["seq", "1", str(LAST)], stdout=subprocess.PIPE) as written,
+        subprocess.Popen(["xargs", "-0", "cat"], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as kept,
+    ):
+        assert kept.stdin is not None
+        assert kept.stdout is not None
+        assert written.stdout is not None
+        kept.stdin.write(b"\0".join(bytes(each) for each in files))
+        kept.stdin.close()
+        command = ["cmp", f"/dev/fd/{written.stdout.fileno()}", f"/dev/fd/{kept.stdout.fileno()}"]
+        fds = (written.stdout.fileno(), kept.stdout.fileno())
+        subprocess.run(command, pass_fds=fds, check=True, timeout=PATIENCE_S)
+    shutil.rmtree(tmp_path)
+
+
+def test_200_writers_of_one_file(tmp_path: Path) -> None:
+    config = f"""
+        tasks:
+          writer:
+            command: [{sys.executable}, {NUMBERED}, "{{instance}}", "10000"]
+            instances: 200
+            autoLaunch: true
+            stdout: log
+            logMaxSize: {LIMIT}
+            logKeep: 10000
+    """
+    with Taskmaster(tmp_path, config) as taskmaster:
+        until(lambda: is_done(taskmaster), "the end of all writers", PATIENCE_S)
+        taskmaster.leave()
+    numbers: dict[str, list[int]] = defaultdict(list)
+    for file in parts(tmp_path / "log"):
+        for line in file.read_text().splitlines():
+            name, number, length, text = line.split(" ")
+            assert text == "x" * int(length)
+            numbers[name].append(int(number))
+    assert len(numbers) == 200
+    assert all(found == list(range(10_000)) for found in numbers.values())
+    shutil.rmtree(tmp_path)
