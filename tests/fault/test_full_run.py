@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import pytest
 
 from tests.integration.background import Background
 from tests.integration.driver import Taskmaster
+from tests.mounts import tmpfs
 from tests.rpc import Rpc
 from tests.waiting import until
 
@@ -21,13 +21,8 @@ PAGE = 4096
 @pytest.fixture
 def run(tmp_path: Path) -> Iterator[Path]:
     """A file system with room for one page and three files beside its root."""
-    place = tmp_path / "run"
-    place.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", f"size={PAGE},nr_inodes=4", "none", str(place)]
-    if os.geteuid() != 0 or subprocess.run(command, capture_output=True, check=False).returncode:
-        pytest.skip("a file system of its own needs root and the right to mount")
-    yield place
-    subprocess.run(["umount", "-l", str(place)], check=True)
+    with tmpfs(tmp_path / "run", f"size={PAGE},nr_inodes=4") as place:
+        yield place
 
 
 def fill(place: Path) -> None:

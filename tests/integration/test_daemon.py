@@ -28,6 +28,7 @@ from tests.integration.driver import (
     others_can_run,
     run,
 )
+from tests.mounts import on_an_empty_machine
 from tests.waiting import until
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
@@ -405,16 +406,12 @@ def test_who_is_not_root_cannot_become_another(tmp_path: Path) -> None:
 @needs_root
 def test_the_places_of_root(tmp_path: Path) -> None:
     """In a mount namespace of its own, where /run, /var/lib and /var/log are empty and nobody else's."""
-    if subprocess.run(["unshare", "-m", "true"], capture_output=True, check=False).returncode:
-        pytest.skip("no mount namespace can be made here")
     (tmp_path / "web.yaml").write_text(CONFIG)
     (tmp_path / "sub").mkdir()
     (tmp_path / "sub" / "web.yaml").write_text(CONFIG)
     (tmp_path / "link.yaml").symlink_to("web.yaml")
     program = " ".join(PROGRAM)
     script = f"""
-    set -e
-    for place in /run /var/lib /var/log; do mount -t tmpfs none $place; done
     {program} -d web.yaml
     ls -l /run/taskmaster/web.sock /run/taskmaster/web.pid /var/lib/taskmaster/web/lock /var/log/taskmaster/web.log
     pid=$(cat /run/taskmaster/web.pid)
@@ -426,15 +423,7 @@ def test_the_places_of_root(tmp_path: Path) -> None:
     timeout 20 tail --pid=$pid -f /dev/null
     ls -A /run/taskmaster /var/lib/taskmaster/web
     """
-    done = subprocess.run(
-        ["unshare", "-m", "sh", "-c", script],
-        cwd=tmp_path,
-        env=environment(tmp_path),
-        capture_output=True,
-        text=True,
-        timeout=100,
-        check=False,
-    )
+    done = on_an_empty_machine(tmp_path, script)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "link: 3\n" in done.stdout
     assert "other: 3\n" in done.stdout
@@ -448,15 +437,13 @@ def test_the_places_of_root(tmp_path: Path) -> None:
 @needs_root
 def test_the_socket_of_a_group(tmp_path: Path) -> None:
     """Members find root's daemon by themselves and are let in, strangers are not; also when its file was made again."""
-    if not others_can_run() or subprocess.run(["unshare", "-m", "true"], capture_output=True, check=False).returncode:
-        pytest.skip("needs a mount namespace, and a checkout and a Python that others can reach")
+    if not others_can_run():
+        pytest.skip("needs a checkout and a Python that others can reach")
     (tmp_path / "web.yaml").write_text("taskmaster: {socketGroup: 54321}\n" + CONFIG)
     client = f"{SYSTEM_PYTHON} -I -S {ROOT / 'bin' / 'taskmasterctl'}"
     member = f"cd /; setpriv --reuid 65534 --regid 65534 --groups 54321,54322 {client}"
     stranger = f"cd /; setpriv --reuid 65534 --regid 65534 --clear-groups {client}"
     script = f"""
-    set -e
-    for place in /run /var/lib /var/log; do mount -t tmpfs none $place; done
     {" ".join(PROGRAM)} -d web.yaml
     stat -c '%a %g' /run/taskmaster/web.sock
     ({member} stop web)
@@ -469,15 +456,7 @@ def test_the_socket_of_a_group(tmp_path: Path) -> None:
     ({member} shutdown)
     ls -A /run/taskmaster
     """
-    done = subprocess.run(
-        ["unshare", "-m", "sh", "-c", script],
-        cwd=tmp_path,
-        env=environment(tmp_path),
-        capture_output=True,
-        text=True,
-        timeout=100,
-        check=False,
-    )
+    done = on_an_empty_machine(tmp_path, script)
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.count("660 54321\n") == 2, done.stdout
     assert "Process 'web' stopped gracefully\n" in done.stdout

@@ -16,9 +16,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.mounts import tmpfs
 from tests.waiting import until
 from tm.core.records import Level
-from tm.edge import logfile, procfs, wishes
+from tm.edge import files, logfile, procfs, wishes
 from tm.edge.eventlog import EventLog
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
@@ -27,13 +28,8 @@ as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A disk of 64 KiB."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=64k", "none", str(disk)]
-    if os.geteuid() != 0 or subprocess.run(command, capture_output=True, check=False).returncode:
-        pytest.skip("a file system of its own needs root and the right to mount")
-    yield disk
-    subprocess.run(["umount", "-l", str(disk)], check=True)
+    with tmpfs(tmp_path / "disk", "size=64k") as disk:
+        yield disk
 
 
 def fill(filler: Path) -> None:
@@ -188,7 +184,7 @@ def test_the_event_log_is_for_owner_and_group_and_not_reached_by_a_strangers_lin
 
 def test_the_event_log_is_rotated_and_loses_no_record(tmp_path: Path) -> None:
     path = tmp_path / "log"
-    log = EventLog(str(path), Level.INFO, False, 2000, 3)
+    log = EventLog(str(path), Level.INFO, False, 2000, lambda path, fd: files.open_next(path, 3, fd))
     path.chmod(0o600)
     for number in range(300):
         log.write(Level.INFO, "web", "state", f"record {number}")

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.place import Place, launch_of
+from tests.mounts import tmpfs
 from tests.waiting import until
 from tm.core.log_policy import Form, LogPolicy
 from tm.daemon.wiring import Key
@@ -298,13 +299,8 @@ def test_json_has_one_object_a_line_whatever_the_bytes(place: Place, tmp_path: P
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 256 KiB."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=256k", "none", str(disk)]
-    if os.geteuid() != 0 or subprocess.run(command, capture_output=True, check=False).returncode:
-        pytest.skip("a file system of its own needs root and the right to mount")
-    yield disk
-    subprocess.run(["umount", "-l", str(disk)], check=True)
+    with tmpfs(tmp_path / "disk", "size=256k") as disk:
+        yield disk
 
 
 @pytest.mark.parametrize("form", [Form.RAW, Form.STAMPED])

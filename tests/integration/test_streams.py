@@ -17,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.integration.place import Place, launch_of
+from tests.mounts import tmpfs
 from tests.waiting import until
 from tm.core import flow
 from tm.core.flow import Found, Taken
@@ -354,13 +355,8 @@ def test_before_the_daemon_leaves_it_takes_what_held_pipes_hold(place: Place, tm
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A disk of 256 KiB."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=256k", "none", str(disk)]
-    if os.geteuid() != 0 or subprocess.run(command, capture_output=True, check=False).returncode:
-        pytest.skip("a file system of its own needs root and the right to mount")
-    yield disk
-    subprocess.run(["umount", "-l", str(disk)], check=True)
+    with tmpfs(tmp_path / "disk", "size=256k") as disk:
+        yield disk
 
 
 def test_a_full_disk_makes_writers_wait_and_loses_nothing(place: Place, tmp_path: Path, small_disk: Path) -> None:

@@ -15,7 +15,6 @@ from tm.core.process import Occurrence, Process, Send
 from tm.core.records import Level, Record
 from tm.core.report import attempt, blamed, cause, hint, told
 from tm.core.timers import Instant
-from tm.core.transitions import Event
 from tm.daemon.answers import Answer, NoSuchTask, Outcome, failed
 from tm.daemon.output_views import key_of
 from tm.daemon.reloading import Reloading
@@ -31,9 +30,6 @@ DROPPED = "dropped"
 End: TypeAlias = Callable[[], None]
 Tell: TypeAlias = Callable[[str, Mapping[str, object]], None]
 Listener: TypeAlias = Callable[[Key, Mapping[str, object]], None]
-
-
-_GONE = {"event": DROPPED, "told": None}
 
 
 class Desk:
@@ -93,29 +89,29 @@ class Desk:
         """An observer of the rows."""
         if not self._listeners:
             return
-        change = _change(before, what, after, self._loop.sample())
+        change = _change(before, after, what.event.value, told(before, what, after), self._loop.sample())
         for listener in list(self._listeners):
             listener(key_of(after), change)
 
     def _dropped(self, row: Process) -> None:
         """Whoever waits for it waits in vain."""
         for listener in list(self._listeners):
-            listener(key_of(row), {**_change(row, Occurrence(Event.STOP), row, self._loop.sample()), **_GONE})
+            listener(key_of(row), _change(row, row, DROPPED, None, self._loop.sample()))
 
 
-def _change(before: Process, what: Occurrence, after: Process, now: Instant) -> dict[str, object]:
+def _change(before: Process, after: Process, event: str, words: str | None, now: Instant) -> dict[str, object]:
     return {
         "name": after.name,
         "task": after.task.name,
         "instance": after.n,
         "before": before.state.value,
         "state": after.state.value,
-        "event": what.event.value,
+        "event": event,
         "pid": after.pid,
         "cause": "" if after.exit_status is None and after.failure is None else cause(after),
         "hint": hint(after),
         "attempt": attempt(after),
         "place": blamed(after),
-        "told": told(before, what, after),
+        "told": words,
         "deadline_s": None if after.deadline is None else round(max(0.0, after.deadline - now), 3),
     }

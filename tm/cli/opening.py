@@ -13,6 +13,7 @@ import stat
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from functools import partial
 
 from tm.cli import places
 from tm.cli.face import listen
@@ -22,7 +23,7 @@ from tm.core.records import Level
 from tm.core.settings import Settings
 from tm.daemon.reloading import Reading, Reloading
 from tm.daemon.service import Parts
-from tm.edge import spawn, wishes
+from tm.edge import files, spawn, wishes
 from tm.edge.eventlog import EventLog
 from tm.edge.pidfile import Held, Pidfile
 from tm.edge.sockets import Listener
@@ -203,7 +204,8 @@ def _log(config: Config, form: Form, state: str, given: set[str]) -> EventLog:
         if path is not None and form is Form.DAEMON and not settings.logfile:
             os.makedirs(os.path.dirname(path), 0o755, exist_ok=True)
         new = path is not None and not os.path.lexists(path)
-        log = EventLog(path, level, as_json, settings.log_max_size_bytes, settings.log_keep)
+        next_file = partial(_next_file, settings.log_keep)
+        log = EventLog(path, level, as_json, settings.log_max_size_bytes, next_file)
         if path is not None and new and stat.S_ISREG(os.fstat(log.fileno()).st_mode):
             given.add(_LOG)
         return log
@@ -213,6 +215,10 @@ def _log(config: Config, form: Form, state: str, given: set[str]) -> EventLog:
         raise Refusal(f"{why}. Name another with --logfile.")
     say(f"{why}; logging to stderr.")
     return EventLog(None, level, as_json)
+
+
+def _next_file(keep: int, path: str, fd: int) -> int:
+    return files.open_next(path, keep, fd)
 
 
 def _default_log(config: Config, form: Form, state: str) -> str | None:

@@ -89,8 +89,8 @@ class Files(Protocol):
     def open_log(self, path: str) -> int:
         """Open a log, or create it. Raises OSError."""
 
-    def open_like(self, path: str, model: Any) -> int:
-        """A new file with the owner and the mode of another. Raises OSError."""
+    def open_next(self, path: str, keep: int, fd: int) -> int:
+        """The successor of an open file, which is `path.1` then. Raises OSError."""
 
     def is_named(self, path: str, own: Any) -> bool:
         """Whether the path still means the open file."""

@@ -196,15 +196,14 @@ class Control:
     def follow(self, command: Command, tell: Callable[[str], None], look: Look) -> Callable[[], None]:
         """Begin to tell what comes, for `logs -f` and `events -f`; call what is returned to end it."""
         as_json = "--json" in command.options
+        selection = Selection(command.words, self.rows)
         if command.verb == "events":
-            selection = Selection(command.words, self.rows)
 
             def hear(record: Record) -> None:
                 if selection.has(record.who):
                     tell(record.as_json() if as_json else record.as_text())
 
             return self._log.listen(hear)
-        selection = Selection(command.words, self.rows)
         follower = output_views.Follower(selection, streams(command), tell, as_json, look.colour)
         self._outputs.listeners.append(follower.hear)
         return lambda: self._outputs.listeners.remove(follower.hear)

@@ -1,7 +1,7 @@
 """Why a program could not be started: the failed step in words, with a hint.
 
 Guarantees: a hint says facts only, looked up at the time of the failure; values of the environment are not told.
-Leaves to others: the step and its errno (`edge.spawn`), logs that cannot be opened (`daemon.outputs`).
+Leaves to others: the step and its errno (`edge.spawn`).
 """
 
 from __future__ import annotations

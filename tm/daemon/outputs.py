@@ -165,9 +165,12 @@ class Outputs:
         self._loop.watch(stream.fd, partial(self._readable, key, name, stream), Rank.OUTPUT)
 
     def _readable(self, key: Key, name: str, stream: Stream) -> None:
+        self._transfer(key, name, stream)
+        self._after_transfer(key, name, stream)
+
+    def _transfer(self, key: Key, name: str, stream: Stream) -> None:
         stream.transfer(bool(self.listeners))
         self._heard(key, name, stream.said)
-        self._after_transfer(key, name, stream)
 
     def _drain(self, key: Key, name: str, stream: Stream) -> None:
         for data in stream.drain(bool(self.listeners)):
@@ -220,8 +223,7 @@ class Outputs:
         if stream in self._held.get(key, ()):
             self._drain(key, name, stream)
         else:
-            stream.transfer(bool(self.listeners))
-            self._heard(key, name, stream.said)
+            self._transfer(key, name, stream)
         if stream.trouble is None:
             if (file := file_of(stream)) is not None:
                 file.turns.has_finished(stream)

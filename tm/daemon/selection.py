@@ -24,7 +24,8 @@ class Selection:
         self._known: dict[Key, Process] = {}
         self._names: set[str] = set()
         self._others: set[Key | str] = set()
-        self._look()
+        if words:
+            self._look()
 
     def has(self, what: Key | str) -> bool:
         """Whether the process of this key, or of this name, is one of them."""

@@ -9,12 +9,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import TypeAlias
 
 from tm.core.log_policy import PLAIN, Form, LogPolicy, Source, formed
 from tm.core.tail import Tail, Tails
 from tm.edge import files, logfile
+from tm.edge.eventlog import stamp
 from tm.edge.formatted import Formatted
 from tm.edge.sinks import LogFile
 from tm.edge.streams import Stream
@@ -141,7 +141,7 @@ def form(stream: Stream, file: LogFile, how: Form, source: Source) -> None:
     """
 
     def formed_now(data: bytes) -> bytes:
-        return formed(how, data, datetime.now().astimezone().isoformat(timespec="milliseconds"), source)
+        return formed(how, data, stamp(), source)
 
     if isinstance(stream.sink, Formatted):
         stream.sink.form = formed_now

@@ -10,26 +10,37 @@ grows on.
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import stat
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
+from typing import TypeAlias
 
 from tm.core.records import Level, Record
-from tm.core.rotation import names
 from tm.core.trust import others_can_write
 
 KEPT = 2000
+
+OpenNext: TypeAlias = Callable[[str, int], int]
+"""From a path and its open file to the file that takes its place, as `tm.edge.files.open_next` does. Raises OSError."""
+
+
+def stamp() -> str:
+    """The time as every log has it: ISO 8601 with milliseconds and the local offset."""
+    return datetime.now().astimezone().isoformat(timespec="milliseconds")
 
 
 class EventLog:
     """Where records go. `path` None: to stderr, through `put` as soon as there is something that never waits."""
 
-    def __init__(self, path: str | None, level: Level, as_json: bool, limit_bytes: int = 0, keep: int = 0) -> None:
-        """Open it; raises OSError. `limit_bytes`: the size at which a file is complete, 0 for never; `keep`: how many
-        that are complete are kept.
+    def __init__(
+        self, path: str | None, level: Level, as_json: bool, limit_bytes: int = 0, open_next: OpenNext | None = None
+    ) -> None:
+        """Open it; raises OSError. `limit_bytes`: the size at which a file is complete, 0 for never; `open_next`:
+        how it is replaced then.
         """
         self.path = path
         self.level = level
@@ -40,14 +51,14 @@ class EventLog:
         self.put: Callable[[bytes], None] | None = None
         self._torn = False
         self._fd = 2 if path is None else _open(path)
-        self._keep = keep
+        self._open_next = open_next
         self._limit = self._next_limit = limit_bytes if stat.S_ISREG(os.fstat(self._fd).st_mode) and path else 0
 
     def write(self, level: Level, who: str, event: str, text: str) -> None:
         """Note that `event` happened to `who`."""
         if level < self.level:
             return
-        record = Record(datetime.now().astimezone().isoformat(timespec="milliseconds"), level, who, event, text)
+        record = Record(stamp(), level, who, event, text)
         self.records.append(record)
         self._append(record.as_json() if self.as_json else record.as_text())
         for listener in list(self._listeners):
@@ -69,17 +80,11 @@ class EventLog:
 
     def _rotate(self) -> None:
         """Begin the next file; where that fails go on in this one as long again. Raises OSError."""
-        assert self.path is not None
-        model = os.fstat(self._fd)
         self._next_limit += self._limit
-        for old, new in names(self.path, self._keep, os.path.lexists):
-            os.rename(old, new)
-        if not self._keep:
-            os.unlink(self.path)
-        self.reopen()
-        os.fchmod(self._fd, stat.S_IMODE(model.st_mode))
-        with suppress(OSError):  # only root can give it to somebody else
-            os.fchown(self._fd, model.st_uid, model.st_gid)
+        if self.path is not None and self._open_next is not None:
+            fd = self._open_next(self.path, self._fd)
+            fcntl.fcntl(fd, fcntl.F_SETFL, fcntl.fcntl(fd, fcntl.F_GETFL) | os.O_APPEND)
+            self._go_on_in(fd)
 
     def listen(self, listener: Callable[[Record], None]) -> Callable[[], None]:
         """Let `listener` hear of each record from now on; call what is returned to end it."""
@@ -89,11 +94,13 @@ class EventLog:
     def reopen(self) -> None:
         """Open the path anew; raises OSError and goes on with the old file."""
         if self.path is not None:
-            fd = _open(self.path)
-            os.close(self._fd)
-            self._fd = fd
-            self._torn = False
-            self._next_limit = self._limit
+            self._go_on_in(_open(self.path))
+
+    def _go_on_in(self, fd: int) -> None:
+        os.close(self._fd)
+        self._fd = fd
+        self._torn = False
+        self._next_limit = self._limit
 
     def fileno(self) -> int:
         """The descriptor it writes to, still its own."""

@@ -1,4 +1,4 @@
-"""Opening log files.
+"""Opening log files, and rotating them.
 
 Guarantees: a log is never truncated by being opened, created with mode 0644 less the umask, and not followed through a
 link in a directory that others can write; nothing waits, for a FIFO neither.
@@ -10,6 +10,7 @@ import os
 import stat
 from contextlib import suppress
 
+from tm.core.rotation import names
 from tm.core.trust import others_can_write
 
 
@@ -32,13 +33,20 @@ def open_log(path: str) -> int:
     return _readable(os.open(path, flags, 0o644))
 
 
-def open_like(path: str, model: os.stat_result) -> int:
-    """A new file with the owner and the mode of another. Raises OSError."""
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+def open_next(path: str, keep: int, fd: int) -> int:
+    """The successor of the open file `fd`, with its owner and mode; that one is `path.1` then, and of its predecessors
+    `keep` are left. Raises OSError.
+    """
+    for old, new in names(path, keep, os.path.lexists):
+        os.rename(old, new)
+    if not keep:
+        os.unlink(path)
+    model = os.fstat(fd)
+    fresh = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     with suppress(OSError):  # only root can give it to somebody else
-        os.fchown(fd, model.st_uid, model.st_gid)
-    os.fchmod(fd, stat.S_IMODE(model.st_mode))
-    return _readable(fd)
+        os.fchown(fresh, model.st_uid, model.st_gid)
+    os.fchmod(fresh, stat.S_IMODE(model.st_mode))
+    return _readable(fresh)
 
 
 def _readable(fd: int) -> int:

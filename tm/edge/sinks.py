@@ -29,7 +29,7 @@ from contextlib import suppress
 from tm.core.flow import Files, Found, Pipe, Taken, nothing
 from tm.core.lines import whole
 from tm.core.log_policy import PLAIN
-from tm.core.rotation import SLACK_BYTES, names, portion
+from tm.core.rotation import SLACK_BYTES, portion
 from tm.core.turns import Turns
 
 LOOK_S = 0.1
@@ -284,13 +284,8 @@ class LogFile:
 
     def _rotate(self) -> None:
         """Begin the next file; where that fails go on in this one, and try again later."""
-        path = os.path.realpath(self.path)
         try:
-            for old, new in names(path, self.policy.keep, os.path.lexists):
-                os.rename(old, new)
-            if not self.policy.keep:
-                os.unlink(path)
-            self._begin(self._files.open_like(path, os.fstat(self.fd)))
+            self._begin(self._files.open_next(os.path.realpath(self.path), self.policy.keep, self.fd))
         except OSError as error:
             self._rotates_from = self._at + SLACK_BYTES
             self._say(f"log {self.path} cannot be rotated ({os.strerror(error.errno or 0)}): it grows on")
