@@ -5,6 +5,7 @@ from __future__ import annotations
 from time import monotonic
 
 from tm.cli.client import ANSWER_S, Failed
+from tm.cli.codes import DONE, NOT_AS_WANTED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from tm.cli.screen import Screen
     from tm.cli.wish import Wish
 
-DONE, NOT_AS_WANTED = 0, 3
 _WANTED_UP = ("BACKOFF", "FATAL")
 
 

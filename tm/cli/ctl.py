@@ -11,6 +11,7 @@ import os
 import sys
 
 from tm.cli.client import Gone, NoDaemon
+from tm.cli.codes import DONE, FAILED, INTERRUPTED, NO_DAEMON, NOT_ALLOWED, USAGE
 from tm.cli.finding import BadConfiguration, Several, advice, connect
 from tm.cli.screen import Screen, complain
 from tm.cli.wish import Usage, Wish, usage
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tm.cli.client import Client
-
-DONE, FAILED, USAGE, NO_DAEMON, NOT_ALLOWED = 0, 1, 2, 4, 5
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -36,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         complain(str(error))
         return USAGE
     except KeyboardInterrupt:
-        return 130
+        return INTERRUPTED
     except OSError as error:  # of our own: those of the connection have other names by now
         complain(f"the output cannot be written: {os.strerror(error.errno or 0)}.")
         return FAILED

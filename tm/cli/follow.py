@@ -7,6 +7,7 @@ becomes of the processes is told among their output, in its place.
 from __future__ import annotations
 
 from tm.cli.answer import as_json, show
+from tm.cli.codes import DONE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,8 +15,6 @@ if TYPE_CHECKING:
     from tm.cli.request import Request
     from tm.cli.screen import Screen
     from tm.cli.wish import Wish
-
-DONE = 0
 
 
 def requests(request: Request, screen: Screen, json: bool = False, events: bool = False) -> list[tuple[str, Message]]:

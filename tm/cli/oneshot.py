@@ -6,9 +6,10 @@ what happened, in its order; a wait ends with the outcome, the time allowed, or 
 
 from __future__ import annotations
 
-from tm.cli.answer import DONE, as_json, names, outcome, show
+from tm.cli.answer import as_json, names, outcome, show
 from tm.cli.client import ANSWER_S, Failed, Gone, Late
-from tm.cli.request import FAILED, Request, refusal
+from tm.cli.codes import DONE, FAILED, TIMED_OUT
+from tm.cli.request import Request, refusal
 from tm.cli.screen import complain
 
 TYPE_CHECKING = False
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from tm.cli.screen import Screen
     from tm.cli.wish import Wish
 
-TIMED_OUT = 124
 WAITED_FOR = ("start", "restart", "stop", "reload", "shutdown")
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from tm.cli.answer import as_json, last_words, now, show
 from tm.cli.client import ANSWER_S, Failed, Gone, Late
+from tm.cli.codes import DONE, FAILED, INTERRUPTED, NO_DAEMON, TIMED_OUT
 from tm.cli.screen import complain
 from tm.cli.waiting import UP, Waiting, progress, why
 
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from tm.cli.waiting import Key
     from tm.cli.wish import Wish
 
-DONE, FAILED, NO_DAEMON, TIMED_OUT, INTERRUPTED = 0, 1, 4, 124, 130
 _TICK_S = 1.0
 _TOLD_IN_FULL = 10
 _TOLD_BY_REPORT = ("BACKOFF", "FATAL", "EXITED")

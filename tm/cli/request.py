@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 
+from tm.cli import codes
 from tm.cli.client import NO_METHOD, NOT_ALLOWED, Failed
 
 TYPE_CHECKING = False
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
 
     from tm.cli.screen import Screen
 
-FAILED, USAGE, NOT_LET = 1, 2, 5
 _BAD_PARAMS = -32602
 
 
@@ -59,14 +59,14 @@ def refusal(error: Failed, words: list[str]) -> tuple[str, int]:
     at a prompt, since the protocol has other names for it.
     """
     if error.code not in (NO_METHOD, _BAD_PARAMS):
-        return str(error), NOT_LET if error.code == NOT_ALLOWED else FAILED
+        return str(error), codes.NOT_ALLOWED if error.code == NOT_ALLOWED else codes.FAILED
     from tm.core.commands import UsageError, parse_words
 
     try:
         parse_words(words)
     except UsageError as wrong:
-        return str(wrong), USAGE
-    return str(error), USAGE
+        return str(wrong), codes.USAGE
+    return str(error), codes.USAGE
 
 
 def _is_flag(word: str) -> bool:

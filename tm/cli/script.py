@@ -9,11 +9,10 @@ from __future__ import annotations
 import sys
 
 from tm.cli import oneshot
+from tm.cli.codes import USAGE
 from tm.cli.screen import Screen, complain
 from tm.cli.wish import Usage, Wish
 from tm.core.commands import UsageError, split
-
-USAGE = 2
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

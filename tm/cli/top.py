@@ -18,6 +18,7 @@ from contextlib import contextmanager
 
 from tm.cli.answer import now
 from tm.cli.client import result
+from tm.cli.codes import DONE, USAGE
 from tm.cli.screen import complain, write
 
 TYPE_CHECKING = False
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from tm.cli.request import Request
     from tm.cli.screen import Screen
 
-DONE, USAGE = 0, 2
 _REFRESH_S, _LEAST_S = 1.0, 0.1
 _ENTER = "\x1b[?1049h\x1b[?25l\x1b[?7l"
 _LEAVE = "\x1b[?7h\x1b[?25h\x1b[?1049l"
