@@ -18,7 +18,6 @@ from tm.cli.wish import FLAGS
 from tm.core.commands import VERBS, Option, Takes, Verb
 from tm.core.interface import Entry, Exit
 from tm.core.pages import command, entries, exits, exits_table, flag, renewed, table
-from tm.core.process import Occurrence
 from tm.core.records import Level, Record
 from tm.core.timers import Instant
 from tm.core.transitions import Event, State
@@ -169,12 +168,13 @@ def members(heading: str) -> list[str]:
 
 def test_the_members_of_a_change_are_listed() -> None:
     before, after = row(State.STOPPED), row(State.STARTED)
-    assert members("`change`") == ["subscription", *desk._change(before, Occurrence(Event.START), after, Instant(0.0))]
+    change = desk._change(before, after, Event.START.value, None, Instant(0.0))
+    assert members("`change`") == ["subscription", *change]
 
 
 def test_the_words_of_what_happened_are_listed() -> None:
     line = next(line for line in text("docs/control-socket.md").splitlines() if line.startswith("| `event` | what hap"))
-    assert sorted(re.findall(r"`([\w-]+)`", line)[1:]) == sorted(event.value for event in Event)
+    assert sorted(re.findall(r"`([\w-]+)`", line)[1:]) == sorted([desk.DROPPED, *(event.value for event in Event)])
 
 
 def test_the_members_of_an_event_are_listed() -> None:
