@@ -63,8 +63,8 @@ def test_a_socket_that_cannot_be_made_again_is_when_there_is_room(tmp_path: Path
     with Taskmaster(tmp_path, "tasks: {}\n", "-n", "-s", "run/web.sock") as daemon:
         until((run / "web.sock").exists, "a socket")
         os.link(run / "web.sock", run / "second")  # a directory entry is an inode's worth of tmpfs as well
+        fill(run)  # before it goes: it would be made again at once
         (run / "web.sock").rename(run / "away")
-        fill(run)
         os.kill(daemon.process.pid, 1)
         until(lambda: "No space left on device" in daemon.errors, "that it is told")
         (run / "filler0").unlink()
