@@ -482,7 +482,7 @@ def test_events_are_followed_until_ctrl_c(daemon: Daemon) -> None:
 
 def test_a_follower_is_told_that_the_daemon_is_gone(daemon: Daemon) -> None:
     daemon.ctl("start", "chat")
-    follower = daemon.begin("logs", "-f", "chat")
+    follower = daemon.begin("--timeout", "0", "logs", "-f", "chat")
     assert follower.stdout is not None
     follower.stdout.readline()
     daemon.ctl("shutdown")
@@ -739,7 +739,7 @@ def test_zsh_completes(daemon: Daemon) -> None:
         session.until_shown(r"sh> taskmasterctl -s control\.sock restart")
         session.type("chat\x08\x08\t")
         session.until_shown(r"sh> taskmasterctl -s control\.sock restart chat")
-        session.type("\x15taskmasterctl logs --std\t")
+        session.type("\x15taskmasterctl logs --stde\t")
         session.until_shown(r"sh> taskmasterctl logs --stderr")
     finally:
         session.close()
@@ -763,4 +763,4 @@ def test_fish_completes(daemon: Daemon) -> None:
 
     assert complete("taskmasterctl sta") == {"status", "start"}
     assert {"all", "web", "worker_1"} <= complete("taskmasterctl -s control.sock restart ")
-    assert complete("taskmasterctl logs --std") == {"--stderr"}
+    assert complete("taskmasterctl logs --stde") == {"--stderr"}

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -42,56 +43,81 @@ def fill(filler: Path) -> None:
 # ---- logs from their end
 
 
-def naive(content: bytes, count: int) -> list[bytes]:
-    lines = content.split(b"\n")
-    if lines[-1] == b"":
-        lines.pop()
-    return lines[len(lines) - count :] if count < len(lines) else lines
+def whole(log: logfile.Log) -> bytes:
+    """All that is in it."""
+    return log.read(1 << 40, 0)
 
 
-LONG = st.builds(bytes.__mul__, st.sampled_from([b"x", b"xy\n", b"\n", b"\r\n", b"\xff\x00"]), st.integers(0, 20_000))
-CONTENT = st.lists(st.binary(max_size=40) | LONG, max_size=8).map(b"".join)
+@given(st.lists(st.binary(max_size=200), min_size=1, max_size=5), st.integers(0, 900), st.integers(0, 900))
+@settings(max_examples=200, deadline=None)
+def test_a_log_and_what_was_rotated_are_one(pieces: list[bytes], far: int, near: int) -> None:
+    with tempfile.TemporaryDirectory() as home:
+        for number, piece in enumerate(reversed(pieces)):
+            Path(home, f"log.{number}" if number else "log").write_bytes(piece)
+        content = b"".join(pieces)
+        with closing(logfile.Log(f"{home}/log")) as log:
+            assert log.read(far, near) == content[max(0, len(content) - far) : max(0, len(content) - near)]
+            assert whole(log) == content
 
 
-@given(CONTENT, st.integers(0, 60))
-@settings(max_examples=300, deadline=None)
-def test_the_tail_of_any_file_is_what_reading_it_whole_would_give(content: bytes, count: int) -> None:
-    with tempfile.NamedTemporaryFile() as file:
-        file.write(content)
-        file.flush()
-        assert logfile.tail(file.name, count) == (naive(content, count), len(content))
+def test_a_log_is_what_it_was_when_it_was_opened(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    (tmp_path / "log.1").write_bytes(b"older\n")
+    path.write_bytes(b"newer\n")
+    with closing(logfile.Log(str(path))) as log:
+        with open(path, "ab") as file:
+            file.write(b"newest\n")
+        assert whole(log) == b"older\nnewer\n"
+        (tmp_path / "log.1").rename(tmp_path / "log.2")
+        path.rename(tmp_path / "log.1")
+        path.write_bytes(b"another\n")
+        assert whole(log) == b"older\nnewer\n"
+        (tmp_path / "log.2").unlink()
+        assert whole(log) == b"newer\n"
 
 
-@pytest.mark.parametrize("size", [0, 1, 16 * 1024 - 1, 16 * 1024, 16 * 1024 + 1, 32 * 1024])
-@pytest.mark.parametrize("end", [b"", b"\n", b"\n\n", b"\r\n"])
-def test_the_tail_where_blocks_meet(tmp_path: Path, size: int, end: bytes) -> None:
-    content = b"first\n" + b"x" * size + end
-    (tmp_path / "log").write_bytes(content)
-    for count in range(4):
-        assert logfile.tail(str(tmp_path / "log"), count)[0] == naive(content, count)
+def test_a_log_rotated_before_it_is_read_further_back(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    path.write_bytes(b"first\n")
+    with closing(logfile.Log(str(path))) as log:
+        path.rename(tmp_path / "log.1")
+        path.write_bytes(b"second\n")
+        assert whole(log) == b"first\n"
 
 
-def test_the_tail_of_a_sparse_file_of_2_gigabytes(tmp_path: Path) -> None:
-    log = tmp_path / "log"
-    with open(log, "wb") as file:
+def test_a_mark_is_found_again_also_when_its_file_was_rotated(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    path.write_bytes(b"first\n")
+    with closing(logfile.Log(str(path))) as log:
+        mark = log.mark
+        assert log.behind(mark) == 0
+    with open(path, "ab") as file:
+        file.write(b"second\n")
+    path.rename(tmp_path / "log.1")
+    path.write_bytes(b"third\n")
+    with closing(logfile.Log(str(path))) as log:
+        assert log.behind(mark) == len(b"second\nthird\n")
+        for wrong in ("", "x", f"{mark}9999", "1:2:3", mark.rpartition(":")[0] + ":-1"):
+            assert log.behind(wrong) is None
+
+
+def test_the_end_of_a_sparse_file_of_2_gigabytes(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    with open(path, "wb") as file:
         file.truncate(2 << 30)
         file.seek(0, os.SEEK_END)
         file.write(b"\n" + b"".join(b"line %d\n" % n for n in range(100)))
-    lines, end = logfile.tail(str(log), 3)
-    assert lines == [b"line 97", b"line 98", b"line 99"]
-    assert end == log.stat().st_size
-    lines, _ = logfile.tail(str(log), 101)
-    assert lines[1:] == [b"line %d" % n for n in range(100)]
-    assert len(lines[0]) <= logfile.MOST_BYTES
+    with closing(logfile.Log(str(path))) as log:
+        assert log.read(16, 0) == b"line 98\nline 99\n"
 
 
-def test_what_is_no_file_is_an_error_and_never_a_wait(tmp_path: Path) -> None:
+def test_what_is_no_file_is_empty_or_an_error_and_never_a_wait(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
-        logfile.tail(str(tmp_path / "none"), 1)
-    with pytest.raises(IsADirectoryError):
-        logfile.tail(str(tmp_path), 1)
+        logfile.Log(str(tmp_path / "none"))
     os.mkfifo(tmp_path / "fifo")
-    assert logfile.tail(str(tmp_path / "fifo"), 1) == ([], 0)
+    for nothing in (tmp_path / "fifo", tmp_path):
+        with closing(logfile.Log(str(nothing))) as log:
+            assert whole(log) == b""
 
 
 # ---- the event log

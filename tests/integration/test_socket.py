@@ -21,7 +21,7 @@ from tests.fault.kernel import descriptors, number
 from tests.integration.driver import Taskmaster, alive, run
 from tests.rpc import Rpc, request
 from tests.waiting import until
-from tm.core.commands import Takes
+from tm.core.verbs import Takes
 from tm.faces.methods import METHODS
 
 CONFIG = """

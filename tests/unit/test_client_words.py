@@ -11,10 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tm.cli import wire
-from tm.cli.request import Request
+from tm.cli.request import VALUED, Request
 from tm.cli.screen import Screen
 from tm.cli.top import frame
 from tm.cli.wish import Usage, Wish
+from tm.core.verbs import VERBS
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),
@@ -85,6 +86,8 @@ def test_any_command_line(words: list[str]) -> None:
         ("signal", {}),
         ("logs web 20 --stderr", {"words": ["web"], "lines": 20, "options": ["--stderr"]}),
         ("logs web x", {"words": ["web", "x"]}),
+        ("logs web --since 10m --grep=x 5", {"words": ["web"], "lines": 5, "options": ["--since=10m", "--grep=x"]}),
+        ("logs web --grep", {"words": ["web"], "options": ["--grep"]}),
         ("check /a.yaml", {"words": ["/a.yaml"]}),
     ],
 )
@@ -93,6 +96,10 @@ def test_requests(line: str, params: dict[str, object]) -> None:
     assert sent.pop("width", None) is None
     assert sent.pop("colour") is False
     assert sent == params
+
+
+def test_the_options_that_take_a_value_are_those_declared() -> None:
+    assert set(VALUED) == {option.name for verb in VERBS for option in verb.options if option.value}
 
 
 def test_a_file_is_named_so_that_the_daemon_finds_it() -> None:

@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 import pytest
 
-from tm.core.commands import BY_NAME, VERBS, Verb
 from tm.core.completion import PRINTED
+from tm.core.verbs import BY_NAME, VERBS, Verb
 
 
 @pytest.mark.parametrize("printed", PRINTED.values(), ids=PRINTED)

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from tm.core.commands import Command
 from tm.core.ports import LINE_BYTES
+from tm.faces.methods import Asked
 from tm.faces.session import ANSWER_BYTES, SUBSCRIPTIONS_MOST, Session, Tell, lost
 
 
@@ -21,6 +22,8 @@ class Answered:
     lines: Sequence[str] = ()
     data: object = None
     outcome: int = 0
+    note: str = ""
+    marks: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -30,17 +33,28 @@ class FakeDesk:
     answer: Answered = field(default_factory=Answered)
     asked: list[tuple[Command, str]] = field(default_factory=list)
     tells: list[Tell] = field(default_factory=list)
+    later: list[Callable[[Answered], None]] = field(default_factory=list)
+    ended: int = 0
 
-    def carry_out(self, command: Command, by: str, width: int | None, colour: bool) -> Answered:
-        if command.verb == "reload":
+    def carry_out(self, asked: Asked, by: str, answered: Callable[[Answered], None]) -> Callable[[], None]:
+        if asked.command.verb == "reload":
             raise RuntimeError("a bug")
-        self.asked.append((command, by))
-        return self.answer
+        self.asked.append((asked.command, by))
+        if asked.command.verb == "logs":
+            self.later.append(answered)
+        else:
+            answered(self.answer)
+        return self._end
 
-    def follow(
-        self, command: Command, by: str, _colour: bool, tell: Tell
-    ) -> tuple[Answered, Callable[[], None] | None]:
-        return self.subscribe(command.words, by, tell)
+    def follow(self, asked: Asked, by: str, tell: Tell, answered: Callable[[Answered], None]) -> Callable[[], None]:
+        answer, end = self.subscribe(asked.command.words, by, tell)
+        if asked.after is not None:
+            answer = Answered(marks=asked.after)
+        answered(answer)
+        return end or self._end
+
+    def _end(self) -> None:
+        self.ended += 1
 
     def subscribe(self, words: tuple[str, ...], by: str, tell: Tell) -> tuple[Answered, Callable[[], None] | None]:
         if words == ("nobody",):
@@ -157,6 +171,33 @@ def test_a_subscription_is_told_of_by_its_number_until_it_ends(talk: Talk) -> No
     assert len(talk.out.sent) == before
 
 
+def test_an_answer_may_come_later_and_is_given_up_with_the_client(talk: Talk) -> None:
+    assert talk.say("logs", {"words": ["web"]}, id=5) == []
+    assert talk.say("pid", id=6)[0]["id"] == 6
+    talk.desk.later[0](Answered(["found"], note="not all"))
+    assert talk.out.sent[-1] == {
+        "jsonrpc": "2.0",
+        "id": 5,
+        "result": {"lines": ["found"], "data": None, "outcome": 0, "note": "not all"},
+    }
+    talk.say("logs", {"words": ["web"]})
+    talk.session.end()
+    assert talk.desk.ended == 1
+
+
+def test_what_is_followed_begins_where_it_was_left(talk: Talk) -> None:
+    (answer,) = talk.say("logs.follow", {"words": ["web"], "after": {"/log": "1:2:3"}})
+    assert answer["result"]["marks"] == {"/log": "1:2:3"}
+    for wrong in (1, {"/log": 1}, {"/log": "\0"}, {str(each): "" for each in range(1001)}):
+        assert talk.say("logs.follow", {"words": ["web"], "after": wrong})[0]["error"]["code"] == -32602
+
+
+def test_what_cannot_be_followed_is_no_subscription(talk: Talk) -> None:
+    (answer,) = talk.say("logs.follow", {"words": ["nobody"]})
+    assert (answer["result"]["outcome"], answer["result"]["subscription"]) == (6, None)
+    assert not talk.session.subscribed
+
+
 def test_what_selects_nothing_is_no_subscription(talk: Talk) -> None:
     (answer,) = talk.say("events.subscribe", {"names": ["nobody"]})
     assert answer["result"] == {"lines": ["Task 'nobody' not found."], "data": None, "outcome": 6, "subscription": None}
@@ -167,6 +208,7 @@ def test_subscriptions_are_bounded(talk: Talk) -> None:
     for _ in range(SUBSCRIPTIONS_MOST):
         assert "result" in talk.say("events.subscribe")[0]
     assert talk.say("events.subscribe")[0]["error"]["code"] == -32000
+    assert talk.say("logs.follow", {"words": ["web"]})[0]["error"]["code"] == -32000
 
 
 def test_describe_lists_every_method(talk: Talk) -> None:

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tm.core.commands import VERBS, Command
+from tm.core.commands import Command
+from tm.core.verbs import VERBS
 from tm.faces import jsonrpc
 from tm.faces.jsonrpc import PARAMS, PARSE, REQUEST, Failure, Request, read
 from tm.faces.methods import METHODS, BadParams, asked, describe, settled, unknown

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tm.core.lines import LINE_BYTES, cut, decoded, last, plain, printable
+from tm.core.lines import LINE_BYTES, cut, decoded, plain, printable
 
 
 @given(st.lists(st.binary(max_size=50)))
@@ -23,27 +22,6 @@ def test_any_chunking_gives_the_same_bytes_and_only_whole_lines(chunks: list[byt
 def test_a_line_that_does_not_end_is_cut_where_a_pipe_is_full() -> None:
     assert cut(b"x" * LINE_BYTES) == (b"x" * LINE_BYTES, b"")
     assert cut(b"a\n" + b"x" * (LINE_BYTES - 1)) == (b"a\n", b"x" * (LINE_BYTES - 1))
-
-
-@pytest.mark.parametrize(
-    ("data", "count", "lines"),
-    [
-        (b"", 3, []),
-        (b"a\nb\nc\n", 2, [b"b", b"c"]),
-        (b"a\nb\nc", 2, [b"b", b"c"]),
-        (b"a\nb\n", 10, [b"a", b"b"]),
-        (b"\n\n", 1, [b""]),
-        (b"a\n\nb\n", 2, [b"", b"b"]),
-    ],
-)
-def test_the_last_lines(data: bytes, count: int, lines: list[bytes]) -> None:
-    assert last(data, count) == lines
-
-
-@given(st.lists(st.text(alphabet="ab", max_size=3), min_size=1), st.integers(1, 5))
-def test_last_is_what_splitting_all_would_give(lines: list[str], count: int) -> None:
-    data = "".join(f"{line}\n" for line in lines).encode()
-    assert last(data, count) == [line.encode() for line in lines][-count:]
 
 
 def test_colours_pass_and_other_sequences_do_not() -> None:

@@ -15,12 +15,12 @@ from tests.unit.build import row
 from tm.cli import desk, main
 from tm.cli.pages import ERRORS, REGIONS
 from tm.cli.wish import FLAGS
-from tm.core.commands import VERBS, Option, Takes, Verb
 from tm.core.interface import Entry, Exit
 from tm.core.pages import command, entries, exits, exits_table, flag, renewed, table
 from tm.core.records import Level, Record
 from tm.core.timers import Instant
 from tm.core.transitions import Event, State
+from tm.core.verbs import VERBS, Option, Takes, Verb
 from tm.daemon.views import PLAIN, Views
 from tm.faces import jsonrpc
 from tm.faces.methods import METHODS

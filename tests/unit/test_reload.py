@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.build import task
-from tm.core.reload import changed_settings, describe, diff
+from tm.core.reload import as_data, changed_settings, describe, diff
 from tm.core.settings import Settings
 from tm.core.task import FIELDS, OnReload, Task
 from tm.core.template import Template
@@ -103,3 +103,24 @@ def test_a_plan_in_words() -> None:
         "add      idle: 1 instance, not started (autoLaunch is false)",
         "set      taskmaster.logLevel",
     ]
+
+
+def test_a_plan_for_programs() -> None:
+    old = of(task("gone"), task("same"), task("kept"), task("cycled"), task("more"))
+    new = of(
+        task("same"),
+        task("kept", graceful_stop_timeout_s=1.0),
+        task("cycled", umask=0),
+        task("more", instances=4),
+        task("new"),
+    )
+    assert as_data(replace(diff(old, new), settings=("logLevel",), starts=("new",))) == {
+        "remove": ["gone"],
+        "respawn": {"cycled": ["umask"]},
+        "adopt": {"kept": ["gracefulStopTimeout"]},
+        "scale": {"more": 4},
+        "add": ["new"],
+        "keep": ["same"],
+        "settings": ["logLevel"],
+        "starts": ["new"],
+    }

@@ -19,10 +19,14 @@ if TYPE_CHECKING:
 _WANTED_UP = ("BACKOFF", "FATAL")
 
 
-def show(answer: Message, wish: Wish, screen: Screen) -> None:
-    """The data, where JSON was asked for; else the lines, on stderr where they tell of a failure."""
+def show(answer: Message, wish: Wish, screen: Screen, raw: bool = False) -> None:
+    """The data, where JSON was asked for, or the bytes; else the lines, on stderr where they tell of a failure."""
+    if answer.get("note"):
+        screen.err(f"[{answer['note']}]")
     if wish.json:
         screen.out(as_json(answer.get("data")))
+    elif raw and not answer.get("outcome", DONE):
+        screen.raw(answer["data"]["base64"])
     else:
         text = "\n".join(answer.get("lines", ()))
         (screen.err if answer.get("outcome", DONE) else screen.out)(text)

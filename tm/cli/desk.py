@@ -7,22 +7,25 @@ a change is put into words once, however many hear it, and not at all where nobo
 from __future__ import annotations
 
 import os
+from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias
 
-from tm.core.commands import Command
 from tm.core.process import Occurrence, Process, Send
 from tm.core.records import Level, Record
 from tm.core.report import attempt, blamed, cause, hint, told
 from tm.core.timers import Instant
 from tm.daemon.answers import Answer, NoSuchTask, Outcome, failed
-from tm.daemon.output_views import key_of
+from tm.daemon.log_sources import key_of
+from tm.daemon.output_views import Told
 from tm.daemon.reloading import Reloading
+from tm.daemon.searching import Answered, Audience
 from tm.daemon.selection import Selection
 from tm.daemon.service import Service
 from tm.daemon.views import Look
 from tm.daemon.wiring import Key
 from tm.edge.eventlog import EventLog
+from tm.faces.methods import Asked
 
 DROPPED = "dropped"
 """The event of a process that the configuration no longer has, and that has ended."""
@@ -44,21 +47,23 @@ class Desk:
         service.supervisor.observers.append(self._changed)
         service.on_dropped = self._dropped
 
-    def carry_out(self, command: Command, by: str, width: int | None, colour: bool) -> Answer:
+    def carry_out(self, asked: Asked, by: str, answered: Answered) -> End:
         """Do it, and answer."""
-        return self._control.carry_out(command, by, Look(width, colour))
+        return self._control.carry_out(asked.command, by, Look(asked.width, asked.colour), answered)
 
     def identity(self) -> dict[str, object]:
         """Which daemon this is: the path of its configuration, and its pid."""
         return {"config": self._reloading.place, "pid": os.getpid()}
 
-    def follow(self, command: Command, by: str, colour: bool, tell: Tell) -> tuple[Answer, End | None]:
+    def follow(self, asked: Asked, by: str, tell: Tell, answered: Answered) -> End:
         """Answer `logs`, and tell what comes after it."""
-        look = Look(None, colour)
-        answer = self._control.carry_out(command, by, look)
-        if answer.outcome is not Outcome.DONE:
-            return answer, None
-        return answer, self._control.follow(command, lambda text: tell("log", {"text": text}), look)
+
+        def say(told: Told) -> None:
+            raw = {} if told.raw is None else {"base64": b64encode(told.raw).decode()}
+            tell("log", {"text": told.text, "marks": told.marks, **raw})
+
+        look = Look(None, asked.colour)
+        return self._control.follow(asked.command, by, look, Audience(answered, say, asked.after))
 
     def subscribe(self, words: tuple[str, ...], by: str, tell: Tell) -> tuple[Answer, End | None]:
         """Tell what happens to these, without words to all and to the daemon itself."""

@@ -1,54 +1,123 @@
 """`logs -f` and `events -f`: what there is, then what comes, until Ctrl-C or until nobody reads on.
 
 Guarantees: nothing falls between the two: the requests go out in one piece; what was lost on the way is told; what
-becomes of the processes is told among their output, in its place.
+becomes of the processes is told among their output, in its place. A daemon that goes away is waited for, and output
+goes on where it was told last.
 """
 
 from __future__ import annotations
 
+from time import monotonic, sleep
+
 from tm.cli.answer import as_json, show
+from tm.cli.client import Client, Gone, NoDaemon
 from tm.cli.codes import DONE
+from tm.cli.screen import complain
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from tm.cli.client import Client, Message
+    from tm.cli.client import Message
     from tm.cli.request import Request
     from tm.cli.screen import Screen
     from tm.cli.wish import Wish
 
+AWAY_S = 30.0
+"""How long a daemon that went away is waited for, unless `--timeout` says otherwise."""
+_KNOCK_S, _KNOCK_MOST_S = 0.02, 0.5
 
-def requests(request: Request, screen: Screen, json: bool = False, events: bool = False) -> list[tuple[str, Message]]:
+
+def requests(
+    request: Request, screen: Screen, json: bool = False, events: bool = False, after: Message | None = None
+) -> list[tuple[str, Message]]:
     """What is sent: what shows what there is, last what tells what comes. `logs.follow` is both. `events`: those among
-    output too.
+    output too; `after`: where output was told up to.
     """
     params = request.params(screen)
-    if request.verb == "logs" and json:
+    if request.verb != "logs":
+        return [("events", params), ("events.subscribe", {"names": request.selection or None})]
+    if after is not None:
+        params = params | {"after": after}
+    if json:
         return [("logs.follow", params | {"options": [*request.options, "--json"]})]
-    if request.verb == "logs":
-        return [("logs.follow", params), *([("events.subscribe", {"names": request.selection})] if events else [])]
-    return [("events", params), ("events.subscribe", {"names": request.selection or None})]
+    subscribe = [("events.subscribe", {"names": request.selection})] if events and not request.raw else []
+    return [("logs.follow", params), *subscribe]
 
 
 def follow(client: Client, request: Request, wish: Wish, screen: Screen) -> int:
     """Tell until the end; the exit code. Raises Failed, Gone."""
+    following = _Following(request, wish, screen)
     try:
-        first, *others = client.send(*requests(request, screen, wish.json, True))
+        while True:
+            try:
+                return following.tell(client)
+            except Gone as error:
+                client.close()
+                client = _back(client.path, error, wish)
+    except KeyboardInterrupt:
+        return DONE
+    finally:
+        client.close()
+
+
+class _Following:
+    """What is followed, over the lives of daemons."""
+
+    def __init__(self, request: Request, wish: Wish, screen: Screen) -> None:
+        self._request = request
+        self._wish = wish
+        self._screen = screen
+        self._marks: Message | None = None
+
+    def tell(self, client: Client) -> int:
+        """Until the daemon goes away, or has nothing to tell; the exit code. Raises Failed, Gone."""
+        first, *others = client.send(*requests(self._request, self._screen, self._wish.json, True, self._marks))
         answer = client.answer(first)
-        if not wish.json or answer.get("outcome", DONE):
-            show(answer, wish, screen)
-        elif isinstance(answer.get("data"), list):
-            screen.out("\n".join(as_json(each, None) for each in answer["data"]))
+        if answer.get("outcome", DONE) or self._marks is None or self._request.verb == "logs":
+            self._show(answer)
         if answer.get("outcome", DONE):
             return int(answer["outcome"])
+        self._marks = {**(self._marks or {}), **answer.get("marks", {})}
         for number in others:
             client.answer(number)
         while True:
             message = client.next(None)
-            line = None if message is None else told(message, wish.json, request.verb == "logs")
-            if line is not None:
-                screen.out(line)
-    except KeyboardInterrupt:
-        return DONE
+            if message is not None:
+                self._hear(message)
+
+    def _show(self, answer: Message) -> None:
+        if not self._wish.json or answer.get("outcome", DONE):
+            if self._marks is None or answer.get("data"):  # nothing new after a restart is nothing to tell
+                show(answer, self._wish, self._screen, self._request.raw)
+        elif isinstance(answer.get("data"), list):
+            self._screen.out("\n".join(as_json(each, None) for each in answer["data"]))
+
+    def _hear(self, message: Message) -> None:
+        params = message.get("params", {})
+        if self._marks is not None:
+            self._marks.update(params.get("marks", {}))
+        if "base64" in params:
+            self._screen.raw(params["base64"])
+            return
+        line = told(message, self._wish.json, self._request.verb == "logs")
+        if line is not None:
+            self._screen.out(line)
+
+
+def _back(path: str, error: Gone, wish: Wish) -> Client:
+    """The daemon, when it is there again. Raises Gone."""
+    complain(f"{error}; waiting for it.")
+    until = monotonic() + (AWAY_S if wish.timeout_s is None else wish.timeout_s)
+    pause_s = _KNOCK_S
+    while monotonic() < until:
+        try:
+            client = Client(path)
+        except NoDaemon:
+            sleep(pause_s)
+            pause_s = min(2 * pause_s, _KNOCK_MOST_S)
+            continue
+        complain("it is back.")
+        return client
+    raise error
 
 
 def told(message: Message, json: bool = False, beside_output: bool = False) -> str | None:

@@ -39,7 +39,7 @@ def perform(client: Client, wish: Wish, screen: Screen) -> int:
             return see_through(client, request, wish, screen)
         limit_s = ANSWER_S if wish.timeout_s is None else wish.timeout_s
         answer = client.call(request.verb, request.params(screen), limit_s)
-        show(answer, wish, screen)
+        show(answer, wish, screen, request.raw)
         return outcome(request, answer)
     except Late as error:
         if wish.timeout_s is None:

@@ -13,10 +13,10 @@ from typing import Final
 
 from tm.cli.wish import FLAGS
 from tm.core import interface, pages
-from tm.core.commands import VERBS
 from tm.core.mdoc import item
 from tm.core.pages import Region
 from tm.core.ports import LINE_BYTES
+from tm.core.verbs import VERBS
 from tm.edge import connection
 from tm.edge.sockets import PATH_BYTES
 from tm.faces import hub, jsonrpc, session

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from tm.cli.screen import Screen
 
 _BAD_PARAMS = -32602
+VALUED = ("--since", "--until", "--grep")
+"""The options that take a value; a test holds them to the declaration of the verbs."""
 
 
 class Request:
@@ -25,8 +27,14 @@ class Request:
 
     def __init__(self, words: list[str]) -> None:
         self.verb, *rest = words
-        self.options = [word for word in rest if _is_flag(word)]
-        self.words = [word for word in rest if not _is_flag(word)]
+        self.options: list[str] = []
+        self.words: list[str] = []
+        following = iter(rest)
+        for word in following:
+            if word in VALUED and (value := next(following, None)) is not None:
+                self.options.append(f"{word}={value}")
+            else:
+                (self.options if _is_flag(word) else self.words).append(word)
         self.selection = list(self.words)
         self._special: dict[str, Any] = {}
         if self.verb == "signal" and self.words:
@@ -37,6 +45,11 @@ class Request:
             self.selection = self.words
         elif self.verb == "check" and self.words:
             self.words[0] = os.path.abspath(self.words[0])
+
+    @property
+    def raw(self) -> bool:
+        """Whether bytes are asked for."""
+        return self.verb == "logs" and "--raw" in self.options
 
     @property
     def follows(self) -> bool:

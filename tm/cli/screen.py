@@ -42,6 +42,13 @@ class Screen:
         """The same for stderr."""
         self._put(2, text)
 
+    def raw(self, base64: str) -> None:
+        """Bytes for stdout, as they are."""
+        from binascii import a2b_base64
+
+        self.live("")
+        put(1, a2b_base64(base64))
+
     def live(self, text: str) -> None:
         """Let the live line be `text`; '' takes it away. Nothing where there is no terminal."""
         if self._live and text != self._shown:
@@ -57,9 +64,14 @@ class Screen:
 
 def write(fd: int, text: str) -> None:
     """All of it. Raises OSError."""
-    data = memoryview(text.encode("utf-8", "backslashreplace"))
-    while data:
-        data = data[os.write(fd, data) :]
+    put(fd, text.encode("utf-8", "backslashreplace"))
+
+
+def put(fd: int, data: bytes) -> None:
+    """All of it. Raises OSError."""
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(fd, rest) :]
 
 
 def complain(text: str) -> None:

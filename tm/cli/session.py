@@ -212,7 +212,7 @@ class Session:
         if wish.json:
             self._console.tell(as_json(answer.get("data")))
         else:
-            self._console.tell("\n".join(answer.get("lines", ())))
+            self._console.tell("\n".join([*answer.get("lines", ()), *filter(None, [answer.get("note")])]))
         data = answer.get("data")
         if self._waiting is not None and isinstance(data, dict) and request.verb in GOALS:
             self._ask("status", {}, lambda rows: self._stands(data, rows))

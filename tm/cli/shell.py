@@ -12,13 +12,15 @@ import signal
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 
 import tm
 from tm.cli.notices import Notices
 from tm.core.commands import UsageError, complete, parse
 from tm.core.select import names
-from tm.daemon.answers import Answer, NoSuchTask, Outcome, failed
+from tm.daemon.answers import Answer, NoSuchTask, failed
 from tm.daemon.control import WISHES
+from tm.daemon.searching import Audience
 from tm.daemon.service import Service
 from tm.daemon.views import Look
 from tm.edge import linedit
@@ -39,12 +41,14 @@ class Shell:
         self._by = f"the shell (uid {os.getuid()})"
         self._at_terminal = os.isatty(0)
         self._following: Callable[[], None] | None = None
+        self._searching: Callable[[], None] = lambda: None
         self._console = Console(
             service.loop,
             Outlet(service.loop),
             linedit.load(PROMPT, History(history), self._complete) or Cooked(PROMPT),
             Calls(self._line, self._end, self._interrupt),
         )
+        self._say = self._console.write
         self._control.tell = self._console.tell
         self._notices = Notices(service.loop, self._console.tell)
         service.supervisor.observers.append(self._notices.observe)
@@ -71,11 +75,22 @@ class Shell:
         if command.verb in WISHES:
             with suppress(NoSuchTask):
                 self._notices.promise(row.name for row in self._control.rows(command.words))
-        answer = self._control.carry_out(command, self._by, _look())
-        self._console.write(_json(answer) if "--json" in command.options else answer.text)
-        if "--follow" in command.options and answer.outcome is Outcome.DONE:
+        self._say = self._console.write
+        answered = partial(self._answered, "--json" in command.options)
+        if "--follow" in command.options:
             self._stop_following()
-            self._following = self._control.follow(command, self._console.tell, _look())
+            audience = Audience(answered, lambda told: self._console.tell(told.text))
+            self._following = self._control.follow(command, self._by, _look(), audience)
+        else:
+            end = self._control.carry_out(command, self._by, _look(), answered)
+            if command.verb == "logs":
+                self._searching()
+                self._searching = end
+        self._say = self._console.tell
+
+    def _answered(self, as_json: bool, answer: Answer) -> None:
+        """At once, or later, above the prompt."""
+        self._say(_json(answer) if as_json else answer.text)
 
     def _end(self) -> None:
         """The end of the input, or the terminal hung up."""
@@ -89,6 +104,7 @@ class Shell:
         self._console.retire()
 
     def _interrupt(self) -> None:
+        self._searching()
         self._stop_following()
 
     def _stop_following(self) -> None:

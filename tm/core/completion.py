@@ -11,7 +11,7 @@ from __future__ import annotations
 import sys
 from typing import Final
 
-from tm.core.commands import BY_NAME, VERBS, Takes, Verb
+from tm.core.verbs import BY_NAME, VERBS, Takes, Verb
 
 HEAD: Final = "printed by python -m tm.core.completion"
 NAMED: Final = (Takes.SELECTION, Takes.MAYBE_SELECTION, Takes.LOG, Takes.SIGNAL)
@@ -56,7 +56,7 @@ _taskmasterctl() {
     @first@)
         if [[ -z $verb ]]; then compopt -o filenames; mapfile -t COMPREPLY < <(compgen -f -- "$word"); return; fi ;;
     --color) mapfile -t COMPREPLY < <(compgen -W '@colours@' -- "$word"); return ;;
-    --timeout) return ;;
+    @taking@) return ;;
     esac
     case $verb in
     '') options='@flags@' kind=verb ;;
@@ -126,7 +126,8 @@ def bash() -> str:
     holes = {
         "head": HEAD,
         "first": "|".join(FIRST),
-        "valued": "|".join(VALUED),
+        "valued": "|".join((*VALUED, *_valued())),
+        "taking": "|".join(("--timeout", *_valued())),
         "colours": COLOURS,
         "flags": " ".join((*FIRST, *EVERYWHERE, *VALUED, *ALONE)),
         "cases": "\n".join(cases),
@@ -195,6 +196,11 @@ def _options(verb: Verb) -> str:
     return " ".join(dict.fromkeys([*own, *EVERYWHERE, *VALUED]))
 
 
+def _valued() -> list[str]:
+    """The options of commands that take a value, each once."""
+    return list(dict.fromkeys(option.name for verb in VERBS for option in verb.options if option.value))
+
+
 def _kind(verb: Verb) -> str:
     match verb.takes:
         case Takes.MAYBE_FILE:
@@ -219,7 +225,7 @@ def _zsh_everywhere() -> list[str]:
 
 def _zsh_case(verb: Verb) -> str:
     specs = [
-        _quoted(f"{word}[{option.doc}]")
+        _quoted(f"{word}=[{option.doc}]:{option.value}:" if option.value else f"{word}[{option.doc}]")
         for option in verb.options
         for word in (option.short, option.name)
         if word and word not in EVERYWHERE
@@ -237,7 +243,8 @@ def _zsh_case(verb: Verb) -> str:
 def _fish_verb(verb: Verb) -> list[str]:
     seen = f"complete -c taskmasterctl -n '__fish_seen_subcommand_from {' '.join((verb.name, *verb.aliases))}'"
     lines = [
-        f"{seen}{f' -s {option.short[1:]}' if option.short else ''} -l {option.name[2:]} -d {_quoted(option.doc)}"
+        f"{seen}{f' -s {option.short[1:]}' if option.short else ''} -l {option.name[2:]}{' -x' if option.value else ''}"
+        f" -d {_quoted(option.doc)}"
         for option in verb.options
         if option.name not in EVERYWHERE
     ]

@@ -28,14 +28,6 @@ def cut(data: bytes) -> tuple[bytes, bytes]:
     return data[:end], data[end:]
 
 
-def last(data: bytes, count: int) -> list[bytes]:
-    """The last `count` lines of `data`, oldest first, without their line ends."""
-    lines = data.rsplit(b"\n", count + 1)
-    if lines[-1] == b"":
-        lines.pop()
-    return lines[len(lines) - count :] if count < len(lines) else lines
-
-
 def printable(text: str) -> str:
     """One line made safe for a terminal: colour sequences stay, other control sequences go, strays become escapes."""
     return _CONTROL.sub(_shown, text.rstrip("\r"))

@@ -16,9 +16,9 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, TypeAlias
 
-from tm.core.commands import VERBS, Option, Verb
 from tm.core.interface import Entry, Exit
 from tm.core.mdoc import arguments, item
+from tm.core.verbs import VERBS, Option, Verb
 
 Region: TypeAlias = Callable[[], Iterable[str]]
 
@@ -88,7 +88,8 @@ def tagged(rows: Iterable[tuple[str, str]]) -> list[str]:
 
 
 def _flag(option: Option, between: str = " | ") -> str:
-    return f"Fl {between.join(name[1:] for name in filter(None, (option.short, option.name)))}"
+    value = f" Ar {option.value}" if option.value else ""
+    return f"Fl {between.join(name[1:] for name in filter(None, (option.short, option.name)))}{value}"
 
 
 def _words(verb: Verb) -> list[str]:

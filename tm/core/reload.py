@@ -102,3 +102,17 @@ def _keys(change: Change) -> str:
 def _start(task: Task) -> str:
     count = "1 instance" if task.instances == 1 else f"{task.instances} instances"
     return f"start {count}" if task.auto_launch else f"{count}, not started (autoLaunch is false)"
+
+
+def as_data(plan: Plan) -> dict[str, object]:
+    """A plan for programs: names by what is done, and why."""
+    return {
+        "remove": [task.name for task in plan.remove],
+        "respawn": {each.new.name: list(each.keys) for each in plan.respawn},
+        "adopt": {each.new.name: list(each.keys) for each in plan.adopt},
+        "scale": {each.new.name: each.new.instances for each in plan.scale},
+        "add": [task.name for task in plan.add],
+        "keep": [task.name for task in plan.keep],
+        "settings": list(plan.settings),
+        "starts": list(plan.starts),
+    }

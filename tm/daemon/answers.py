@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import IntEnum
 
 from tm.core.lines import plain
@@ -24,16 +24,20 @@ class NoSuchTask(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """`lines` for people, `data` (what JSON can hold) for programs; None where there is nothing but the lines."""
+    """`lines` for people, `data` (what JSON can hold) for programs; None where there is nothing but the lines. `note`:
+    a word about the answer itself, for people; `marks`: where the logs ended that it shows, by path.
+    """
 
     lines: Sequence[str] = ()
     data: object = None
     outcome: Outcome = Outcome.DONE
+    note: str = ""
+    marks: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def text(self) -> str:
-        """The lines as one text without a line end."""
-        return "\n".join(self.lines)
+        """Note and lines as one text without a line end."""
+        return "\n".join([*filter(None, [self.note and f"[{self.note}]"]), *self.lines])
 
 
 def failed(text: str, outcome: Outcome = Outcome.FAILED) -> Answer:

@@ -13,28 +13,30 @@ from dataclasses import replace
 from typing import TypeAlias
 
 import tm
-from tm.core.commands import BY_NAME, Command, UsageError, help_text
+from tm.core.commands import Command, UsageError, help_text
 from tm.core.errors import ConfigError, did_you_mean
 from tm.core.process import Process
 from tm.core.records import Level, Record
-from tm.core.reload import Plan, describe
+from tm.core.reload import Plan, as_data, describe
 from tm.core.report import place
 from tm.core.select import NotFound, select
 from tm.core.transitions import Event, Refused
 from tm.core.values import signal_number
-from tm.daemon import output_views
+from tm.core.verbs import BY_NAME
 from tm.daemon.answers import Answer, NoSuchTask, Outcome, failed
 from tm.daemon.history import History
-from tm.daemon.output_views import key_of
+from tm.daemon.log_sources import clear, key_of
+from tm.daemon.output_views import Told
 from tm.daemon.outputs import Outputs
 from tm.daemon.reloading import Reloading
+from tm.daemon.searching import Answered, Audience, End, Logs, Searching
 from tm.daemon.selection import Selection
 from tm.daemon.supervisor import CONFIGURATION, Supervisor
 from tm.daemon.views import Look, Views
 from tm.edge.eventlog import EventLog
 from tm.edge.loop import Loop
 
-Handler: TypeAlias = Callable[[Command, Look], Answer]
+Handler: TypeAlias = Callable[[Command, Look], "Answer | Searching"]
 _WORD_SHOWN = 80
 WISHES = {"start": Event.START, "stop": Event.STOP, "restart": Event.RESTART}
 
@@ -61,13 +63,14 @@ class Control:
         self.reopen: Callable[[], list[str]] = list
         self.leaving = False
         self._trouble = ""
+        self._logs = Logs(loop, outputs)
         self.handlers: Mapping[str, Handler] = {
             "status": self._status,
             "start": self._wish,
             "stop": self._wish,
             "restart": self._wish,
             "reload": self._reload,
-            "logs": self._logs,
+            "logs": self._search,
             "clear-logs": self._clear_logs,
             "reopen-logs": self._reopen_logs,
             "signal": self._signal,
@@ -82,8 +85,38 @@ class Control:
             "exit": self._exit,
         }
 
-    def carry_out(self, command: Command, by: str, look: Look) -> Answer:
-        """Do it on behalf of `by`, and answer."""
+    def carry_out(self, command: Command, by: str, look: Look, answered: Answered) -> End:
+        """Do it on behalf of `by`, and answer, at once but for a long search; what is returned gives that up."""
+        outcome = self._begin(command, by, look)
+        if isinstance(outcome, Searching):
+            return self._logs.run(outcome, answered)
+        answered(outcome)
+        return _nothing
+
+    def follow(self, command: Command, by: str, look: Look, audience: Audience) -> End:
+        """Answer `logs` or `events`, and tell what comes, until what is returned is called."""
+        ends: list[End] = []
+
+        def answered(answer: Answer) -> None:
+            audience.answered(answer)
+            if answer.outcome is Outcome.DONE:
+                ends.append(self._listen(command, look, audience.tell))
+
+        outcome = self._begin(command, by, look)
+        if isinstance(outcome, Searching):
+            if audience.after is not None:
+                outcome.after(audience.after)
+            ends.append(self._logs.run(outcome, answered))
+        else:
+            answered(outcome)
+
+        def end() -> None:
+            for each in ends:
+                each()
+
+        return end
+
+    def _begin(self, command: Command, by: str, look: Look) -> Answer | Searching:
         level = Level.DEBUG if BY_NAME[command.verb].reads else Level.INFO
         self._log.write(level, "taskmaster", "command", f"{_line(command)}, by {by}")
         self._by = by
@@ -120,7 +153,7 @@ class Control:
             self.on_reload(False)
         what = "; ".join(describe(plan)) or "nothing changed"
         self._log.write(Level.INFO, "taskmaster", "reload", f"{what}, by {by}")
-        return Answer(["Configuration reloaded.", *_indented(plan)], _plan_data(plan))
+        return Answer(["Configuration reloaded.", *_indented(plan)], as_data(plan))
 
     def _status(self, command: Command, look: Look) -> Answer:
         rows = self.rows(command.words)
@@ -178,35 +211,32 @@ class Control:
         if "--dry-run" not in command.options:
             return self.reload(self._by)
         plan = self._reloading.plan(self._supervisor)
-        return Answer(describe(plan) or ["Nothing would change."], _plan_data(plan))
+        return Answer(describe(plan) or ["Nothing would change."], as_data(plan))
 
-    def _logs(self, command: Command, look: Look) -> Answer:
-        rows = self.rows(command.words)
-        return output_views.logs(self._outputs, rows, streams(command), command.lines, look.colour)
+    def _search(self, command: Command, look: Look) -> Searching:
+        return self._logs.search(command, self.rows(command.words), look.colour)
 
     def _clear_logs(self, command: Command, _look: Look) -> Answer:
         rows = self.rows(command.words)
-        failed_ = output_views.clear(self._outputs, rows)
+        failed_ = clear(self._outputs, rows)
         return failed("\n".join(failed_)) if failed_ else Answer((f"Cleared the logs of {len(rows)} process(es).",))
 
     def _reopen_logs(self, _command: Command, _look: Look) -> Answer:
         sentences = self.reopen()
         return failed("\n".join(sentences)) if sentences else Answer(("Logs opened anew.",))
 
-    def follow(self, command: Command, tell: Callable[[str], None], look: Look) -> Callable[[], None]:
-        """Begin to tell what comes, for `logs -f` and `events -f`; call what is returned to end it."""
+    def _listen(self, command: Command, look: Look, tell: Callable[[Told], None]) -> End:
+        """Tell what comes."""
         as_json = "--json" in command.options
         selection = Selection(command.words, self.rows)
         if command.verb == "events":
 
             def hear(record: Record) -> None:
                 if selection.has(record.who):
-                    tell(record.as_json() if as_json else record.as_text())
+                    tell(Told(record.as_json() if as_json else record.as_text(), None, {}))
 
             return self._log.listen(hear)
-        follower = output_views.Follower(selection, streams(command), tell, as_json, look.colour)
-        self._outputs.listeners.append(follower.hear)
-        return lambda: self._outputs.listeners.remove(follower.hear)
+        return self._logs.listen(command, selection, look.colour, tell)
 
     def _signal(self, command: Command, _look: Look) -> Answer:
         signum = signal_number(command.signal)
@@ -250,30 +280,15 @@ class Control:
         return Answer()
 
 
-def streams(command: Command) -> tuple[str, ...]:
-    """The streams that a `logs` command is about."""
-    if "--all" in command.options:
-        return "stdout", "stderr"
-    return ("stderr",) if "--stderr" in command.options else ("stdout",)
+def _nothing() -> None:
+    """There is nothing to give up."""
 
 
 def _line(command: Command) -> str:
-    words = [command.verb, *filter(None, [command.signal]), *command.words, *sorted(command.options)]
+    options = [f"{name}={command.values[name]}" if name in command.values else name for name in sorted(command.options)]
+    words = [command.verb, *filter(None, [command.signal]), *command.words, *options]
     return " ".join(words)[:500]
 
 
 def _indented(plan: Plan) -> list[str]:
     return [f"  {line}" for line in describe(plan)]
-
-
-def _plan_data(plan: Plan) -> dict[str, object]:
-    return {
-        "remove": [task.name for task in plan.remove],
-        "respawn": {each.new.name: list(each.keys) for each in plan.respawn},
-        "adopt": {each.new.name: list(each.keys) for each in plan.adopt},
-        "scale": {each.new.name: each.new.instances for each in plan.scale},
-        "add": [task.name for task in plan.add],
-        "keep": [task.name for task in plan.keep],
-        "settings": list(plan.settings),
-        "starts": list(plan.starts),
-    }

@@ -1,147 +1,132 @@
-"""What processes wrote, as the commands `logs` and `status` show it: from the file, or from the tail in memory.
+"""What processes wrote, as `logs` shows it: lines with names before them, JSON, or the bytes themselves.
 
-Guarantees: a file is read from its end; a path that several instances share is shown once, as the task's or nobody's;
-control sequences other than colours do not get through.
+Guarantees: control sequences other than colours do not get through, unless the bytes themselves were asked for; what
+was found in several logs comes in the order of time, where lines carry one.
 """
 
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Callable, Iterable, Sequence
+from base64 import b64encode
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import NamedTuple
 from zlib import crc32
 
-from tm.core.launch import launch
-from tm.core.lines import LINE_BYTES, cut, decoded, last, printable
-from tm.core.process import Process
-from tm.daemon.answers import Answer, Outcome, failed
+from tm.core.commands import Command
+from tm.core.lines import LINE_BYTES, cut, decoded, printable
+from tm.core.log_query import Sieve
+from tm.core.log_times import merged, stamp_of
+from tm.daemon.answers import Answer
+from tm.daemon.log_sources import Source, carrier
 from tm.daemon.outputs import Outputs
 from tm.daemon.selection import Selection
 from tm.daemon.wiring import Key
-from tm.edge import logfile
+from tm.edge.patience import TooLong, within
 
+PATIENCE_S = 0.1
+"""How long a regular expression may take on one block of lines."""
 _SHADES = (36, 34, 32, 35, 33, 96, 94, 92, 95, 93)
 
 
-def key_of(row: Process) -> Key:
-    """The key of a row."""
-    return row.task.name, row.n
+class Told(NamedTuple):
+    """What a follower is told. `raw`: the bytes, where they were asked for; `marks`: how far logs have been told."""
+
+    text: str
+    raw: bytes | None
+    marks: Mapping[str, str]
 
 
-def log_path(row: Process, stream: str) -> str | None:
-    """The file that a stream goes to; None for a tail in memory."""
-    settled = launch(row.task, row.n, {})
-    return settled.stdout if carrier(row, stream) == "stdout" else settled.stderr
+@dataclass(slots=True)
+class Found:
+    """What was found in one source. `mark`: where its file ended then; '' where there is none."""
+
+    source: Source
+    lines: list[bytes] = field(default_factory=list)
+    ends_open: bool = False
+    cut_short: bool = False
+    mark: str = ""
 
 
-def carrier(row: Process, stream: str) -> str:
-    """The stream that carries it: stdout carries both where the task merges them."""
-    return "stdout" if launch(row.task, row.n, {}).merges_stderr else stream
+@dataclass(frozen=True, slots=True)
+class Style:
+    """How lines are shown. `several`: they come from several, and whose they are is said."""
+
+    streams: tuple[str, ...]
+    as_json: bool
+    raw: bool
+    colour: bool
+    several: bool = False
+
+    def prefix(self, name: str, stream: str) -> str:
+        """What stands before a line: whose it is where that is to be said, `!` before stderr beside stdout. A name has
+        one colour wherever it appears, none that means something elsewhere: no red, no grey.
+        """
+        mark = "! " if len(self.streams) > 1 and stream == "stderr" else ""
+        if not name:
+            return mark
+        shade = _SHADES[crc32(name.encode()) % len(_SHADES)]
+        return f"\x1b[{shade}m{name} |\x1b[0m {mark}" if self.colour else f"{name} | {mark}"
 
 
-def last_lines(outputs: Outputs, row: Process, stream: str, count: int) -> list[str]:
-    """The last lines of one stream, safe to show; empty when there are none. Raises OSError for an unreadable file."""
-    path = _source(outputs, row, stream)
-    if path is not None:
-        found, _ = logfile.tail(path, count)
-    else:
-        found = last(outputs.memory.read(key_of(row), carrier(row, stream)), count)
-    return [printable(decoded(line)) for line in found]
+def style(command: Command, colour: bool) -> Style:
+    """What a `logs` command asks for."""
+    return Style(streams(command), "--json" in command.options, "--raw" in command.options, colour)
 
 
-def clear(outputs: Outputs, rows: Sequence[Process]) -> list[str]:
-    """Empty what these processes wrote; the sentences of what could not be emptied."""
-    paths = {path for row in rows for stream in ("stdout", "stderr") if (path := _source(outputs, row, stream))}
-    failed_ = []
-    for row in rows:
-        outputs.memory.clear(key_of(row))
-    for path in sorted(paths):
-        try:
-            outputs.files.clear(path)
-        except OSError as error:
-            failed_.append(f"The log {path} cannot be cleared: {os.strerror(error.errno or 0)}")
-    return failed_
+def streams(command: Command) -> tuple[str, ...]:
+    """The streams that a `logs` command is about."""
+    asked = {"--all", "--stdout", "--stderr"} & command.options
+    if "--all" in asked or len(asked) == 2:
+        return "stdout", "stderr"
+    return ("stderr",) if "--stderr" in asked else ("stdout",)
 
 
-def _source(outputs: Outputs, row: Process, stream: str) -> str | None:
-    """The file that a stream goes to at present, or would."""
-    return outputs.path(key_of(row), carrier(row, stream)) or log_path(row, stream)
-
-
-def last_words(outputs: Outputs, row: Process) -> str:
-    """The last line of stderr, or '' where there is none to be had."""
-    try:
-        lines = last_lines(outputs, row, "stderr", 1)
-    except OSError:
-        return ""
-    return lines[-1] if lines else ""
-
-
-def logs(outputs: Outputs, rows: Sequence[Process], streams: Sequence[str], count: int, colour: bool) -> Answer:
-    """The last `count` lines of each stream of each process; `colour`: in the names before them."""
-    sources: dict[object, list[tuple[Process, str]]] = {}
-    for row in rows:
-        for stream in streams:
-            through = carrier(row, stream)
-            path = _source(outputs, row, stream)
-            sources.setdefault(path or (key_of(row), through), []).append((row, stream))
-    several = len({_owner(users) for users in sources.values()}) > 1
-    shown: list[str] = []
+def shown(found: Sequence[Found], how: Style) -> Answer:
+    """The answer that shows what was found."""
+    lines: list[str] = []
     data: list[dict[str, str]] = []
-    for source, users in sources.items():
-        row, stream = users[0]
-        try:
-            lines = last_lines(outputs, row, stream, count)
-        except FileNotFoundError:
+    raw = bytearray()
+    ordered = merged([each.lines for each in found]) if len(found) > 1 else ((0, line) for line in _only(found))
+    for number, line in ordered:
+        source = found[number].source
+        text = decoded(line)
+        if how.raw:
+            raw += line + b"\n"
+            lines.append(text)
             continue
-        except OSError as error:
-            return failed(f"The log of '{row.name}' cannot be read: {source}: {os.strerror(error.errno or 0)}")
-        name = _owner(users)
-        before = prefix(name if several else "", stream, len(streams) > 1, colour)
-        shown += [before + line for line in lines]
-        data += [_as_data(name, carrier(row, stream), line) for line in lines]
-    if not shown:
-        return Answer(("No logs available for this task.",), [], Outcome.DONE)
-    return Answer(shown, data)
+        lines.append(how.prefix(source.name if how.several else "", source.stream) + printable(text))
+        data.append(as_data(source.name, source.through, line))
+    if how.raw and len(found) == 1 and found[0].ends_open:
+        del raw[-1:]
+    note = "Earlier lines are left out: an answer has room for 1 MiB." if any(each.cut_short for each in found) else ""
+    return Answer(lines, {"base64": b64encode(raw).decode()} if how.raw else data, note=note)
 
 
-def _as_data(name: str, stream: str, line: str) -> dict[str, str]:
-    return {"name": name, "stream": stream, "line": line}
+def _only(found: Sequence[Found]) -> Sequence[bytes]:
+    return found[0].lines if found else ()
 
 
-def _owner(users: Sequence[tuple[Process, str]]) -> str:
-    """Whose a source is: a process's, or where it is shared a task's, or nobody's."""
-    names = {row.name for row, _ in users}
-    tasks = {row.task.name for row, _ in users}
-    return min(names if len(names) == 1 else tasks) if len(tasks) == 1 else ""
-
-
-def prefix(name: str, stream: str, both: bool, colour: bool) -> str:
-    """What stands before a line: whose it is where that is to be said, `!` before stderr beside stdout. A name has one
-    colour wherever it appears, none that means something elsewhere: no red, no grey.
-    """
-    mark = "! " if both and stream == "stderr" else ""
-    if not name:
-        return mark
-    shade = _SHADES[crc32(name.encode()) % len(_SHADES)]
-    return f"\x1b[{shade}m{name} |\x1b[0m {mark}" if colour else f"{name} | {mark}"
+def as_data(name: str, stream: str, line: bytes) -> dict[str, str]:
+    """A line for programs."""
+    stamp = stamp_of(line)
+    timed = {} if stamp is None else {"time": stamp}
+    return {"name": name, "stream": stream, **timed, "line": printable(decoded(line))}
 
 
 class Follower:
     """Turns output as it comes into lines. One for each `logs -f`."""
 
-    def __init__(
-        self, selection: Selection, streams: Iterable[str], tell: Callable[[str], None], as_json: bool, colour: bool
-    ) -> None:
+    def __init__(self, selection: Selection, how: Style, sieve: Sieve | None, tell: Callable[[Told], None]) -> None:
         self._selection = selection
-        self._streams = tuple(streams)
-        self._through: dict[Key, frozenset[str]] = {}
+        self._how = how
+        self._sieve = sieve
         self._tell = tell
-        self._as_json = as_json
-        self._colour = colour
+        self._through: dict[Key, frozenset[str]] = {}
         self._carried: dict[tuple[Key, str], bytes] = {}
 
-    def hear(self, key: Key, stream: str, data: bytes) -> None:
+    def hear(self, outputs: Outputs, key: Key, stream: str, data: bytes) -> None:
         """A listener of `Outputs`. A line that is unfinished at the end is told as it is."""
         if not self._selection.has(key) or stream not in self._carriers(key):
             return
@@ -150,20 +135,33 @@ class Follower:
             whole, rest = whole + rest, b""
         if rest:
             self._carried[key, stream] = rest[-LINE_BYTES:]
-        lines = [self._shown(key, stream, printable(decoded(line))) for line in whole.splitlines()]
+        lines = [line for line in whole.removesuffix(b"\n").split(b"\n") if self._passes(line)] if whole else []
         if lines:
-            self._tell("\n".join(lines))
+            raw = b"\n".join(lines) + b"\n" * whole.endswith(b"\n") if self._how.raw else None
+            file = outputs.file(key, stream)
+            marks = {} if file is None else {file.path: file.mark(len(rest))}
+            self._tell(Told("\n".join(self._lines(key, stream, lines)), raw, marks))
+
+    def _passes(self, line: bytes) -> bool:
+        """Whether it is asked for; one that the expression takes too long for is not."""
+        if self._sieve is None:
+            return True
+        with suppress(TooLong), within(PATIENCE_S):
+            return self._sieve.passes(line)
+        return False
 
     def _carriers(self, key: Key) -> frozenset[str]:
         """Which of its streams carry what is followed."""
         if key not in self._through:
             row = self._selection.row(key)
-            self._through[key] = frozenset(carrier(row, stream) for stream in self._streams)
+            self._through[key] = frozenset(carrier(row, stream) for stream in self._how.streams)
         return self._through[key]
 
-    def _shown(self, key: Key, stream: str, line: str) -> str:
+    def _lines(self, key: Key, stream: str, lines: Iterable[bytes]) -> list[str]:
         name = self._selection.row(key).name
-        if self._as_json:
-            return json.dumps(_as_data(name, stream, line))
-        several = self._selection.several
-        return prefix(name if several else "", stream, len(self._streams) > 1, self._colour) + line
+        if self._how.raw:
+            return [decoded(line) for line in lines]
+        if self._how.as_json:
+            return [json.dumps(as_data(name, stream, line)) for line in lines]
+        before = self._how.prefix(name if self._selection.several else "", stream)
+        return [before + printable(decoded(line)) for line in lines]

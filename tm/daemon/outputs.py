@@ -23,6 +23,7 @@ from tm.edge.changes import Changes
 from tm.edge.loop import Loop, Rank
 from tm.edge.memory import MemorySink
 from tm.edge.pipes import Pipe, pipe
+from tm.edge.sinks import LogFile
 from tm.edge.streams import Stream
 
 HELD_PIPES = 2
@@ -96,11 +97,10 @@ class Outputs:
         """How many pipes of ended processes are kept: descendants hold them, or their log takes nothing."""
         return len(self._held.get(key, ()))
 
-    def path(self, key: Key, stream: str) -> str | None:
-        """The file that a stream of a live process goes to; None where it has none, or nothing lives."""
+    def file(self, key: Key, stream: str) -> LogFile | None:
+        """What a stream of a live process goes to; None where it has no file, or nothing lives."""
         wiring = self._current.get(key, Wiring())
-        file = file_of(wiring.streams[stream]) if stream in wiring.streams else None
-        return None if file is None else file.path
+        return file_of(wiring.streams[stream]) if stream in wiring.streams else None
 
     def forget(self, key: Key) -> None:
         """The instance is gone for good: its pipes and tails go too."""

@@ -24,7 +24,7 @@ from tm.core.template import Template
 from tm.core.timers import Instant
 from tm.daemon.answers import Answer
 from tm.daemon.history import Change
-from tm.daemon.output_views import key_of, last_lines, last_words
+from tm.daemon.log_sources import key_of, last_lines, last_words
 from tm.daemon.outputs import Outputs
 from tm.daemon.wiring import Key
 from tm.edge import procfs

@@ -1,29 +1,121 @@
-"""Reading a log from its end.
+"""A log on disk, as one: the file and those that were rotated, read from the end.
 
-Guarantees: the last lines of a file of any size take constant memory and a number of reads that depends on the lines
-asked for, at most MOST_BYTES; where it has too few, reading goes on in what was rotated; a file is never created,
-changed or locked.
+Guarantees: nothing is created, changed, locked or waited for; what was rotated is only looked at when somebody reads so
+far back; a file that is renamed meanwhile is found under its new number, or, where it is gone, ends the log.
 """
 
 from __future__ import annotations
 
 import os
+import stat
 from itertools import count
-
-from tm.core.lines import last
-
-MOST_BYTES = 1024 * 1024
-_BLOCK = 16 * 1024
+from typing import NamedTuple
 
 
-def tail(path: str, lines: int) -> tuple[list[bytes], int]:
-    """The last `lines` lines of the file and the offset behind them. Raises OSError."""
-    data, end = _end_of(path, lines, b"")
-    for older in rotated(path):
-        if data.count(b"\n") > lines or len(data) >= MOST_BYTES:
-            break
-        data, _ = _end_of(older, lines, data)
-    return last(data, lines), end
+class Piece(NamedTuple):
+    """One file of a log. `near`: how far from the end of the log its own end is."""
+
+    number: int
+    identity: tuple[int, int]
+    size: int
+    near: int
+
+
+class Log:
+    """A log as it is now; what is written later is not seen. Owns a descriptor, until `close`."""
+
+    def __init__(self, path: str) -> None:
+        """Raises OSError."""
+        self._path = os.path.realpath(path)
+        self._pieces: list[Piece] = []
+        self._fd, self._open = -1, -1
+        found = os.stat(path)
+        self._add(0, found)
+        if stat.S_ISREG(found.st_mode):
+            self._reach(0)
+
+    @property
+    def mark(self) -> str:
+        """Where it ends, in words that `behind` understands."""
+        last = self._pieces[0]
+        return f"{last.identity[0]}:{last.identity[1]}:{last.size}"
+
+    def behind(self, mark: str) -> int | None:
+        """How many bytes stand behind a mark; None where the place is gone, or there was none. Raises OSError."""
+        for index in count():
+            if not self._has(index):
+                return None
+            piece = self._pieces[index]
+            name, _, size = mark.rpartition(":")
+            if name == f"{piece.identity[0]}:{piece.identity[1]}" and size.isdecimal() and int(size) <= piece.size:
+                return piece.near + piece.size - int(size)
+        return None
+
+    def read(self, far: int, near: int) -> bytes:
+        """The bytes between two distances from the end; fewer, at the front, where it is shorter. Raises OSError."""
+        parts: list[bytes] = []
+        index = 0
+        while near < far and self._has(index):
+            piece = self._pieces[index]
+            begin = max(0, piece.size - (far - piece.near))
+            end = piece.size - (near - piece.near)
+            if end > begin:
+                parts.append(self._pread(index, begin, end))
+                near += end - begin
+            index += 1
+        return b"".join(reversed(parts))
+
+    def close(self) -> None:
+        """Give the descriptor back."""
+        if self._fd >= 0:
+            os.close(self._fd)
+        self._fd = -1
+
+    def _has(self, index: int) -> bool:
+        """Whether there is a piece of this number, as far as is known by now."""
+        if index < len(self._pieces):
+            return True
+        for number in count(self._pieces[-1].number + 1):
+            try:
+                found = os.stat(_numbered(self._path, number))
+            except FileNotFoundError:
+                return False
+            if self._identity(found) != self._pieces[-1].identity:  # else it was rotated since we looked at it
+                self._add(number, found)
+                return True
+        return False
+
+    def _add(self, number: int, found: os.stat_result) -> None:
+        size = found.st_size if stat.S_ISREG(found.st_mode) else 0
+        near = self._pieces[-1].near + self._pieces[-1].size if self._pieces else 0
+        self._pieces.append(Piece(number, self._identity(found), size, near))
+
+    @staticmethod
+    def _identity(found: os.stat_result) -> tuple[int, int]:
+        return found.st_dev, found.st_ino
+
+    def _pread(self, index: int, begin: int, end: int) -> bytes:
+        """Bytes of one piece; none where it is gone. Raises OSError."""
+        if not self._reach(index):
+            return b""
+        return os.pread(self._fd, end - begin, begin)
+
+    def _reach(self, index: int) -> bool:
+        """Have this piece open; whether it is still there. Raises OSError."""
+        if self._open == index and self._fd >= 0:
+            return True
+        piece = self._pieces[index]
+        for number in count(piece.number):
+            try:
+                fd = os.open(_numbered(self._path, number), os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+            except FileNotFoundError:
+                return False
+            if self._identity(os.fstat(fd)) == piece.identity:
+                self.close()
+                self._fd, self._open = fd, index
+                return True
+            os.close(fd)
+        return False
 
 
 def rotated(path: str) -> list[str]:
@@ -31,22 +123,11 @@ def rotated(path: str) -> list[str]:
     found: list[str] = []
     path = os.path.realpath(path)
     for number in count(1):
-        if not os.path.lexists(each := f"{path}.{number}"):
+        if not os.path.lexists(each := _numbered(path, number)):
             return found
         found.append(each)
     return found
 
 
-def _end_of(path: str, lines: int, behind: bytes) -> tuple[bytes, int]:
-    """As much of the file's end, before `behind`, as holds so many lines, and the file's size. Raises OSError."""
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    try:
-        end = start = os.fstat(fd).st_size
-        data = behind
-        while start > 0 and data.count(b"\n") <= lines and len(data) < MOST_BYTES:
-            size = min(_BLOCK, start)
-            start -= size
-            data = os.pread(fd, size, start) + data
-        return data, end
-    finally:
-        os.close(fd)
+def _numbered(path: str, number: int) -> str:
+    return f"{path}.{number}" if number else path

@@ -75,6 +75,10 @@ class LogFile:
         found = os.fstat(self.fd)
         return found.st_dev, found.st_ino
 
+    def mark(self, before: int) -> str:
+        """The place `before` bytes before the end of what is written, in the words of `edge.logfile`."""
+        return f"{self._place}:{max(0, self._at - before)}"
+
     def join(self) -> None:
         """One more writer."""
         self._users += 1
@@ -229,7 +233,9 @@ class LogFile:
         if self.fd >= 0:
             os.close(self.fd)
         self.fd = fd
-        self._is_file = stat.S_ISREG(os.fstat(fd).st_mode)
+        found = os.fstat(fd)
+        self._place = f"{found.st_dev}:{found.st_ino}"
+        self._is_file = stat.S_ISREG(found.st_mode)
         self._at = os.lseek(fd, 0, os.SEEK_END) if self._is_file else 0
         self._splices = self._is_file and hasattr(os, "splice")
         if self._is_file and not self._splices:

@@ -10,8 +10,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
-from tm.core.commands import VERBS, Command, Takes, UsageError, Verb, parse_words
+from tm.core.commands import Command, UsageError, parse_words
 from tm.core.errors import nearest
+from tm.core.verbs import VERBS, Takes, Verb
 
 WIDTH_MOST: Final = 10_000
 WORDS_MOST: Final = 1000
@@ -44,11 +45,12 @@ class Method:
 
 
 class Asked(NamedTuple):
-    """A verb's command, and how the asker looks."""
+    """A verb's command, how the asker looks, and up to where he has read logs, by path."""
 
     command: Command
     width: int | None
     colour: bool
+    after: Mapping[str, str] | None = None
 
 
 def _words(value: object) -> tuple[str, ...] | None:
@@ -87,6 +89,13 @@ def _switch(value: object) -> bool | None:
     return value if isinstance(value, bool) else None
 
 
+def _marks(value: object) -> dict[str, str] | None:
+    """Places in logs, as an answer or a notification has told them."""
+    if not isinstance(value, dict) or len(value) > WORDS_MOST:
+        return None
+    return value if all(isinstance(each, str) and _sound(each) for pair in value.items() for each in pair) else None
+
+
 # fmt: off
 _WORDS: Final = Param("words", f"an array of text, {WORDS_MOST:,} at most",
                       "what stands behind the verb: names, a file, a command", _words)
@@ -97,6 +106,7 @@ _LOOK: Final = (
     Param("width", f"a number from 1 to {WIDTH_MOST}", "columns of the terminal that `lines` are for", _width),
     Param("colour", "true or false", "whether `lines` are coloured", _switch),
 )
+_AFTER: Final = Param("after", "an object of `marks`", "begin where these end, instead of with the last lines", _marks)
 _NUMBER: Final = Param("subscription", "a number", "which one, as the answer to the subscription said", _count)
 _NAMES: Final = Param("names", "an array of text", "a selection; without one everything is told", _words)
 # fmt: on
@@ -116,7 +126,7 @@ def _methods() -> dict[str, Method]:
     methods = [Method(name, verb.doc, _params(verb), verb) for name, verb in verbs.items()]
     methods += [
         Method("events.subscribe", "tell every event and every change of a process, until unsubscribe", (_NAMES,)),
-        Method("logs.follow", "answer as logs, then tell what comes", _params(verbs["logs"]), verbs["logs"]),
+        Method("logs.follow", "answer as logs, then tell what comes", (*_params(verbs["logs"]), _AFTER), verbs["logs"]),
         Method("unsubscribe", "tell no more of a subscription", (_NUMBER,)),
         Method("system.describe", "every method with its parameters", ()),
         Method("system.identity", "which daemon this is", ()),
@@ -150,7 +160,7 @@ def asked(verb: Verb, given: Mapping[str, Any]) -> Asked:
         command = parse_words([verb.name, *words, *given.get("options", ())])
     except UsageError as error:
         raise BadParams(str(error)) from None
-    return Asked(command, given.get("width"), given.get("colour", False))
+    return Asked(command, given.get("width"), given.get("colour", False), given.get("after"))
 
 
 def unknown(name: str) -> str:

@@ -8,13 +8,14 @@ Leaves to others: bytes and their bounds (`Out`), and doing what is asked (`Desk
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, Final, Protocol, TypeAlias
 
-from tm.core.commands import Command, is_for_owners
+from tm.core.commands import is_for_owners
 from tm.core.ports import LINE_BYTES
 from tm.faces import jsonrpc
 from tm.faces.jsonrpc import Failure, Request
-from tm.faces.methods import METHODS, BadParams, Method, asked, describe, settled, unknown
+from tm.faces.methods import METHODS, Asked, BadParams, Method, asked, describe, settled, unknown
 
 End: TypeAlias = Callable[[], None]
 Tell: TypeAlias = Callable[[str, Mapping[str, object]], None]
@@ -22,6 +23,10 @@ Tell: TypeAlias = Callable[[str, Mapping[str, object]], None]
 
 ANSWER_BYTES: Final = 16 * 1024 * 1024
 SUBSCRIPTIONS_MOST: Final = 100
+
+
+_TOO_MANY: Final = Failure(jsonrpc.BUSY, f"a client has {SUBSCRIPTIONS_MOST} subscriptions at most", "End one of them.")
+Reply: TypeAlias = Callable[["Failure | dict[str, object]"], None]
 
 
 class Answer(Protocol):
@@ -39,21 +44,32 @@ class Answer(Protocol):
     def outcome(self) -> int:
         """How it went: 0 done, 1 failed, 2 usage, 6 no such task."""
 
+    @property
+    def note(self) -> str:
+        """A word about the answer itself, or ''."""
+
+    @property
+    def marks(self) -> Mapping[str, str]:
+        """Where the logs ended that it shows, by path."""
+
 
 class Desk(Protocol):
     """Whoever carries out commands. `by` is on whose behalf."""
 
-    def carry_out(self, command: Command, by: str, width: int | None, colour: bool) -> Answer:
-        """Do it, and answer."""
+    def carry_out(self, asked: Asked, by: str, answered: Answered) -> End:
+        """Do it, and answer, perhaps later; what is returned gives up what is not done by then."""
 
-    def follow(self, command: Command, by: str, colour: bool, tell: Tell) -> tuple[Answer, End | None]:
-        """Answer `logs`, and tell what comes; None where the answer is that there is nothing to follow."""
+    def follow(self, asked: Asked, by: str, tell: Tell, answered: Answered) -> End:
+        """Answer `logs`, and unless that failed tell what comes, until what is returned is called."""
 
     def identity(self) -> dict[str, object]:
         """Which daemon this is: `config`, `pid`."""
 
     def subscribe(self, words: tuple[str, ...], by: str, tell: Tell) -> tuple[Answer, End | None]:
         """Tell what happens to these, without words to all; None where they select nothing."""
+
+
+Answered: TypeAlias = Callable[[Answer], None]
 
 
 class Out(Protocol):
@@ -76,6 +92,7 @@ class Session:
         self.by = by
         self._last = 0
         self._ends: dict[int, End] = {}
+        self._works: dict[int, End] = {}
 
     @property
     def subscribed(self) -> bool:
@@ -101,41 +118,87 @@ class Session:
 
     def end(self) -> None:
         """The client is gone."""
-        ends, self._ends = self._ends, {}
-        for end in ends.values():
+        ends = [*self._ends.values(), *self._works.values()]
+        self._ends, self._works = {}, {}
+        for end in ends:
             end()
 
     def _carry_out(self, request: Request) -> None:
-        text = f"'{request.method[:80]}' failed by a bug"
-        line = _reply(request, Failure(jsonrpc.INTERNAL, text, "The event log has the traceback."))
+        """Answer once, now or later, also when carrying it out fails by a bug."""
+        replies = [partial(self._send, request)]
+
+        def reply(outcome: Failure | dict[str, object]) -> None:
+            line = _reply(request, outcome)
+            while replies:
+                replies.pop()(line)
+
+        done = False
         try:
-            line = _reply(request, self._outcome(request))
+            outcome = self._outcome(request, reply)
+            if outcome is not None:
+                reply(outcome)
+            done = True
         finally:
-            self._send(request, line)
+            if not done:
+                text = f"'{request.method[:80]}' failed by a bug"
+                reply(Failure(jsonrpc.INTERNAL, text, "The event log has the traceback."))
 
     def _send(self, request: Request, line: bytes) -> None:
         if request.answered:
             self._out.answer(line)
 
-    def _outcome(self, request: Request) -> Failure | dict[str, object]:
+    def _outcome(self, request: Request, reply: Reply) -> Failure | dict[str, object] | None:
+        """What is to be replied; None: that is taken care of."""
         method = METHODS.get(request.method)
         if method is None:
             return Failure(jsonrpc.METHOD, unknown(request.method))
         try:
-            return self._call(method, settled(method, request.params))
+            return self._call(method, settled(method, request.params), reply)
         except BadParams as error:
             return Failure(jsonrpc.PARAMS, str(error), f"Usage: {method.verb.usage}" if method.verb else "")
 
-    def _call(self, method: Method, given: Mapping[str, Any]) -> Failure | dict[str, object]:
+    def _call(self, method: Method, given: Mapping[str, Any], reply: Reply) -> Failure | dict[str, object] | None:
         """Raises BadParams."""
         if method.verb is None:
             return self._own(method.name, given)
-        command, width, colour = asked(method.verb, given)
-        if is_for_owners(command) and not self._owner:
+        wanted = asked(method.verb, given)
+        if is_for_owners(wanted.command) and not self._owner:
             return Failure(jsonrpc.NOT_ALLOWED, "only root and the daemon's own user may ask for that")
         if method.name == "logs.follow":
-            return self._begin(lambda tell: self._desk.follow(command, self.by, colour, tell))
-        return _result(self._desk.carry_out(command, self.by, width, colour))
+            return self._follow(wanted, reply)
+        self._work(wanted, reply)
+        return None
+
+    def _work(self, wanted: Asked, reply: Reply) -> None:
+        """Have it done; it is given up with the client, if it is not through by then."""
+        number = self._last = self._last + 1
+        self._works[number] = _nothing
+
+        def answered(answer: Answer) -> None:
+            self._works.pop(number, None)
+            reply(_result(answer))
+
+        end = self._desk.carry_out(wanted, self.by, answered)
+        if number in self._works:
+            self._works[number] = end
+
+    def _follow(self, wanted: Asked, reply: Reply) -> Failure | None:
+        """Answer, and let what comes be told from then on."""
+        if len(self._ends) >= SUBSCRIPTIONS_MOST:
+            return _TOO_MANY
+        number = self._last = self._last + 1
+        self._ends[number] = _nothing
+
+        def answered(answer: Answer) -> None:
+            if answer.outcome:
+                self._ends.pop(number, None)
+            marks = {"marks": dict(answer.marks), "subscription": None if answer.outcome else number}
+            reply({**_result(answer), **marks})
+
+        end = self._desk.follow(wanted, self.by, lambda name, params: self._tell(number, name, params), answered)
+        if number in self._ends:
+            self._ends[number] = end
+        return None
 
     def _own(self, name: str, given: Mapping[str, Any]) -> Failure | dict[str, object]:
         """What is no command."""
@@ -152,7 +215,7 @@ class Session:
 
     def _begin(self, subscribe: Callable[[Tell], tuple[Answer, End | None]]) -> Failure | dict[str, object]:
         if len(self._ends) >= SUBSCRIPTIONS_MOST:
-            return Failure(jsonrpc.BUSY, f"a client has {SUBSCRIPTIONS_MOST} subscriptions at most", "End one of them.")
+            return _TOO_MANY
         number = self._last = self._last + 1
         answer, end = subscribe(lambda name, params: self._tell(number, name, params))
         if end is not None:
@@ -188,4 +251,9 @@ def _reply(request: Request, outcome: Failure | dict[str, object]) -> bytes:
 
 
 def _result(answer: Answer) -> dict[str, object]:
-    return {"lines": list(answer.lines), "data": answer.data, "outcome": int(answer.outcome)}
+    noted = {"note": answer.note} if answer.note else {}
+    return {"lines": list(answer.lines), "data": answer.data, "outcome": int(answer.outcome), **noted}
+
+
+def _nothing() -> None:
+    """There is nothing to end yet."""

@@ -1,0 +1,118 @@
+"""Where what a process wrote is found: in a file, which others may share, or in the tail in memory.
+
+Guarantees: a path that several instances share is one source, named by the task where it is of one, else by nobody.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from tm.core.launch import launch
+from tm.core.lines import decoded, printable
+from tm.core.log_search import Held, Search
+from tm.core.process import Process
+from tm.daemon.outputs import Outputs
+from tm.daemon.wiring import Key
+from tm.edge.logfile import Log
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What `logs` reads: the file `path`, or what is `held` in memory. `name`: whose it is, '' for nobody; `through`:
+    the stream that carries it.
+    """
+
+    name: str
+    stream: str
+    through: str
+    path: str | None
+    held: Callable[[], bytes]
+
+    def open(self) -> Log | Held:
+        """To be read; a Log has to be closed. Raises OSError."""
+        return Held(self.held()) if self.path is None else Log(self.path)
+
+
+def key_of(row: Process) -> Key:
+    """The key of a row."""
+    return row.task.name, row.n
+
+
+def log_path(row: Process, stream: str) -> str | None:
+    """The file that a stream goes to; None for a tail in memory."""
+    settled = launch(row.task, row.n, {})
+    return settled.stdout if carrier(row, stream) == "stdout" else settled.stderr
+
+
+def carrier(row: Process, stream: str) -> str:
+    """The stream that carries it: stdout carries both where the task merges them."""
+    return "stdout" if launch(row.task, row.n, {}).merges_stderr else stream
+
+
+def sources(outputs: Outputs, rows: Sequence[Process], streams: Sequence[str]) -> list[Source]:
+    """Where these streams of these processes are found, each source once."""
+    users: dict[object, list[tuple[Process, str]]] = {}
+    for row in rows:
+        for stream in streams:
+            place = _path(outputs, row, stream) or (key_of(row), carrier(row, stream))
+            users.setdefault(place, []).append((row, stream))
+    return [_source(outputs, each) for each in users.values()]
+
+
+def last_lines(outputs: Outputs, row: Process, stream: str, count: int) -> list[str]:
+    """The last lines of one stream, safe to show; empty when there are none. Raises OSError for an unreadable file."""
+    log = _source(outputs, [(row, stream)]).open()
+    search = Search(log, count)
+    try:
+        while search.step():
+            pass
+    finally:
+        if isinstance(log, Log):
+            log.close()
+    return [printable(decoded(line)) for line in search.found]
+
+
+def last_words(outputs: Outputs, row: Process) -> str:
+    """The last line of stderr, or '' where there is none to be had."""
+    try:
+        lines = last_lines(outputs, row, "stderr", 1)
+    except OSError:
+        return ""
+    return lines[-1] if lines else ""
+
+
+def clear(outputs: Outputs, rows: Sequence[Process]) -> list[str]:
+    """Empty what these processes wrote; the sentences of what could not be emptied."""
+    paths = {path for row in rows for stream in ("stdout", "stderr") if (path := _path(outputs, row, stream))}
+    failed = []
+    for row in rows:
+        outputs.memory.clear(key_of(row))
+    for path in sorted(paths):
+        try:
+            outputs.files.clear(path)
+        except OSError as error:
+            failed.append(f"The log {path} cannot be cleared: {os.strerror(error.errno or 0)}")
+    return failed
+
+
+def _path(outputs: Outputs, row: Process, stream: str) -> str | None:
+    """The file that a stream goes to at present, or would."""
+    file = outputs.file(key_of(row), carrier(row, stream))
+    return log_path(row, stream) if file is None else file.path
+
+
+def _source(outputs: Outputs, users: Sequence[tuple[Process, str]]) -> Source:
+    row, stream = users[0]
+    through, path = carrier(row, stream), _path(outputs, row, stream)
+    held = partial(outputs.memory.read, key_of(row), through)
+    return Source(_owner(users), stream, through, path, held)
+
+
+def _owner(users: Sequence[tuple[Process, str]]) -> str:
+    """Whose a source is: a process's, or where it is shared a task's, or nobody's."""
+    names = {row.name for row, _ in users}
+    tasks = {row.task.name for row, _ in users}
+    return min(names if len(names) == 1 else tasks) if len(tasks) == 1 else ""
