@@ -38,9 +38,11 @@ def open_next(path: str, keep: int, fd: int) -> int:
     `keep` are left. Raises OSError.
     """
     for old, new in names(path, keep, os.path.lexists):
-        os.rename(old, new)
+        with suppress(FileNotFoundError):  # somebody has taken it away, which is his right
+            os.rename(old, new)
     if not keep:
-        os.unlink(path)
+        with suppress(FileNotFoundError):
+            os.unlink(path)
     model = os.fstat(fd)
     fresh = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     with suppress(OSError):  # only root can give it to somebody else
