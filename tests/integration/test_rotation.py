@@ -327,6 +327,46 @@ def test_what_is_to_be_discarded_is_counted_and_told_and_nobody_waits(place: Pla
     assert log.stat().st_size > kept
 
 
+def test_a_log_that_loses_more_and_more_is_told_once_a_minute(place: Place, disk: Path) -> None:
+    """How much is lost is in the sentence: it was told anew with every loss."""
+    changes: list[tuple[str, bool]] = []
+    place.outputs.reports.on_change = lambda path, _sentence, refuses: changes.append((path, refuses))
+    log, filler = disk / "log", disk / "filler"
+    filler.write_bytes(bytes(250 * 1024))
+    flood = "while :; do echo yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy; done"
+    place.start(WORKER, launch_of(log, logs=LogPolicy(discards=True)), "sh", "-c", flood)
+    place.until(lambda: place.told, "a full disk")
+    file = next(iter(place.outputs.files))
+    lost = file.lost
+    place.until(lambda: file.lost > lost + 100_000, "more that is lost")
+    assert len(place.told) == 1
+    place.later(61)
+    place.until(lambda: len(place.told) == 2, "the next minute")
+    assert changes == [(str(log), True)] * 2
+    filler.unlink()
+    place.until(lambda: changes[2:], "room again")
+    assert changes[2] == (str(log), False)
+
+
+def test_a_log_takes_output_again_when_nobody_waits_for_it_any_more(place: Place, disk: Path) -> None:
+    changes: list[bool] = []
+    place.outputs.reports.on_change = lambda _path, _sentence, refuses: changes.append(refuses)
+    log, filler = disk / "log", disk / "filler"
+    filler.write_bytes(bytes(252 * 1024))
+    keys: list[Key] = [("worker", n) for n in (1, 2)]
+    writers = {key: place.start(key, launch_of(log), *NUMBERED, f"w{key[1]}", "300") for key in keys}
+    place.until(lambda: len(place.outputs._refused) == 2, "two that wait")
+    assert changes == [True]
+    filler.unlink()
+    place.later(1.1)
+    place.until(lambda: len(changes) > 1, "that it is over")
+    assert place.outputs.troubles() == []
+    for key, writer in writers.items():
+        place.ended(key, writer)
+    assert changes == [True, False]
+    assert len(log.read_text().splitlines()) == 600
+
+
 def test_lines_with_a_time_wait_for_room_and_none_is_lost_or_torn(place: Place, disk: Path) -> None:
     log, filler = disk / "log", disk / "filler"
     # More than what is free and what a pipe holds, and still less than the disk.

@@ -9,15 +9,14 @@ minute.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 
 from tm.core.launch import Launch, SpawnFailure
 from tm.core.log_policy import LogPolicy
 from tm.core.tail import Tails
-from tm.core.timers import Instant
 from tm.daemon.failures import log_failure
-from tm.daemon.refusals import Origin, Refusals, is_full_pipe, sentence, sentences
+from tm.daemon.refusals import Origin, Refusals, Reports, sentences
 from tm.daemon.wiring import Key, LogFiles, MemoryTails, Wiring, file_of
 from tm.edge.changes import Changes
 from tm.edge.loop import Loop, Rank
@@ -27,20 +26,20 @@ from tm.edge.sinks import LogFile
 from tm.edge.streams import Stream
 
 HELD_PIPES = 2
-_TOLD_EVERY_S = 60.0
 
 Listener = Callable[[Key, str, bytes], None]
 """Hears of output: whose, `stdout` or `stderr`, and the bytes; b'' when a process or its output has ended."""
 
 
 class Outputs:
-    """All streams. Owns their descriptors; `files` and `memory` are where they go."""
+    """All streams. Owns their descriptors; `files` and `memory` are where they go, `reports` what is told of logs that
+    take nothing.
+    """
 
     def __init__(self, loop: Loop, tails: Tails, on_trouble: Callable[[str, str], None]) -> None:
         """`on_trouble` is told (path, sentence)."""
         self._loop = loop
-        self._on_trouble = on_trouble
-        self._told: dict[str, Instant] = {}
+        self.reports = Reports(loop, partial(on_trouble, "log"))
         self.memory = MemoryTails(tails)
         self.files = LogFiles(partial(on_trouble, "log"))
         self._current: dict[Key, Wiring] = {}
@@ -128,9 +127,13 @@ class Outputs:
 
     def troubles(self) -> list[str]:
         """The logs that take nothing at present, each with its reason."""
-        waiting = [stream for wiring in self._current.values() for stream in wiring.streams.values()]
-        waiting += [stream for held in self._held.values() for stream in held]
-        return sentences(iter(waiting))
+        return sentences(self._streams())
+
+    def _streams(self) -> Iterator[Stream]:
+        for wiring in self._current.values():
+            yield from wiring.streams.values()
+        for held in self._held.values():
+            yield from held
 
     def settle(self) -> None:
         """The last chance before the daemon leaves: everything that is still in a pipe."""
@@ -169,11 +172,13 @@ class Outputs:
         self._after_transfer(key, name, stream)
 
     def _transfer(self, key: Key, name: str, stream: Stream) -> None:
-        stream.transfer(bool(self.listeners))
+        if stream.transfer(bool(self.listeners)):
+            self.reports.taken(stream, self._streams)
         self._heard(key, name, stream.said)
 
     def _drain(self, key: Key, name: str, stream: Stream) -> None:
         for data in stream.drain(bool(self.listeners)):
+            self.reports.taken(stream, self._streams)
             self._heard(key, name, data)
 
     def _heard(self, key: Key, name: str, data: bytes) -> None:
@@ -189,9 +194,9 @@ class Outputs:
         file = file_of(stream)
         if stream.trouble is not None and file is not None and file.policy.discards:
             file.lost += stream.discard()
-            self._tell(stream)
+            self.reports.refused(stream)
         elif stream.trouble is not None:
-            self._tell(stream)
+            self.reports.refused(stream)
             if stream not in self._refused:
                 self._unwatch(stream)
                 self._refused.add((key, name), stream)
@@ -236,15 +241,6 @@ class Outputs:
         held = [stream for stream in self._held.get(key, ()) if stream.trouble is None]
         for stream in held[:-HELD_PIPES]:
             self._close(key, stream)
-
-    def _tell(self, stream: Stream) -> None:
-        if is_full_pipe(stream):
-            return
-        told = sentence(stream)
-        due = self._told.get(told)
-        if due is None or self._loop.now >= due:
-            self._told[told] = Instant(self._loop.now + _TOLD_EVERY_S)
-            self._on_trouble("log", told)
 
     def _close(self, key: Key | None, stream: Stream) -> None:
         self._unwatch(stream)

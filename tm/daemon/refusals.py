@@ -1,7 +1,8 @@
-"""Streams whose log takes nothing: they wait, and go on when there is room again.
+"""Streams whose log takes nothing: they wait, and go on when there is room again; and what is told of such a log.
 
 Guarantees: one alarm a log, however many wait for it: a pipe, FIFO or terminal that is full is watched, anything else
-is tried again once a second, while it refuses and only then; they are tried in the order in which the log wants them.
+is tried again once a second, while it refuses and only then; they are tried in the order in which the log wants them;
+a log that refuses is told once a minute, however much is lost.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from tm.edge.sinks import LogFile
 from tm.edge.streams import Stream
 
 RETRY_S = 1.0
+_TOLD_EVERY_S = 60.0
 
 Origin: TypeAlias = tuple[tuple[str, int], str]
 """Whose stream, and its name."""
@@ -100,6 +102,41 @@ class Refusals:
         else:
             self._loop.unwatch(file.fd)
         return group
+
+
+class Reports:
+    """What is told of logs that take nothing: each with its reason once in _TOLD_EVERY_S, and once when that is over.
+    A pipe, FIFO or terminal that is full is only slow, and not told.
+
+    `on_change` hears of the same: the path, the sentence, and whether it takes nothing.
+    """
+
+    def __init__(self, loop: Loop, on_trouble: Callable[[str], None]) -> None:
+        self._loop = loop
+        self._on_trouble = on_trouble
+        self._due: dict[tuple[str, int], Instant] = {}
+        self._refusing: set[str] = set()
+        self.on_change: Callable[[str, str, bool], None] = lambda path, sentence, refuses: None
+
+    def refused(self, stream: Stream) -> None:
+        """Its log took nothing."""
+        file = file_of(stream)
+        if file is None or stream.trouble is None or is_full_pipe(stream):
+            return
+        reason = file.path, stream.trouble.errno or 0
+        if self._loop.now >= self._due.get(reason, self._loop.now):
+            self._due[reason] = Instant(self._loop.now + _TOLD_EVERY_S)
+            self._refusing.add(file.path)
+            self._on_trouble(sentence(stream))
+            self.on_change(file.path, sentence(stream), True)
+
+    def taken(self, stream: Stream, streams: Callable[[], Iterator[Stream]]) -> None:
+        """Its log took something. That is news where it had refused, and refuses none of `streams` any more."""
+        if not self._refusing or (file := file_of(stream)) is None or file.path not in self._refusing:
+            return
+        if not any(each.trouble is not None and file_of(each) is file for each in streams()):
+            self._refusing.remove(file.path)
+            self.on_change(file.path, f"log {file.path} takes output again", False)
 
 
 def is_full_pipe(stream: Stream) -> bool:

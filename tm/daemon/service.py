@@ -64,6 +64,7 @@ class Service:
             self._log.put = self._stderr.put
         self._tails = Tails(config.settings.tail_memory_bytes)
         self.outputs = Outputs(self.loop, self._tails, self._trouble)
+        self.outputs.reports.on_change = self._log_changed
         self.supervisor = Supervisor(self.loop, Machine(self.outputs), empty(config), parts.environ)
         self.control = Control(self.loop, self.supervisor, self._reloading, self.outputs, self._log)
         self.control.leave = self.leave
@@ -201,6 +202,12 @@ class Service:
     def _leave_if_over(self) -> None:
         if self.control.leaving and not self.supervisor.rows:
             self.loop.stop()
+
+    def _log_changed(self, _path: str, sentence: str, refuses: bool) -> None:
+        """A log takes nothing, which has been told, or takes output again."""
+        if not refuses:
+            self._log.write(Level.INFO, "log", "output", sentence)
+            self.control.tell(sentence)
 
     def _trouble(self, who: str, sentence: str) -> None:
         self._log.write(Level.ERROR, who, "output", sentence)
