@@ -49,7 +49,7 @@ def test_the_reference_holds_every_key_with_its_text(each: Field) -> None:
         assert f"Default: `{each.default}`" in comments
 
 
-@pytest.mark.parametrize("key", ["user", "group", "logfile", "stateDir", "socket", "socketGroup", "pidfile"])
+@pytest.mark.parametrize("key", ["user", "group", "onEvent", "logfile", "stateDir", "socket", "socketGroup", "pidfile"])
 def test_what_not_everybody_can_use_is_shown_but_not_set(key: str) -> None:
     text = reference()
     shown = list(re.finditer(rf"^ +#{key}: ", text, re.MULTILINE))

@@ -213,6 +213,7 @@ def test_how_long_it_lived() -> None:
 
 def test_what_people_should_look_at() -> None:
     assert [state for state in State if row(state, pid=1).failing] == [State.BACKOFF, State.FATAL]
+    assert [state for state in State if row(state, pid=1).gave_up] == [State.FATAL]
     assert [state for state in State if row(state, pid=1).stopping] == [State.STOPPING, State.KILLING]
     assert [state for state in State if row(state, pid=1).killing] == [State.KILLING]
     assert {state for state in State if row(state).at_rest} == {State.STOPPED, State.EXITED, State.FATAL}

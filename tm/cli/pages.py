@@ -124,6 +124,8 @@ REGIONS: Final[Mapping[str, Region]] = {
     "environment of taskmaster": partial(pages.entries, interface.DAEMON_VARIABLES, "Ev"),
     "environment of taskmasterctl": partial(pages.entries, interface.CLIENT_VARIABLES, "Ev"),
     "environment of a process": partial(pages.entries, interface.CHILD_VARIABLES, "Ev"),
+    "events": partial(pages.entries, interface.EVENTS, "Cm"),
+    "environment of an event": partial(pages.entries, interface.EVENT_VARIABLES, "Ev"),
     "files of taskmaster": partial(pages.entries, interface.DAEMON_FILES, "Pa"),
     "files of taskmasterctl": partial(pages.entries, interface.CLIENT_FILES, "Pa"),
     "methods": own_methods,

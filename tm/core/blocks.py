@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
+from tm.core import command_line
 from tm.core.context import Context
 from tm.core.errors import did_you_mean, quoted
 from tm.core.field import FREE_PREFIX
@@ -30,6 +31,11 @@ _NO_FILE: Final = "none"
 _VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 _LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _CODE = re.compile(r"0|[1-9][0-9]{0,2}")
+_OF_AN_EVENT: Final = {
+    Slot.TASK: "TASKMASTER_TASK",
+    Slot.INSTANCE: "TASKMASTER_INSTANCE",
+    Slot.N: "TASKMASTER_INSTANCE",
+}
 _HOLE = re.compile("\0(task|instance|n)\0")
 
 
@@ -45,6 +51,18 @@ def command(node: Node, _context: Context) -> str | tuple[str, ...]:
     if isinstance(node, Sequence):
         return tuple(gather(lambda item: scalar(item, "a word").text, node.items))
     return scalar(node, "a command").text
+
+
+def event_command(node: Node, context: Context) -> tuple[str, ...]:
+    """The words of a command that belongs to no task."""
+    try:
+        words = command_line.argv(command(node, context), None, context.here)
+    except command_line.BadCommand as error:
+        raise Rejected(node, "bad-command", error.why) from None
+    if slot := next((part for word in words for part in word.parts if isinstance(part, Slot)), None):
+        why = f"{quoted('{' + slot.value + '}')} means nothing here, where a command belongs to no task"
+        raise Rejected(node, "bad-command", why, "", f"what it is about is in ${_OF_AN_EVENT[slot]}")
+    return tuple(word.text for word in words)
 
 
 def exit_codes(node: Node, _context: Context) -> frozenset[int]:

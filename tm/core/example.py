@@ -80,6 +80,7 @@ _VALUES: Final = {
     "description": '"sleeps"',
     "labels": "[example]",
     "stopTimeout": "60",
+    "onEvent": 'logger -t taskmaster -- "$TASKMASTER_TEXT"',
     "user": "0",
     "group": "0",
     "logfile": "taskmaster.log",
@@ -90,7 +91,9 @@ _VALUES: Final = {
 }
 """What the reference shows where the default would show nothing."""
 
-_COMMENTED_OUT: Final = frozenset({"user", "group", "logfile", "stateDir", "socket", "socketGroup", "pidfile"})
+_COMMENTED_OUT: Final = frozenset(
+    {"user", "group", "onEvent", "logfile", "stateDir", "socket", "socketGroup", "pidfile"}
+)
 """Keys that not everybody can use as they are shown."""
 
 

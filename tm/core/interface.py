@@ -114,6 +114,36 @@ CHILD_VARIABLES: Final = (
     Entry(("TASKMASTER_N",), "the number of the instance, from 1"),
 )
 
+EVENTS: Final = (
+    Entry(("fatal",), "a process became FATAL: it failed, and nobody but an operator starts it again"),
+    Entry(("reload-refused",), "a reload was refused, whoever had asked for it, and nothing was changed"),
+    Entry(
+        ("log-refused",),
+        "the log of a process takes nothing, as on a full disk; told once a minute as long as it is so",
+    ),
+    Entry(("log-recovered",), "a log for which `log-refused` came takes output again"),
+)
+
+EVENT_VARIABLES: Final = (
+    Entry(("TASKMASTER_EVENT",), "what happened: `fatal`, `reload-refused`, `log-refused` or `log-recovered`"),
+    Entry(("TASKMASTER_WHO",), "the process, or `taskmaster` for a reload, or the path of the log"),
+    Entry(("TASKMASTER_TEXT",), "what an operator is told of it: one line, at most 1000 characters"),
+    Entry(("TASKMASTER_TIME",), "when, as the event log has it: ISO 8601 with milliseconds and zone"),
+    Entry(("TASKMASTER_CONFIG",), "the path of the configuration file"),
+    Entry(("TASKMASTER_PID",), "the process id of the daemon"),
+    Entry(("TASKMASTER_TASK",), "for `fatal`: the task's name"),
+    Entry(("TASKMASTER_INSTANCE",), "for `fatal`: the process's name"),
+    Entry(
+        ("TASKMASTER_EXIT",),
+        "for `fatal`: the exit code, or minus the number of the signal; empty when it could not be started",
+    ),
+    Entry(
+        ("TASKMASTER_STDERR",),
+        "for `fatal`: the last lines of its standard error, or of both streams where they are merged; at most 50 lines "
+        "and 4096 bytes, without control characters",
+    ),
+)
+
 _ROOT_SOCKET: Final = "/run/taskmaster/NAME.sock"
 _USER_SOCKET: Final = "$XDG_RUNTIME_DIR/taskmaster/NAME.sock"
 

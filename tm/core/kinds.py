@@ -21,6 +21,11 @@ DURATION: Final = Kind(
     "seconds, or a duration such as 500ms 10s 5m 2h 1d 1m30s",
     {"type": ["number", "string"], "minimum": 0, "pattern": r"^[0-9.]+(ms|s|m|h|d|$)"},
 )
+SOME_TIME: Final = Kind(
+    values.some_time,
+    "more than 0 seconds, or a duration such as 500ms 10s 5m",
+    {**DURATION.schema, "exclusiveMinimum": 0},
+)
 SIZE: Final = Kind(
     values.size,
     "bytes, or a size such as 64KiB 10MiB 1GB",
@@ -37,6 +42,7 @@ COMMAND: Final = Kind(
     "a command as text, or as a list of words",
     {"anyOf": [_TEXT, {"type": "array", "items": _SCALAR, "minItems": 1}]},
 )
+EVENT_COMMAND: Final = Kind(blocks.event_command, COMMAND.expected, COMMAND.schema)
 EXIT_CODES: Final = Kind(blocks.exit_codes, "exit codes from 0 to 255 and names of signals", _TEXTS)
 LABELS: Final = Kind(blocks.labels, "words of letters, digits and '_.-'", _TEXTS)
 PATH: Final = Kind(blocks.path, "a path", _TEXT)

@@ -110,6 +110,11 @@ class Process:
         return self.state in (State.FATAL, State.BACKOFF)
 
     @property
+    def gave_up(self) -> bool:
+        """Whether it failed and nobody but an operator starts it again."""
+        return self.state is State.FATAL
+
+    @property
     def at_rest(self) -> bool:
         """Whether nothing is alive and nothing is due."""
         return not TABLE[self.state].alive and not TABLE[self.state].timed

@@ -108,6 +108,13 @@ def attempt(row: Process) -> str:
     return f"attempt {min(tried, most + 1)} of {most + 1}" if most else f"attempt {tried}"
 
 
+def end_of(row: Process) -> str:
+    """How it ended, at which attempt, and what explains it."""
+    tried = attempt(row)
+    end = f"{cause(row)}, {tried}" if tried else cause(row)
+    return f"{end}; {fact}" if (fact := hint(row)) else end
+
+
 def place(task: Task, key: str) -> str:
     """`web.yaml:7`: where a key of the task stands, or the task itself."""
     found = task.places.get(key) or task.places.get("command")

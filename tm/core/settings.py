@@ -29,6 +29,11 @@ FIELDS: Final[tuple[Field, ...]] = (
     Field("inheritEnvironment", "inherit_environment", kinds.SWITCH, "true", _LIVE,
           "Hand the daemon's own environment on to the tasks; false: they begin with none. Takes effect at the next "
           "start of each process."),
+    Field("onEvent", "on_event", kinds.EVENT_COMMAND, "", _LIVE,
+          "A command that is run when somebody should know: a process became FATAL, a reload was refused, a log takes "
+          "nothing. It finds the event in its environment."),
+    Field("onEventTimeout", "on_event_timeout_s", kinds.SOME_TIME, "30", _LIVE,
+          "How long a run of it may take before it gets SIGKILL.", (), "seconds"),
     Field("logfile", "logfile", kinds.DAEMON_PATH, "", _START,
           "The event log of the daemon."),
     Field("logMaxSize", "log_max_size_bytes", kinds.SIZE, "10MiB", _START,
@@ -65,6 +70,8 @@ class Settings:
     stop_timeout_s: float | None = None
     tail_memory_bytes: int = 32 * 1024 * 1024
     inherit_environment: bool = True
+    on_event: tuple[str, ...] | None = None
+    on_event_timeout_s: float = 30.0
     logfile: str | None = None
     log_max_size_bytes: int = 10 * 1024 * 1024
     log_keep: int = 5

@@ -105,6 +105,14 @@ def duration(node: Node, _context: Context) -> float:
     return seconds
 
 
+def some_time(node: Node, context: Context) -> float:
+    """Seconds, more than none."""
+    seconds = duration(node, context)
+    if not seconds:
+        raise Rejected(node, "out-of-range", "this is no time at all")
+    return seconds
+
+
 def size(node: Node, _context: Context) -> int:
     """Bytes."""
     written = scalar(node, "a size")

@@ -43,7 +43,8 @@ WISHES = {"start": Event.START, "stop": Event.STOP, "restart": Event.RESTART}
 
 class Control:
     """What every face calls. `tell` is for what becomes known after the answer; `leave` begins the shutdown;
-    `on_reload` hears of a reload when it begins (True) and when it is through or refused.
+    `on_reload` hears of a reload when it begins (True) and when it is through or refused; `on_refused` of one that is
+    refused: who asked for it, and why.
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class Control:
         self.tell: Callable[[str], None] = lambda text: None
         self.leave: Callable[[str], None] = lambda by: None
         self.on_reload: Callable[[bool], None] = lambda begins: None
+        self.on_refused: Callable[[str, ConfigError], None] = lambda by, error: None
         self.reopen: Callable[[], list[str]] = list
         self.leaving = False
         self._trouble = ""
@@ -148,6 +150,7 @@ class Control:
             plan = self._reloading.reload(self._supervisor, by)
         except ConfigError as error:
             self._log.write(Level.ERROR, "taskmaster", "reload", f"refused, nothing changed, by {by}: {error}")
+            self.on_refused(by, error)
             return failed(f"{error}\nNothing was changed.", Outcome.USAGE)
         finally:
             self.on_reload(False)

@@ -6,6 +6,8 @@ deaths at once leave the loop its turns.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from tm.core.exitstatus import ExitStatus
 from tm.core.process import Process
 from tm.daemon.outputs import Outputs
@@ -18,13 +20,14 @@ _AT_ONCE = 50
 
 
 class Deaths:
-    """Turns SIGCHLD into what the supervisor hears."""
+    """Turns SIGCHLD into what the supervisor hears. `on_other` hears of a child that is nobody's leader."""
 
     def __init__(self, loop: Loop, supervisor: Supervisor, outputs: Outputs) -> None:
         self._loop = loop
         self._supervisor = supervisor
         self._outputs = outputs
         self._oom_kills = procfs.oom_kills()
+        self.on_other: Callable[[int, ExitStatus], None] = _ignore
 
     def reap(self) -> None:
         """Reap until nobody is left, or for a slice of time and then again in the next turn."""
@@ -48,6 +51,8 @@ class Deaths:
                 held = self._outputs.process_ended(key)
                 killed = status.signum == _SIGKILL
                 hint = explain(self._supervisor.rows[key], status, held, killed and self._oom())
+            else:
+                self.on_other(pid, status)
         finally:
             self._supervisor.reaped(pid, status, hint)
 
@@ -68,3 +73,7 @@ def explain(row: Process, status: ExitStatus, held: bool, oom: bool) -> str:
     if status.number == 127:
         return "127 is the shell's word for a command that was not found"
     return ""
+
+
+def _ignore(_pid: int, _status: ExitStatus) -> None:
+    pass

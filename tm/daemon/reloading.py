@@ -40,6 +40,11 @@ class Reloading:
         self.place = os.path.abspath(reading.config.path)
         self.problems: ConfigError | None = None
 
+    @property
+    def directory(self) -> str:
+        """Where taskmaster was started: what relative paths mean."""
+        return self._world.cwd
+
     def boot(self, supervisor: Supervisor) -> Plan:
         """From nothing to the configuration that was read before the start."""
         plan = supervisor.apply(self.config, self._wishes)

@@ -13,13 +13,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from tm.core.config import Config
-from tm.core.launch import log_policy
+from tm.core.launch import inherited, log_policy
+from tm.core.notification import Sender
 from tm.core.process import Process
 from tm.core.records import Level
 from tm.core.tail import Tails
 from tm.core.timers import Instant
 from tm.daemon.control import Control
 from tm.daemon.deaths import Deaths
+from tm.daemon.notification import Notifications
 from tm.daemon.outputs import Outputs
 from tm.daemon.platform import Machine
 from tm.daemon.reloading import Reloading, empty
@@ -64,12 +66,16 @@ class Service:
             self._log.put = self._stderr.put
         self._tails = Tails(config.settings.tail_memory_bytes)
         self.outputs = Outputs(self.loop, self._tails, self._trouble)
-        self.outputs.reports.on_change = self._log_changed
         self.supervisor = Supervisor(self.loop, Machine(self.outputs), empty(config), parts.environ)
         self.control = Control(self.loop, self.supervisor, self._reloading, self.outputs, self._log)
         self.control.leave = self.leave
         self.control.reopen = self._reopen
         self._deaths = Deaths(self.loop, self.supervisor, self.outputs)
+        sender = Sender(inherited(parts.environ), self._reloading.directory, self._reloading.place, os.getpid())
+        self._notifications = Notifications(self.loop, self.supervisor, self.outputs, self._log, sender)
+        self._deaths.on_other = self._notifications.reaped
+        self.control.on_refused = self._notifications.reload_refused
+        self.outputs.reports.on_change = self._log_changed
         self._signals = Signals(self._signalled)
         self._title = Title(self.loop, self.supervisor)
         self._tidings = Tidings(Notifier(parts.notify), self._title)
@@ -83,7 +89,11 @@ class Service:
         self.supervisor.on_bug = self._impossible
         self.supervisor.on_dropped = self._dropped
         self.supervisor.on_applied = self._applied
-        self.supervisor.observers += [self.control.history.observe, self._title.observe]
+        self.supervisor.observers += [
+            self.control.history.observe,
+            self._title.observe,
+            self._notifications.observe,
+        ]
 
     def run(self) -> int:
         """Boot and serve until the end; the exit code."""
@@ -94,6 +104,7 @@ class Service:
             self.loop.run()
         finally:
             self.outputs.settle()
+            self._notifications.end()
             self._log.write(Level.INFO, "taskmaster", "end", "leaving")
         return 0
 
@@ -123,6 +134,7 @@ class Service:
                 self._log.write(Level.INFO, "taskmaster", "shutdown", f"asked for by {by}")
                 self.control.leaving = True
                 self._tidings.leaving()
+                self._notifications.hush()
                 self.on_leave()
                 self._reloading.shut_down(self.supervisor, by)
                 if (limit_s := self.supervisor.config.settings.stop_timeout_s) is not None:
@@ -201,13 +213,14 @@ class Service:
 
     def _leave_if_over(self) -> None:
         if self.control.leaving and not self.supervisor.rows:
-            self.loop.stop()
+            self._notifications.leave(self.loop.stop)
 
-    def _log_changed(self, _path: str, sentence: str, refuses: bool) -> None:
+    def _log_changed(self, path: str, sentence: str, refuses: bool) -> None:
         """A log takes nothing, which has been told, or takes output again."""
         if not refuses:
             self._log.write(Level.INFO, "log", "output", sentence)
             self.control.tell(sentence)
+        self._notifications.log_changed(path, sentence, refuses)
 
     def _trouble(self, who: str, sentence: str) -> None:
         self._log.write(Level.ERROR, who, "output", sentence)
