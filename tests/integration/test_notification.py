@@ -6,17 +6,24 @@ import json
 import os
 import re
 import shlex
+import shutil
 import signal
+import socket
 import stat
 import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from tests.fault.kernel import nothing_left
 from tests.integration.background import Background
-from tests.integration.driver import Taskmaster, alive
+from tests.integration.driver import ROOT, Taskmaster, alive
 from tests.mounts import tmpfs
 from tests.rpc import Rpc
 from tests.waiting import until
@@ -364,3 +371,139 @@ def test_it_runs_as_the_user_that_taskmaster_has_become(tmp_path: Path) -> None:
         daemon.start()
         until(lambda: lines_of(place / "who"), f"an event, but: {daemon.log[-1000:]}")
         assert lines_of(place / "who") == ["nobody"]
+
+
+# ---- the examples of docs/notifications.md, each as it stands there
+
+
+EXAMPLES = re.findall(r"```yaml\n(taskmaster:\n.*?)```", (ROOT / "docs" / "notifications.md").read_text(), re.DOTALL)
+NASTY = ['it\'s "quoted" \\n $(touch pwned) `touch pwned`', ".", "END", "%s é"]
+SENDS = """\
+#!/bin/sh
+{ printf '%s\\n' "$@"; echo --; cat; } > mail.new
+mv mail.new mail
+"""
+
+
+def example(word: str, *, without: str = "\0") -> str:
+    """The command of the one example that holds a word."""
+    (found,) = {text for text in EXAMPLES if word in text and without not in text}
+    command = yaml.safe_load(found)["taskmaster"]["onEvent"]
+    assert isinstance(command, str)
+    return command
+
+
+def nasty(home: Path, command: str, received: Callable[[], object]) -> None:
+    """Run an example for a process that prints what should not be taken for syntax."""
+    (home / "says").write_text("\n".join(NASTY) + "\n")
+    keys = {"command": "cat says >&2; exit 3", "stderr": "err.log"}
+    with Taskmaster(home, config(command, f"  nasty: {json.dumps(keys)}")) as taskmaster:
+        taskmaster.ask("start nasty")
+        logged(taskmaster, "fatal of nasty: ")
+        assert "fatal of nasty: told within" in taskmaster.log, taskmaster.log
+        until(received, "what was sent")
+        assert not (home / "pwned").exists()
+
+
+def program(home: Path, name: str) -> str:
+    """A program that keeps its words and its input; where it is."""
+    path = home / name
+    path.write_text(SENDS)
+    path.chmod(0o755)
+    return str(path)
+
+
+def test_the_examples_are_all_tried() -> None:
+    words = {"sendmail": 1, "mail -s": 1, "jq -n": 1, "python3 -c": 1, "logger": 2, "./notify": 1}
+    assert {word: sum(word in text for text in EXAMPLES) for word in words} == words
+    assert len(EXAMPLES) == sum(words.values())
+
+
+def test_mail_by_sendmail(tmp_path: Path) -> None:
+    command = example("sendmail").replace("/usr/sbin/sendmail", program(tmp_path, "sendmail"))
+    nasty(tmp_path, command, (tmp_path / "mail").exists)
+    words, _, mail = (tmp_path / "mail").read_text().partition("--\n")
+    assert words.split() == ["-i", "-t"]
+    head, body = mail.split("\n\n", 1)
+    assert head.splitlines()[0] == "To: root"
+    assert re.fullmatch(r"Subject: taskmaster on \S+: fatal of nasty", head.splitlines()[1])
+    assert body.startswith("Process 'nasty' failed: exit code 3 after")
+    assert body.endswith("\n".join(NASTY) + "\n")
+
+
+def test_mail_by_mail(tmp_path: Path) -> None:
+    nasty(
+        tmp_path, example("mail -s").replace("mail -s", f"{program(tmp_path, 'mail1')} -s"), (tmp_path / "mail").exists
+    )
+    words, _, mail = (tmp_path / "mail").read_text().partition("--\n")
+    assert words.splitlines() == ["-s", "taskmaster: fatal of nasty", "root"]
+    assert mail.endswith("\n".join(NASTY) + "\n")
+
+
+@contextmanager
+def receiver(status: int = 200) -> Iterator[tuple[str, list[Any]]]:
+    """A web server: where it is, and the objects that it was sent."""
+    received: list[Any] = []
+
+    class Receive(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            assert self.headers["Content-Type"] == "application/json"
+            received.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(status)
+            self.end_headers()
+
+        def log_message(self, *_words: object) -> None:
+            """Nothing is to be printed."""
+
+    server = HTTPServer(("127.0.0.1", 0), Receive)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}/hook", received
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def has(*programs: str) -> pytest.MarkDecorator:
+    missing = [each for each in programs if shutil.which(each) is None]
+    return pytest.mark.skipif(bool(missing), reason=f"no {', '.join(missing)} here")
+
+
+@pytest.mark.parametrize(
+    "word", [pytest.param("jq -n", marks=has("jq", "curl")), pytest.param("python3 -c", marks=has("curl"))]
+)
+def test_a_webhook(tmp_path: Path, word: str) -> None:
+    with receiver() as (url, received):
+        nasty(tmp_path, example(word).replace("https://example.com/hook", url), lambda: received)
+    assert received[0].keys() == {"event", "who", "text", "time", "stderr"}
+    assert (received[0]["event"], received[0]["who"]) == ("fatal", "nasty")
+    assert received[0]["stderr"] == "\n".join(NASTY)
+
+
+@has("curl")
+def test_a_webhook_that_refuses_is_told_in_the_event_log(tmp_path: Path) -> None:
+    with receiver(503) as (url, _):
+        command = example("python3 -c").replace("https://example.com/hook", url)
+        with Taskmaster(tmp_path, config(command, dying())) as taskmaster:
+            taskmaster.ask("start dying")
+            logged(
+                taskmaster, r"ERROR taskmaster onEvent: fatal of dying: exit code 22 after \S+s; it said: curl: .*503"
+            )
+
+
+@has("logger")
+def test_syslog(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as log:
+        log.bind(str(tmp_path / "log"))
+        log.settimeout(20)
+        command = example("logger", without="case").replace("logger", f"logger -u {tmp_path}/log")
+        nasty(tmp_path, command, lambda: True)
+        assert re.fullmatch(rb"<27>.*taskmaster: Process 'nasty' failed: exit code 3 after .*", log.recv(4096))
+
+
+def test_a_script_beside_the_configuration(tmp_path: Path) -> None:
+    (tmp_path / "notify").write_text("set -u\nprintf '%s\\n' \"$TASKMASTER_STDERR\" > new; mv new told\n")
+    nasty(tmp_path, example("./notify"), (tmp_path / "told").exists)
+    assert lines_of(tmp_path / "told") == NASTY

@@ -16,7 +16,7 @@ from tm.cli import desk, main
 from tm.cli.pages import ERRORS, REGIONS
 from tm.cli.wish import FLAGS
 from tm.core.interface import Entry, Exit
-from tm.core.pages import command, entries, exits, exits_table, flag, renewed, table
+from tm.core.pages import command, entries, entries_table, exits, exits_table, flag, renewed, table
 from tm.core.records import Level, Record
 from tm.core.timers import Instant
 from tm.core.transitions import Event, State
@@ -27,7 +27,7 @@ from tm.faces.methods import METHODS
 from tm.faces.session import lost
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = ("man/taskmaster.8", "man/taskmasterctl.1", "docs/control-socket.md", "README.md")
+PAGES = ("man/taskmaster.8", "man/taskmasterctl.1", "docs/control-socket.md", "docs/notifications.md", "README.md")
 
 
 def text(page: str) -> str:
@@ -121,6 +121,7 @@ def test_rows_become_entries() -> None:
 
 def test_a_bar_ends_no_cell() -> None:
     assert table(("a", "b"), [("x|y", "z")]) == ["| a | b |", "| --- | --- |", "| x\\|y | z |"]
+    assert entries_table("name", [Entry(("a", "b"), "x")]) == ["| name | means |", "| --- | --- |", "| `a`, `b` | x |"]
     assert exits_table([Exit(1, "NO", "no")]) == ["| code | means |", "| --- | --- |", "| 1 | no |"]
 
 

@@ -118,5 +118,10 @@ def exits_table(rows: Iterable[Exit]) -> list[str]:
     return table(("code", "means"), ((str(row.code), row.doc) for row in rows))
 
 
+def entries_table(head: str, rows: Iterable[Entry]) -> list[str]:
+    """What has names, a line each."""
+    return table((head, "means"), ((", ".join(f"`{name}`" for name in row.names), row.doc) for row in rows))
+
+
 def _row(cells: Iterable[str]) -> str:
     return f"| {' | '.join(cells)} |"
