@@ -14,6 +14,7 @@ from tests.unit.reading import config, found, problems
 from tm.core import interface
 from tm.core.errors import ConfigError, Place, Problem
 from tm.core.launch import SpawnFailure
+from tm.core.lines import decoded
 from tm.core.notification import (
     MOST_WAITING,
     STDERR_BYTES,
@@ -45,7 +46,7 @@ def failed(**changes: object) -> Process:
 
 
 def test_a_process_that_gave_up_is_told_with_everything_about_it() -> None:
-    told = gave_up(failed(hint="a fact"), WHEN, b"one\ntwo\n")
+    told = gave_up(failed(hint="a fact"), WHEN, ["one", "two"])
     assert told == Notification(
         Kind.FATAL,
         "worker_2",
@@ -60,14 +61,14 @@ def test_a_process_that_gave_up_is_told_with_everything_about_it() -> None:
 
 
 def test_a_signal_is_a_negative_number_and_what_never_ran_has_none() -> None:
-    assert gave_up(failed(exit_status=died(-9)), WHEN, b"").exit == "-9"
+    assert gave_up(failed(exit_status=died(-9)), WHEN, []).exit == "-9"
     never_ran = failed(exit_status=None, retries=0, failure=SpawnFailure("exec", "command 'x' not found", "see PATH"))
-    told = gave_up(never_ran, WHEN, b"")
+    told = gave_up(never_ran, WHEN, [])
     assert (told.exit, told.text) == ("", "Process 'worker_2' failed: command 'x' not found; see PATH")
 
 
 def test_a_failure_without_hint_or_attempt_is_no_more_than_its_cause() -> None:
-    assert gave_up(failed(retries=0), WHEN, b"").text == "Process 'worker_2' failed: exit code 3 after 0.50s"
+    assert gave_up(failed(retries=0), WHEN, []).text == "Process 'worker_2' failed: exit code 3 after 0.50s"
 
 
 @pytest.mark.parametrize(("count", "more"), [(1, ""), (3, " (and 2 more)")])
@@ -108,18 +109,18 @@ def test_a_text_is_one_line_without_control_characters_and_bounded() -> None:
     ],
 )
 def test_of_stderr_the_last_whole_lines_are_kept(said: str, kept: str) -> None:
-    assert gave_up(failed(), WHEN, said.encode()).stderr == kept
+    assert gave_up(failed(), WHEN, said.removesuffix("\n").split("\n")).stderr == kept
 
 
 @given(st.binary(max_size=2 * STDERR_BYTES))
 def test_no_output_is_too_long_or_steers_a_terminal(said: bytes) -> None:
-    stderr = gave_up(failed(), WHEN, said).stderr
+    stderr = gave_up(failed(), WHEN, [decoded(line) for line in said.split(b"\n")]).stderr
     assert len(stderr.encode()) <= STDERR_BYTES
     assert not {"\0", "\x1b", "\a"} & set(stderr)
 
 
 def test_the_command_gets_what_a_task_would_inherit_and_the_event() -> None:
-    run = launch(gave_up(failed(), WHEN, b"why"), COMMAND, SENDER)
+    run = launch(gave_up(failed(), WHEN, ["why"]), COMMAND, SENDER)
     assert (run.argv, run.directory, run.user, run.stdout) == (("tell", "it"), "/start", None, None)
     assert run.environment == {
         "PATH": "/bin",

@@ -9,14 +9,14 @@ Leaves to others: what has happened, and running the command (`daemon.notificati
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final
 
 from tm.core.errors import ConfigError
 from tm.core.launch import Launch
-from tm.core.lines import decoded, last, plain
+from tm.core.lines import plain
 from tm.core.process import Process
 from tm.core.report import end_of
 from tm.core.settings import Settings
@@ -26,8 +26,6 @@ STDERR_BYTES: Final = 4096
 STDERR_LINES: Final = 50
 TEXT_CHARACTERS: Final = 1000
 
-_LOOKED_AT_BYTES: Final = 4 * STDERR_BYTES
-"""More than what is kept, since colours are taken out."""
 _UMASK: Final = 0o022
 
 
@@ -70,8 +68,8 @@ class Sender:
     pid: int
 
 
-def gave_up(row: Process, when: str, stderr: bytes) -> Notification:
-    """A process became FATAL; `stderr`: the end of what it has said there."""
+def gave_up(row: Process, when: str, stderr: Sequence[str]) -> Notification:
+    """A process became FATAL; `stderr`: the last lines of what it has said there."""
     number = row.exit_status.number if row.exit_status is not None else None
     return Notification(
         Kind.FATAL,
@@ -162,9 +160,9 @@ def _sentence(text: str) -> str:
     return line if len(line) <= TEXT_CHARACTERS else line[: TEXT_CHARACTERS - 3] + "..."
 
 
-def _last_words(said: bytes) -> str:
+def _last_words(lines: Sequence[str]) -> str:
     """The last lines: whole ones, where one fits; whole characters in any case."""
-    text = "\n".join(plain(decoded(line)) for line in last(said[-_LOOKED_AT_BYTES:], STDERR_LINES))
+    text = "\n".join(plain(line[-STDERR_BYTES:]) for line in lines[-STDERR_LINES:])
     data = text.encode()
     if len(data) <= STDERR_BYTES:
         return text

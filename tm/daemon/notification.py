@@ -25,17 +25,17 @@ from tm.core import notification
 from tm.core.errors import ConfigError
 from tm.core.exitstatus import ExitStatus
 from tm.core.launch import Launch
-from tm.core.lines import decoded, last, plain
+from tm.core.lines import decoded, plain
 from tm.core.notification import MOST_WAITING, STDERR_LINES, Notification, Sender, Waiting
 from tm.core.process import Occurrence, Process, Send
 from tm.core.records import Level
 from tm.core.report import lifetime
 from tm.core.timers import Instant, Timer
 from tm.daemon.failures import explain
-from tm.daemon.output_views import carrier, key_of, log_path
+from tm.daemon.log_sources import last_lines
 from tm.daemon.outputs import Outputs
 from tm.daemon.supervisor import Supervisor
-from tm.edge import logfile, reap, spawn
+from tm.edge import reap, spawn
 from tm.edge.eventlog import EventLog, stamp
 from tm.edge.loop import Callback, Loop, Rank
 from tm.edge.pipes import Pipe, pipe
@@ -214,20 +214,18 @@ class Notifications:
             run.pipe = None
 
     def _not_told(self, what: Notification, why: str, said: bytes = b"") -> None:
-        lines = [text for line in last(said, 5) if (text := plain(decoded(line)).strip())]
+        lines = [text for line in said.split(b"\n") if (text := plain(decoded(line)).strip())]
         words = f"; it said: {lines[-1][:_WORD_SHOWN]}" if lines else ""
         self._log.write(Level.ERROR, "taskmaster", "onEvent", f"{what}: {why}{words}")
 
-    def _stderr(self, row: Process) -> bytes:
+    def _stderr(self, row: Process) -> list[str]:
         """What it said last, where it was run at all."""
         if row.failure is not None:
-            return b""
-        if (path := log_path(row, "stderr")) is None:
-            return self._outputs.memory.read(key_of(row), carrier(row, "stderr"))
+            return []
         try:
-            return b"\n".join(logfile.tail(path, STDERR_LINES)[0])
+            return last_lines(self._outputs, row, "stderr", STDERR_LINES)
         except OSError:
-            return b""
+            return []
 
 
 def _start(launch: Launch) -> tuple[int, Pipe] | str:
