@@ -17,14 +17,14 @@ from textwrap import dedent
 
 import pytest
 
-from tests.integration.driver import ROOT, SYSTEM_PYTHON, Taskmaster, alive, environment, others_can_run
+from tests.integration.client import CLIENT, Daemon
+from tests.integration.driver import ROOT, SYSTEM_PYTHON, alive, environment, others_can_run
 from tests.terminal import Terminal
 from tests.waiting import until
 
 OTHERS = pytest.mark.skipif(
     not others_can_run(), reason="needs root, to be somebody else, and a checkout and a Python that others can reach"
 )
-CLIENT = [sys.executable, "-I", "-S", str(ROOT / "bin" / "taskmasterctl")]
 ALONE = """
 import fcntl, signal, sys, time
 lock = open("lock", "a")
@@ -50,51 +50,9 @@ CONFIG = """
 """
 
 
-class Daemon(Taskmaster):
-    """A daemon without a shell, and its clients."""
-
-    def __init__(self, home: Path, config: str = CONFIG) -> None:
-        super().__init__(home, config, "-n")
-        until(lambda: self.ctl("pid").returncode == 0, "a daemon that answers")
-
-    def command(self, *arguments: str) -> list[str]:
-        return [*CLIENT, "-s", "control.sock", *arguments]
-
-    def ctl(self, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
-        """One whole run of the client."""
-        return subprocess.run(
-            self.command(*arguments),
-            input=stdin,
-            capture_output=True,
-            text=True,
-            cwd=self.home,
-            env=environment(self.home),
-            timeout=60,
-            check=False,
-        )
-
-    def begin(self, *arguments: str) -> subprocess.Popen[str]:
-        """A client that goes on."""
-        return subprocess.Popen(
-            self.command(*arguments),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            cwd=self.home,
-            env=environment(self.home),
-        )
-
-    def state(self, name: str) -> str:
-        return str(json.loads(self.ctl("--json", "status", name).stdout)[0]["status"])
-
-    def pid(self, name: str) -> int:
-        return int(self.ctl("pid", name).stdout)
-
-
 @pytest.fixture
 def daemon(tmp_path: Path) -> Iterator[Daemon]:
-    with Daemon(tmp_path) as running:
+    with Daemon(tmp_path, CONFIG) as running:
         yield running
 
 
@@ -636,7 +594,7 @@ def test_a_daemon_that_goes_away_is_told_and_found_again(daemon: Daemon, termina
     assert "No daemon answers at control.sock" in terminal.ask("status")
     daemon.process.wait(20)
     daemon.end()
-    with Daemon(daemon.home) as second:
+    with Daemon(daemon.home, CONFIG) as second:
         assert "web" in terminal.ask("status")
         assert second.state("web") == "RUNNING"
         terminal.type("\x04")

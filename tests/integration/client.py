@@ -1,0 +1,55 @@
+"""taskmasterctl for a test: the real client on a real daemon."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.integration.driver import ROOT, Taskmaster, environment
+from tests.waiting import until
+
+CLIENT = [sys.executable, "-I", "-S", str(ROOT / "bin" / "taskmasterctl")]
+
+
+class Daemon(Taskmaster):
+    """A daemon without a shell, and its clients."""
+
+    def __init__(self, home: Path, config: str) -> None:
+        super().__init__(home, config, "-n")
+        until(lambda: self.ctl("pid").returncode == 0, "a daemon that answers")
+
+    def command(self, *arguments: str) -> list[str]:
+        return [*CLIENT, "-s", "control.sock", *arguments]
+
+    def ctl(self, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+        """One whole run of the client."""
+        return subprocess.run(
+            self.command(*arguments),
+            input=stdin,
+            capture_output=True,
+            text=True,
+            cwd=self.home,
+            env=environment(self.home),
+            timeout=60,
+            check=False,
+        )
+
+    def begin(self, *arguments: str) -> subprocess.Popen[str]:
+        """A client that goes on."""
+        return subprocess.Popen(
+            self.command(*arguments),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=self.home,
+            env=environment(self.home),
+        )
+
+    def state(self, name: str) -> str:
+        return str(json.loads(self.ctl("--json", "status", name).stdout)[0]["status"])
+
+    def pid(self, name: str) -> int:
+        return int(self.ctl("pid", name).stdout)
