@@ -334,8 +334,8 @@ class Ends:
         return bytes(data)
 
 
-def _lost(count: int) -> bytes:
-    return b"lost %d\n" % count
+def _lost(count: int, lines: int) -> bytes:
+    return b"lost %d %d\n" % (count, lines)
 
 
 @pytest.fixture
@@ -409,12 +409,13 @@ def test_a_slow_subscriber_loses_notices_and_is_told_how_many_in_their_place() -
     ends = Ends(lambda self, line: self.connection.answer(b"answer\n"))
     told = 6000
     for number in range(told):
-        ends.connection.notify(b"notice %d %s\n" % (number, b"x" * 990))
+        ends.connection.notify(b"notice %d %s\n" % (number, b"x" * 990), lines=3)
     assert ends.connection.backlog <= NOTICE_BYTES
     ends.theirs.sendall(b"ask\n")
     ends.turns(lambda: ends.lines)
     lines = ends.read_all().splitlines()
     lost = [int(line.split()[1]) for line in lines if line.startswith(b"lost")]
+    assert b"lost %d %d" % (lost[0], 3 * lost[0]) in lines
     seen = [int(line.split()[1]) for line in lines if line.startswith(b"notice")]
     assert len(lost) == 1
     assert len(seen) + lost[0] == told

@@ -366,9 +366,10 @@ def test_a_stopped_follower_of_a_flood_is_told_how_much_it_lost_and_costs_no_mem
                 answers(daemon)
                 follower.send_signal(signal.SIGCONT)
                 lost = until(
-                    lambda: re.search(r'"lost","params":{"count":(\d+)}', out.read_text()), "told what it lost"
+                    lambda: re.search(r'"lost","params":{"count":(\d+),"lines":(\d+)}', out.read_text()),
+                    "told what it lost",
                 )
-                assert int(lost[1]) > 100
+                assert int(lost[2]) > int(lost[1]) > 100
                 other.call("stop", words=["flood"])
             finally:
                 follower.kill()

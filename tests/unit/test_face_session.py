@@ -68,11 +68,13 @@ class Line:
     """The way back: keeps what is sent."""
 
     sent: list[Any] = field(default_factory=list)
+    lines: list[int] = field(default_factory=list)
 
     def answer(self, data: bytes) -> None:
         self.sent.append(json.loads(data))
 
-    def notify(self, data: bytes) -> None:
+    def notify(self, data: bytes, lines: int = 0) -> None:
+        self.lines.append(lines)
         self.sent.append(json.loads(data))
 
 
@@ -217,7 +219,16 @@ def test_describe_lists_every_method(talk: Talk) -> None:
 
 
 def test_lost_is_told_with_a_count() -> None:
-    assert json.loads(lost(3)) == {"jsonrpc": "2.0", "method": "lost", "params": {"count": 3}}
+    assert json.loads(lost(3, 5)) == {"jsonrpc": "2.0", "method": "lost", "params": {"count": 3, "lines": 5}}
+
+
+def test_the_lines_of_a_notification_are_counted_in_case_it_is_lost(talk: Talk) -> None:
+    """A bug: what a follower was told to have missed were messages, each of any number of lines."""
+    talk.say("logs.follow", {"words": ["web"]})
+    (tell,) = talk.desk.tells
+    tell("log", {"text": "one\ntwo\n\nfour"})
+    tell("event", {"text": "no\noutput"})
+    assert talk.out.lines == [4, 0]
 
 
 @given(st.lists(st.binary()))

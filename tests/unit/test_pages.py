@@ -183,7 +183,7 @@ def test_the_members_of_an_event_are_listed() -> None:
 
 
 def test_the_members_of_lost_are_listed() -> None:
-    assert all(f'"{member}"'.encode() in lost(1) for member in members("`lost`"))
+    assert all(f'"{member}"'.encode() in lost(1, 1) for member in members("`lost`"))
 
 
 class NoOutputs:

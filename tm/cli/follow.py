@@ -134,7 +134,8 @@ def told(message: Message, json: bool = False, beside_output: bool = False) -> s
             shown = {key: params[key] for key in ("time", "level", "who", "event", "text")}
             return as_json(shown, None) if json else _record(shown)
         case "lost" if not json:
-            return f"[{params['count']} lost: this reader was too slow]"
+            what = f"{params['lines']} lines" if params["lines"] else params["count"]
+            return f"[{what} lost: this reader was too slow]"
         case _:
             return None
 

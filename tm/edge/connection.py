@@ -4,7 +4,7 @@ Guarantees: lines are handed over in order and one at a time, each whole; a long
 and skipped to its end; what was sent before the end of the input is handed over though nobody is left to hear the
 answer. Nothing waits and nothing raises: not for a reader that is slow, stopped or gone. While answers of more than
 `OWED_BYTES` wait for their reader, no further line is taken from him. Notifications beyond `NOTICE_BYTES` are lost;
-how many is told in their place as soon as he has read half of what waits.
+how many, and how many lines of output they held, is told in their place as soon as he has read half of what waits.
 Leaves to others: what a line means (`Calls`), and how many clients there may be (`faces.hub`).
 
 The end of the input is half an end only: a client may shut its sending side and still read. So what is owed is written
@@ -44,8 +44,8 @@ class Calls:
     """It is closed."""
     spent: Callable[[], bool]
     """Whether this turn has had its share of requests."""
-    lost: Callable[[int], bytes]
-    """The notification that so many notifications were lost."""
+    lost: Callable[[int, int], bytes]
+    """The notification that so many notifications were lost, with so many lines of output."""
 
 
 class Room:
@@ -83,7 +83,7 @@ class Connection:
         self._written = 0
         self._owed = 0
         self._answers: deque[tuple[int, int]] = deque()
-        self._lost = 0
+        self._lost = self._lost_lines = 0
         self._ended = self._told = self._gone = self._due = self._serving = False
         self._mode = _Mode.NOTHING
         self.active_at = watcher.now
@@ -105,13 +105,14 @@ class Connection:
             self._answers.append((self._written + len(self._backlog) + len(data), len(data)))
             self._put(data)
 
-    def notify(self, data: bytes) -> None:
-        """Send what may be lost."""
+    def notify(self, data: bytes, lines: int = 0) -> None:
+        """Send what may be lost. `lines`: how many lines of output it holds."""
         if self._calls is None or self._gone:
             return
         waiting = len(self._backlog) - self._owed
         if self._lost or (waiting and (waiting + len(data) > NOTICE_BYTES or self._room.full)):
             self._lost += 1
+            self._lost_lines += lines
         else:
             self._put(data)
 
@@ -169,8 +170,8 @@ class Connection:
 
     def _tell_lost(self) -> None:
         assert self._calls is not None
-        line = self._calls.lost(self._lost)
-        self._lost = 0
+        line = self._calls.lost(self._lost, self._lost_lines)
+        self._lost = self._lost_lines = 0
         self._backlog += line
         self._room.held += len(line)
 
@@ -180,7 +181,7 @@ class Connection:
         self._room.held -= len(self._backlog)
         self._backlog.clear()
         self._answers.clear()
-        self._owed = self._lost = 0
+        self._owed = self._lost = self._lost_lines = 0
 
     # ---- coming in
 

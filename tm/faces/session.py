@@ -78,8 +78,8 @@ class Out(Protocol):
     def answer(self, data: bytes) -> None:
         """Send what must not be lost."""
 
-    def notify(self, data: bytes) -> None:
-        """Send what may be lost."""
+    def notify(self, data: bytes, lines: int = 0) -> None:
+        """Send what may be lost. `lines`: how many lines of output it holds."""
 
 
 class Session:
@@ -224,7 +224,8 @@ class Session:
 
     def _tell(self, number: int, method: str, params: Mapping[str, object]) -> None:
         if number in self._ends:
-            self._out.notify(jsonrpc.notification(method, {"subscription": number, **params}))
+            lines = str(params["text"]).count("\n") + 1 if method == "log" else 0
+            self._out.notify(jsonrpc.notification(method, {"subscription": number, **params}), lines)
 
     def _unsubscribe(self, number: int | None) -> Failure | dict[str, object]:
         end = self._ends.pop(number, None) if number is not None else None
@@ -234,9 +235,9 @@ class Session:
         return {"lines": [], "data": None, "outcome": 0}
 
 
-def lost(count: int) -> bytes:
-    """The notification that so many notifications were lost."""
-    return jsonrpc.notification("lost", {"count": count})
+def lost(count: int, lines: int) -> bytes:
+    """The notification that so many notifications were lost, with so many lines of output."""
+    return jsonrpc.notification("lost", {"count": count, "lines": lines})
 
 
 def _reply(request: Request, outcome: Failure | dict[str, object]) -> bytes:
