@@ -7,6 +7,11 @@ goes on where it was told last.
 
 from __future__ import annotations
 
+import errno
+import os
+import select
+import signal
+import stat
 from time import monotonic, sleep
 
 from tm.cli.answer import as_json, show
@@ -80,9 +85,7 @@ class _Following:
         for number in others:
             client.answer(number)
         while True:
-            message = client.next(None)
-            if message is not None:
-                self._hear(message)
+            self._hear(_next(client))
 
     def _show(self, answer: Message) -> None:
         if not self._wish.json or answer.get("outcome", DONE):
@@ -101,6 +104,21 @@ class _Following:
         line = told(message, self._wish.json, self._request.verb == "logs")
         if line is not None:
             self._screen.out(line)
+
+
+def _next(client: Client) -> Message:
+    """The next notification. Who follows what is silent has to hear of it as well when nobody reads on: then this ends
+    as a write would. Raises Gone.
+    """
+    waited_for = select.poll()
+    waited_for.register(client.fileno(), select.POLLIN)
+    if stat.S_ISFIFO(os.fstat(1).st_mode):  # a terminal that is gone sends SIGHUP
+        waited_for.register(1, 0)
+    while (message := client.next(0)) is None:
+        if any(fd == 1 for fd, _ in waited_for.poll()):
+            signal.raise_signal(signal.SIGPIPE)
+            raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))  # the signal is blocked
+    return message
 
 
 def _back(path: str, error: Gone, wish: Wish) -> Client:
