@@ -42,6 +42,10 @@ def test_files_end_where_lines_do_and_exceed_the_limit_by_the_rest_of_a_line_at_
         assert len(file) < limit + 31
 
 
+def test_a_line_that_does_not_fit_is_the_first_of_the_next_file() -> None:
+    assert portion(b"a long line\n", 8, 10, True) == (0, True)
+
+
 def test_a_line_without_end_is_cut_after_so_many_bytes_beyond_the_limit() -> None:
     assert portion(b"x" * 100, 10, 10, False) == (100, False)
     assert portion(b"x" * (SLACK_BYTES + 1), 10, 10, False) == (SLACK_BYTES + 1, True)
