@@ -367,6 +367,41 @@ def test_a_log_takes_output_again_when_nobody_waits_for_it_any_more(place: Place
     assert len(log.read_text().splitlines()) == 600
 
 
+def filled(disk: Path) -> Path:
+    """Take the last byte of the disk; what takes it."""
+    (disk / "log").touch()
+    filler = disk / "filler"
+    with filler.open("ab", buffering=0) as file, pytest.raises(OSError, match="No space left"):
+        while True:
+            file.write(bytes(4096))
+    return filler
+
+
+def test_who_waits_goes_on_once_a_reload_lets_it_lose_lines(place: Place, disk: Path) -> None:
+    """A bug: it was neither tried again nor watched any more."""
+    log, _ = disk / "log", filled(disk)
+    writer = place.start(WORKER, launch_of(log), *NUMBERED, "w", "5000")
+    place.until(place.outputs.troubles, "a disk that is full")
+    place.outputs.adopt({"worker": LogPolicy(discards=True)})
+    place.later(1.1)
+    place.ended(WORKER, writer)
+    assert len(place.told) == 2, "that it waits, and at the end what is lost"
+
+
+def test_what_was_lost_at_the_end_of_a_process_is_in_nobodys_way(place: Place, disk: Path) -> None:
+    """A bug: as long as a descendant held the pipe, nobody else was let into the log, though there was room again."""
+    log, filler = disk / "log", filled(disk)
+    os.mkfifo(disk / "fifo")
+    launch = launch_of(log, logs=LogPolicy(discards=True))
+    writer = place.start(WORKER, launch, "sh", "-c", f"(read x < {disk}/fifo) & echo lost")
+    writer.wait()
+    assert place.outputs.process_ended(WORKER), "a descendant holds its pipe"
+    filler.unlink()
+    place.ended(WORKER, place.start(WORKER, launch, "echo", "kept"))
+    assert log.read_text() == "kept\n"
+    (disk / "fifo").write_text("\n")
+
+
 def test_lines_with_a_time_wait_for_room_and_none_is_lost_or_torn(place: Place, disk: Path) -> None:
     log, filler = disk / "log", disk / "filler"
     # More than what is free and what a pipe holds, and still less than the disk.

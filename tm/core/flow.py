@@ -19,11 +19,14 @@ class Found(Enum):
 
 
 class Taken(NamedTuple):
-    """What a sink took. `data`: the bytes, where they were wanted or are known anyway."""
+    """What a sink took. `data`: the bytes, where they were wanted or are known anyway; `trouble`: why it takes no more
+    after them.
+    """
 
     found: Found
     size: int = 0
     data: bytes = b""
+    trouble: OSError | None = None
 
 
 def nothing(data: bytes | None) -> Taken:
@@ -78,8 +81,10 @@ class Sink(Protocol):
         """If the last that `writer` wrote is an unfinished line, end it; raises OSError as `take`."""
         ...
 
-    def abandon(self, writer: object, /) -> None:
-        """What is in the pipe of `writer` is about to be lost: it has no claim to go on where it was cut short."""
+    def give_up(self, pipe: Pipe, writer: object, /) -> int:
+        """Lose what it has refused, whole lines where there are any; how many bytes. `writer` has no claim any more to
+        go on where it was cut short.
+        """
         ...
 
 
@@ -91,6 +96,9 @@ class Files(Protocol):
 
     def open_next(self, path: str, keep: int, fd: int) -> int:
         """The successor of an open file, which is `path.1` then. Raises OSError."""
+
+    def before(self, fd: int, at: int, count: int) -> bytes:
+        """What stands before a position; nothing where that cannot be read."""
 
     def is_named(self, path: str, own: Any) -> bool:
         """Whether the path still means the open file."""

@@ -16,7 +16,7 @@ from tm.core.launch import Launch, SpawnFailure
 from tm.core.log_policy import LogPolicy
 from tm.core.tail import Tails
 from tm.daemon.failures import log_failure
-from tm.daemon.refusals import Origin, Refusals, Reports, sentences
+from tm.daemon.refusals import Origin, Refusals, Reports, sentences, waits
 from tm.daemon.wiring import Key, LogFiles, MemoryTails, Wiring, file_of
 from tm.edge.changes import Changes
 from tm.edge.loop import Loop, Rank
@@ -87,10 +87,10 @@ class Outputs:
             self._hear(key, name, b"")
             if not self._after_transfer(key, name, stream):
                 self._held.setdefault(key, []).append(stream)
-                if stream.trouble is not None and (file := file_of(stream)) is not None:
+                if waits(stream) and (file := file_of(stream)) is not None:
                     file.turns.let_finish(stream)
         self._let_go(key)
-        return any(stream.trouble is None for stream in self._held.get(key, ()))
+        return any(not waits(stream) for stream in self._held.get(key, ()))
 
     def held(self, key: Key) -> int:
         """How many pipes of ended processes are kept: descendants hold them, or their log takes nothing."""
@@ -192,7 +192,7 @@ class Outputs:
     def _after_transfer(self, key: Key, name: str, stream: Stream) -> bool:
         """Close a stream that is over, put aside one whose sink refuses; whether it is over."""
         file = file_of(stream)
-        if stream.trouble is not None and file is not None and file.policy.discards:
+        if stream.trouble is not None and file is not None and not waits(stream):
             file.lost += stream.discard()
             self.reports.refused(stream)
         elif stream.trouble is not None:
@@ -207,7 +207,7 @@ class Outputs:
         elif stream.stalled:
             self._loop.unwatch(stream.fd)
             self._changes.watch(stream.fd, partial(self._changed, key, name, stream))
-        elif file is not None:
+        elif file is not None and file.lost and self.reports.is_due(file.path, 0):
             self.files.tell_lost(file)
         return False
 
@@ -229,16 +229,16 @@ class Outputs:
             self._drain(key, name, stream)
         else:
             self._transfer(key, name, stream)
-        if stream.trouble is None:
-            if (file := file_of(stream)) is not None:
-                file.turns.has_finished(stream)
+        file = file_of(stream)
+        if file is not None and not waits(stream):
+            file.turns.has_finished(stream)
             self._watch(key, name, stream)
         self._after_transfer(key, name, stream)
         self._let_go(key)
 
     def _let_go(self, key: Key) -> None:
         """Close the oldest pipes that descendants hold; one that owes something to its log is kept."""
-        held = [stream for stream in self._held.get(key, ()) if stream.trouble is None]
+        held = [stream for stream in self._held.get(key, ()) if not waits(stream)]
         for stream in held[:-HELD_PIPES]:
             self._close(key, stream)
 

@@ -123,12 +123,17 @@ class Reports:
         file = file_of(stream)
         if file is None or stream.trouble is None or is_full_pipe(stream):
             return
-        reason = file.path, stream.trouble.errno or 0
-        if self._loop.now >= self._due.get(reason, self._loop.now):
-            self._due[reason] = Instant(self._loop.now + _TOLD_EVERY_S)
+        if self.is_due(file.path, stream.trouble.errno or 0):
             self._refusing.add(file.path)
             self._on_trouble(sentence(stream))
             self.on_change(file.path, sentence(stream), True)
+
+    def is_due(self, path: str, reason: int) -> bool:
+        """Whether that may be told of a log, with an errno or 0 for what was lost: it was not within the last minute."""
+        if self._loop.now < self._due.get((path, reason), self._loop.now):
+            return False
+        self._due[path, reason] = Instant(self._loop.now + _TOLD_EVERY_S)
+        return True
 
     def taken(self, stream: Stream, streams: Callable[[], Iterator[Stream]]) -> None:
         """Its log took something. That is news where it had refused, and refuses none of `streams` any more."""
@@ -137,6 +142,12 @@ class Reports:
         if not any(each.trouble is not None and file_of(each) is file for each in streams()):
             self._refusing.remove(file.path)
             self.on_change(file.path, f"log {file.path} takes output again", False)
+
+
+def waits(stream: Stream) -> bool:
+    """Whether it owes something to its log, which has refused it."""
+    file = file_of(stream)
+    return stream.trouble is not None and not (file is not None and file.policy.discards)
 
 
 def is_full_pipe(stream: Stream) -> bool:

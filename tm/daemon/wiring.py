@@ -52,6 +52,8 @@ class Wiring:
             file = file_of(stream)
             if file is not None:
                 file.policy = policy
+                if policy.discards:
+                    file.share()
                 form(stream, file, policy.form, Source(key[0], self.instance, self.pid, name))
 
 
@@ -71,7 +73,7 @@ class LogFiles:
         if (known := self._by_path.get(path)) is not None:
             return known
         file = LogFile(path, files, self._say)
-        twin = next((each for each in self if each.identity == file.identity), None)
+        twin = next((each for each in self if os.path.sameopenfile(each.fd, file.fd)), None)
         if twin is not None:
             file.close()
         self._by_path[path] = twin or file

@@ -24,6 +24,13 @@ def is_named(path: str, own: os.stat_result) -> bool:
         return True
 
 
+def before(fd: int, at: int, count: int) -> bytes:
+    """What stands before a position; nothing where that cannot be read."""
+    with suppress(OSError):
+        return os.pread(fd, count, max(0, at - count))
+    return b""
+
+
 def open_log(path: str) -> int:
     """Open a log, or create it; not at its end yet. Raises OSError, ENXIO for a FIFO that nobody reads."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK

@@ -20,7 +20,7 @@ class Log(Protocol):
     def append(self, data: bytes, writer: object, /) -> int:
         """Write whole lines, or as much of them as it takes; raises OSError when it takes nothing."""
 
-    def abandon(self, writer: object, /) -> None:
+    def give_up(self, pipe: Pipe, writer: object, /) -> int:
         """As a sink's."""
 
 
@@ -55,7 +55,13 @@ class Formatted:
     def end_line(self, _writer: object) -> None:
         """Every line has its end."""
 
-    def abandon(self, writer: object) -> None:
-        """Nothing is owed any more."""
-        self._owed = b""
-        self.log.abandon(writer)
+    def give_up(self, pipe: Pipe, writer: object) -> int:
+        """Lose the lines that are still owed; those before them are in the log, though still in the pipe."""
+        owed, self._owed = self._owed.count(b"\n"), b""
+        data = (pipe.peek() or b"")[: self._size]
+        if not owed or not data:
+            return self.log.give_up(pipe, writer)
+        count = data.count(b"\n") + (not data.endswith(b"\n"))
+        lost = data.split(b"\n", count - owed)[-1]
+        pipe.drop(len(data) - len(lost))
+        return self.log.give_up(pipe, writer)

@@ -28,5 +28,6 @@ class MemorySink:
     def end_line(self, _writer: object) -> None:
         """A tail holds what was said, no more."""
 
-    def abandon(self, _writer: object) -> None:
+    def give_up(self, _pipe: Pipe, _writer: object) -> int:
         """A tail takes everything."""
+        return 0

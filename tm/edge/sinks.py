@@ -4,10 +4,11 @@ Guarantees: a log is written at its end; into a regular file bytes go by splice(
 that at every instant a byte is either in the pipe or in the file; `take` takes what the target takes now, or raises
 OSError; it never blocks on a FIFO or a terminal; a transfer that was cut short is finished by the same writer before
 another gets its turn, so that a full disk tears no line; what a process that has ended still has to say goes first;
-once a file has had two writers at a time only whole lines go into it, and a line that the first had begun by then is
-ended before another's. A file that was renamed, removed or truncated from outside is noticed before the next transfer,
-within LOOK_S of the last look while output floods. A file that has reached its limit is complete at a line end, and
-becomes `name.1`; a new one with the same owner and mode takes its place.
+into a file that is shared only whole lines go, and a line that somebody had begun by then is ended before another's;
+where what is refused is to be lost, whole lines are, and of one that was cut short nothing stays. A file that was
+renamed, removed or truncated from outside is noticed before the next transfer, within LOOK_S of the last look while
+output floods. A file that has reached its limit is complete at a line end, and becomes `name.1`; a new one with the
+same owner and mode takes its place.
 Leaves to others: what to do when it takes nothing (`edge.streams`), who shares what (`daemon.outputs`), and where a
 file is complete (`core.rotation`).
 
@@ -24,7 +25,6 @@ import os
 import stat
 import time
 from collections.abc import Callable
-from contextlib import suppress
 
 from tm.core.flow import Files, Found, Pipe, Taken, nothing
 from tm.core.lines import whole
@@ -39,14 +39,12 @@ _TRANSFER_BYTES = 256 * 1024
 class LogFile:
     """One log file, however many streams write to it. Owns its descriptor.
 
-    `shared`: only whole lines may be written, because it has, or had, more than one writer at a time. `turns`: who
-    goes first. `lost`: how many bytes it did not take and were given up.
+    `shared`: only whole lines may be written, because it has, or had, more than one writer at a time, or because what
+    it refuses is lost. `turns`: who goes first. `lost`: how many bytes it did not take and were given up.
     """
 
     def __init__(self, path: str, files: Files, say: Callable[[str], None]) -> None:
-        """Open or create it; raises OSError (ENXIO for a FIFO that nobody reads). `say` hears what an operator should
-        know.
-        """
+        """Open or create it; raises OSError, ENXIO for a FIFO that nobody reads. `say` hears what is to be told."""
         self._files = files
         self.path = path
         self.shared = False
@@ -58,9 +56,8 @@ class LogFile:
         self._last_writer: object | None = None
         self._in_line_of: object | None = None
         self._looked_at = 0.0
-        self._rotates_from = 0
+        self._at = self._rotates_from = 0
         self._is_file = self._splices = False
-        self._at = 0
         self.fd = -1
         self._begin(files.open_log(path))
 
@@ -69,12 +66,6 @@ class LogFile:
         """Whether nobody writes to it."""
         return self._users == 0
 
-    @property
-    def identity(self) -> tuple[int, int]:
-        """The same for every spelling of its path."""
-        found = os.fstat(self.fd)
-        return found.st_dev, found.st_ino
-
     def mark(self, before: int) -> str:
         """The place `before` bytes before the end of what is written, in the words of `edge.logfile`."""
         return f"{self._place}:{max(0, self._at - before)}"
@@ -82,7 +73,12 @@ class LogFile:
     def join(self) -> None:
         """One more writer."""
         self._users += 1
-        if self._users > 1 and not self.shared:
+        if self._users > 1:
+            self.share()
+
+    def share(self) -> None:
+        """Only whole lines from now on."""
+        if not self.shared:
             self.shared = True
             self._in_line_of = None if self._at_line_end() else self._last_writer
 
@@ -119,11 +115,15 @@ class LogFile:
             self._put(b"\n")
             self._in_line_of = None
 
-    def abandon(self, writer: object) -> None:
-        """A line that was cut short stays so; the next one does not continue it."""
+    def give_up(self, pipe: Pipe, writer: object) -> int:
+        """What is in the pipe is lost, whole lines where there are any; how many bytes."""
         self.turns.leave(writer)
         if self._in_line_of is writer:
             self._in_line_of = self
+        data = pipe.peek() or b""
+        size = whole(data, pipe.line_bytes) or len(data)
+        pipe.drop(size)
+        return size
 
     def clear(self) -> None:
         """Make it empty. Raises OSError."""
@@ -160,7 +160,7 @@ class LogFile:
             return nothing(None if count is None else b"")
         self._last_writer = writer
         self._at += count
-        return Taken(Found.SOME, count, self._read_back(count) if wanted else b"")
+        return Taken(Found.SOME, count, self._files.before(self.fd, self._at, count) if wanted else b"")
 
     def _take_seen(self, pipe: Pipe, writer: object, ending: bool) -> Taken:
         """Bytes that are looked at first: whole lines only, or as far as the file's limit."""
@@ -173,10 +173,12 @@ class LogFile:
         if not size:
             return Taken(Found.UNFINISHED)
         size, complete = self._portion(data[:size])
+        lost = self.lost
         done = self._move(pipe, data[:size], writer) if size else 0
         if complete and done == size:
             self._rotate()
-        return Taken(Found.SOME, done, data[:done]) if done else self._take_seen(pipe, writer, ending)
+        trouble = self.turns.refusal if self.lost > lost else None
+        return Taken(Found.SOME, done, data[:done], trouble) if done else self._take_seen(pipe, writer, ending)
 
     def _move(self, pipe: Pipe | None, data: bytes, writer: object) -> int:
         """Let `data`, which `pipe` begins with, be in the file and no longer in the pipe; how much of it is. Without a
@@ -193,10 +195,26 @@ class LogFile:
             self.turns.refusal = error
             if not done:
                 raise
+            if self.policy.discards and self._is_file:
+                done = self._take_back(pipe, data, done)
         self._last_writer = writer
         self.turns.cut_short = writer if done < len(data) else None
         self._in_line_of = None if data[:done].endswith(b"\n") else writer
         return done
+
+    def _take_back(self, pipe: Pipe | None, data: bytes, done: int) -> int:
+        """Of a line that was cut short nothing stays, here or in the pipe; how much of `data` is settled by that."""
+        start = data.rfind(b"\n", 0, done) + 1
+        self._at -= done - start
+        os.ftruncate(self.fd, os.lseek(self.fd, self._at, os.SEEK_SET))
+        if pipe is None:
+            if not start:
+                raise self.turns.refusal
+            return start
+        end = data.find(b"\n", done) + 1 or len(data)
+        pipe.drop(end - done)
+        self.lost += end - start
+        return end
 
     def _give(self, pipe: Pipe | None, data: bytes) -> int:
         """One system call's worth."""
@@ -215,16 +233,8 @@ class LogFile:
         """Bytes of our own."""
         self._at += os.write(self.fd, data)
 
-    def _read_back(self, count: int) -> bytes:
-        """What was written last; nothing where the file may not be read."""
-        with suppress(OSError):
-            return os.pread(self.fd, count, self._at - count)
-        return b""
-
     def _at_line_end(self) -> bool:
-        with suppress(OSError):
-            return not self._is_file or os.pread(self.fd, 1, max(0, self._at - 1)) in (b"\n", b"")
-        return True
+        return not self._is_file or self._files.before(self.fd, self._at, 1) in (b"\n", b"")
 
     # ---- the file itself
 
@@ -283,10 +293,9 @@ class LogFile:
 
     def _portion(self, data: bytes) -> tuple[int, bool]:
         """What of `data` still goes into this file, and whether it is complete then."""
-        limit = self._limit
-        if not limit or self._at + len(data) <= limit:
+        if not 0 < self._limit < self._at + len(data):
             return len(data), False
-        return portion(data, self._at, limit, self._at_line_end())
+        return portion(data, self._at, self._limit, self._at_line_end())
 
     def _rotate(self) -> None:
         """Begin the next file; where that fails go on in this one, and try again later."""

@@ -52,7 +52,7 @@ class Stream:
         except OSError as error:
             self.trouble = error
             return 0
-        self.said = taken.data
+        self.trouble, self.said = taken.trouble, taken.data
         return taken.size
 
     def drain(self, wanted: bool = False) -> Iterator[bytes]:
@@ -69,9 +69,11 @@ class Stream:
         self._process_gone = True
 
     def discard(self) -> int:
-        """Give up what is in the pipe; how many bytes."""
-        self.sink.abandon(self)
-        return len(self.pipe.read() or b"")
+        """Give up what the sink has refused; how many bytes."""
+        try:
+            return self.sink.give_up(self.pipe, self)
+        except BlockingIOError:  # its writer has taken it back
+            return 0
 
     def close(self) -> None:
         """Give the descriptor back."""
