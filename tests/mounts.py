@@ -24,6 +24,11 @@ def tmpfs(place: Path, options: str) -> Iterator[Path]:
     subprocess.run(["umount", "-l", str(place)], check=True)
 
 
+def resize(place: Path, options: str) -> None:
+    """Make more room in one of these, or less."""
+    subprocess.run(["mount", "-o", f"remount,{options}", str(place)], check=True)
+
+
 def on_an_empty_machine(home: Path, script: str) -> subprocess.CompletedProcess[str]:
     """Run a shell script in `home`, where /run, /var/lib and /var/log are empty, up to its first failure."""
     if subprocess.run(["unshare", "-m", "true"], capture_output=True, check=False).returncode:

@@ -16,8 +16,8 @@ CLIENT = [sys.executable, "-I", "-S", str(ROOT / "bin" / "taskmasterctl")]
 class Daemon(Taskmaster):
     """A daemon without a shell, and its clients."""
 
-    def __init__(self, home: Path, config: str) -> None:
-        super().__init__(home, config, "-n")
+    def __init__(self, home: Path, config: str, *flags: str) -> None:
+        super().__init__(home, config, "-n", *flags)
         until(lambda: self.ctl("pid").returncode == 0, "a daemon that answers")
 
     def command(self, *arguments: str) -> list[str]:
