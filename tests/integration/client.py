@@ -18,7 +18,8 @@ class Daemon(Taskmaster):
 
     def __init__(self, home: Path, config: str, *flags: str) -> None:
         super().__init__(home, config, "-n", *flags)
-        until(lambda: self.ctl("pid").returncode == 0, "a daemon that answers")
+        until(lambda: self.process.poll() is not None or self.ctl("pid").returncode == 0, "a daemon that answers")
+        assert self.process.poll() is None, self.errors
 
     def command(self, *arguments: str) -> list[str]:
         return [*CLIENT, "-s", "control.sock", *arguments]
