@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 from dataclasses import replace
 
 from tm.core.launch import Launch, SpawnFailure
@@ -142,10 +143,14 @@ def _log_hint(path: str, number: int) -> str:
     match number:
         case errno.ENOENT if not os.path.isdir(directory):
             return f"mkdir -p {directory}"
+        case errno.ENOENT if os.path.islink(path):
+            return f"it is a link to {os.path.realpath(path)}"
         case errno.EISDIR:
             return "it is a directory: name a file in it"
         case errno.ENXIO:
-            return "nobody reads this FIFO" if os.path.exists(path) else ""
+            return _hint_for_deaf(path)
+        case errno.ELOOP if _is_circle(path):
+            return "it is a link that leads back to itself"
         case errno.ELOOP:
             return f"it is a link, and others can write to {directory}"
         case errno.EACCES:
@@ -153,3 +158,21 @@ def _log_hint(path: str, number: int) -> str:
             return f"uid {os.geteuid()} may not write to {target}"
         case _:
             return ""
+
+
+def _is_circle(path: str) -> bool:
+    try:
+        os.stat(path)
+    except OSError as error:
+        return error.errno == errno.ELOOP
+    return False
+
+
+def _hint_for_deaf(path: str) -> str:
+    try:
+        mode = os.stat(path).st_mode
+    except OSError:
+        return ""
+    if stat.S_ISSOCK(mode):
+        return "it is a socket: name a file, or a FIFO"
+    return "nobody reads this FIFO" if stat.S_ISFIFO(mode) else ""
