@@ -15,7 +15,7 @@ from tests.fault.kernel import number
 from tests.integration.client import Daemon
 from tests.rpc import Rpc
 from tests.waiting import until
-from tm.edge.logfile import MOST_BYTES
+from tm.core.log_search import FOUND_BYTES
 
 SIZE = 2 << 30
 CLIENTS, QUESTIONS = 50, 20
@@ -86,7 +86,7 @@ def test_the_last_lines_of_two_gigabytes(daemon: Daemon) -> None:
         answered(clients, QUESTIONS, expected)
         assert bytes_read(pid) - before < CLIENTS * QUESTIONS * A_QUESTION_BYTES
         assert number(pid, "VmRSS") - memory < 1024
-        assert number(pid, "VmHWM") - memory < 4 * MOST_BYTES // 1024
+        assert number(pid, "VmHWM") - memory < 4 * FOUND_BYTES // 1024
     finally:
         for each in clients:
             each.socket.close()
@@ -157,5 +157,5 @@ def test_a_line_without_an_end(tmp_path: Path, task: str) -> None:
             for _ in range(5):
                 (shown,) = rpc.call("logs", words=[task], lines=1)["lines"]
                 assert re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", shown.replace("\x1b[", "")) is None
-            assert bytes_read(daemon.process.pid) - before < 5 * 2 * MOST_BYTES
-            assert number(daemon.process.pid, "VmRSS") - memory < 16 * MOST_BYTES // 1024
+            assert bytes_read(daemon.process.pid) - before < 5 * 2 * FOUND_BYTES
+            assert number(daemon.process.pid, "VmRSS") - memory < 16 * FOUND_BYTES // 1024

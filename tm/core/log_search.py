@@ -16,6 +16,8 @@ from tm.core.log_query import Sieve
 from tm.core.log_times import time_of
 
 BLOCK_BYTES: Final = 64 * 1024
+_FIRST_BYTES: Final = 8 * 1024
+"""The first block is small, since most want ten lines; each further one is twice as large, up to BLOCK_BYTES."""
 FOUND_BYTES: Final = 1024 * 1024
 """What is found at most, and how long an unfinished line may become before it is taken for two."""
 
@@ -55,6 +57,7 @@ class Search:
         self._far: int | None = None
         self._head = b""
         self._room = FOUND_BYTES
+        self._block = _FIRST_BYTES
         self._untouched = True
         self.found: deque[bytes] = deque()
         self.cut_short = self.ends_open = False
@@ -65,7 +68,8 @@ class Search:
 
     def step(self) -> bool:
         """Look through one more block; False when that was the last. Raises OSError."""
-        far = self._at + BLOCK_BYTES
+        far = self._at + self._block
+        self._block = min(2 * self._block, BLOCK_BYTES)
         if self._far is not None:
             far = min(far, self._far)
         block = self._log.read(far, self._at)

@@ -129,7 +129,7 @@ class Reports:
             self.on_change(file.path, sentence(stream), True)
 
     def is_due(self, path: str, reason: int) -> bool:
-        """Whether that may be told of a log, with an errno or 0 for what was lost: it was not within the last minute."""
+        """Whether that may be told of a log (an errno, 0: what was lost): it was not within the last minute."""
         if self._loop.now < self._due.get((path, reason), self._loop.now):
             return False
         self._due[path, reason] = Instant(self._loop.now + _TOLD_EVERY_S)

@@ -55,9 +55,6 @@ class LogFile:
         self.lost = 0
         self._last_writer: object | None = None
         self._in_line_of: object | None = None
-        self._looked_at = 0.0
-        self._at = self._rotates_from = 0
-        self._is_file = self._splices = False
         self.fd = -1
         self._begin(files.open_log(path))
 
@@ -68,7 +65,8 @@ class LogFile:
 
     def mark(self, before: int) -> str:
         """The place `before` bytes before the end of what is written, in the words of `edge.logfile`."""
-        return f"{self._place}:{max(0, self._at - before)}"
+        own = os.fstat(self.fd)
+        return f"{own.st_dev}:{own.st_ino}:{max(0, self._at - before)}"
 
     def join(self) -> None:
         """One more writer."""
@@ -112,8 +110,7 @@ class LogFile:
         """Write the line end that `writer` still owes a shared file."""
         if self.shared and self._in_line_of is writer:
             self.turns.await_turn(writer)
-            self._put(b"\n")
-            self._in_line_of = None
+            self._end()
 
     def give_up(self, pipe: Pipe, writer: object) -> int:
         """What is in the pipe is lost, whole lines where there are any; how many bytes."""
@@ -185,8 +182,7 @@ class LogFile:
         pipe: let it be in the file.
         """
         if self._in_line_of not in (None, writer):
-            self._put(b"\n")
-            self._in_line_of = None
+            self._end()
         done = 0
         try:
             while done < len(data):
@@ -229,9 +225,10 @@ class LogFile:
         self._at += count
         return count
 
-    def _put(self, data: bytes) -> None:
-        """Bytes of our own."""
-        self._at += os.write(self.fd, data)
+    def _end(self) -> None:
+        """End the line."""
+        self._at += os.write(self.fd, b"\n")
+        self._in_line_of = None
 
     def _at_line_end(self) -> bool:
         return not self._is_file or self._files.before(self.fd, self._at, 1) in (b"\n", b"")
@@ -243,9 +240,7 @@ class LogFile:
         if self.fd >= 0:
             os.close(self.fd)
         self.fd = fd
-        found = os.fstat(fd)
-        self._place = f"{found.st_dev}:{found.st_ino}"
-        self._is_file = stat.S_ISREG(found.st_mode)
+        self._is_file = stat.S_ISREG(os.fstat(fd).st_mode)
         self._at = os.lseek(fd, 0, os.SEEK_END) if self._is_file else 0
         self._splices = self._is_file and hasattr(os, "splice")
         if self._is_file and not self._splices:
@@ -263,19 +258,18 @@ class LogFile:
         """Whether somebody else has done something to it. Raises OSError when it is gone and cannot be made again."""
         if not self._is_file:
             return
-        own = os.fstat(self.fd)
+        end = os.lseek(self.fd, 0, os.SEEK_END)
         now = time.monotonic()
         if now >= self._looked_at + LOOK_S:
             self._looked_at = now
+            own = os.fstat(self.fd)
             if not self._files.is_named(self.path, own):
                 self._replace(own)
                 return
-        if own.st_size < self._at or not self._splices:
-            self._at = os.lseek(self.fd, 0, os.SEEK_END)
-        elif own.st_size > self._at:
+        if end > self._at and self._splices:
             self._say(f"log {self.path} has another writer: it is appended to by read and write from now on")
-            self._at = own.st_size
             self._append()
+        self._at = end
 
     def _replace(self, own: os.stat_result) -> None:
         """The path means another file by now, or none. As long as the old one has a name nothing is lost in it."""
