@@ -191,7 +191,7 @@ class LogFile:
             self.turns.refusal = error
             if not done:
                 raise
-            if self.policy.discards and self._is_file:
+            if self.policy.discards and self._splices:  # else what is at the end may be another's
                 done = self._take_back(pipe, data, done)
         self._last_writer = writer
         self.turns.cut_short = writer if done < len(data) else None
