@@ -21,7 +21,7 @@ from tests.mounts import tmpfs
 from tests.waiting import until
 from tm.core.records import Level
 from tm.edge import files, logfile, procfs, wishes
-from tm.edge.eventlog import EventLog
+from tm.edge.eventlog import EventLog, LogFile
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 
@@ -127,7 +127,7 @@ def test_a_record_is_one_line_whatever_it_says(tmp_path: Path) -> None:
     texts = ["plain", "two\nlines", "cr\rlf\r\n", "\x1b[2Jclear", "\u2028\x85\x0b\x0c", "\0", "ü €", "\udcff", ""]
     for as_json in (False, True):
         path = tmp_path / f"log{as_json}"
-        log = EventLog(str(path), Level.INFO, as_json)
+        log = EventLog(LogFile(str(path)), Level.INFO, as_json)
         for text in texts:
             log.write(Level.INFO, "wor\nker", "state", text)
         log.write(Level.DEBUG, "worker", "state", "below the level")
@@ -144,7 +144,7 @@ def test_a_record_is_one_line_whatever_it_says(tmp_path: Path) -> None:
 
 
 def test_the_time_of_a_record_has_milliseconds_and_a_zone(tmp_path: Path) -> None:
-    log = EventLog(str(tmp_path / "log"), Level.INFO, False)
+    log = EventLog(LogFile(str(tmp_path / "log")), Level.INFO, False)
     log.write(Level.INFO, "taskmaster", "start", "x")
     log.close()
     when = (tmp_path / "log").read_text().split()[0]
@@ -154,7 +154,7 @@ def test_the_time_of_a_record_has_milliseconds_and_a_zone(tmp_path: Path) -> Non
 
 def test_a_full_disk_is_remembered_and_tears_no_later_record(small_disk: Path) -> None:
     path, filler = small_disk / "log", small_disk / "filler"
-    log = EventLog(str(path), Level.INFO, True)
+    log = EventLog(LogFile(str(path)), Level.INFO, True)
     heard: list[str] = []
     log.listen(lambda record: heard.append(record.text))
     log.write(Level.INFO, "worker", "state", "before")
@@ -175,7 +175,7 @@ def test_a_full_disk_is_remembered_and_tears_no_later_record(small_disk: Path) -
 
 def test_the_event_log_goes_on_in_a_new_file_after_a_rename(tmp_path: Path) -> None:
     path = tmp_path / "log"
-    log = EventLog(str(path), Level.INFO, False)
+    log = EventLog(LogFile(str(path)), Level.INFO, False)
     log.write(Level.INFO, "a", "b", "one")
     path.rename(tmp_path / "old")
     log.write(Level.INFO, "a", "b", "two")
@@ -194,23 +194,23 @@ def test_the_event_log_goes_on_in_a_new_file_after_a_rename(tmp_path: Path) -> N
 def test_the_event_log_is_for_owner_and_group_and_not_reached_by_a_strangers_link(tmp_path: Path) -> None:
     before = os.umask(0)
     try:
-        EventLog(str(tmp_path / "log"), Level.INFO, False).close()
+        EventLog(LogFile(str(tmp_path / "log")), Level.INFO, False).close()
     finally:
         os.umask(before)
     assert stat.S_IMODE((tmp_path / "log").stat().st_mode) == 0o640
     (tmp_path / "link").symlink_to(tmp_path / "log")
-    EventLog(str(tmp_path / "link"), Level.INFO, False).close()  # the owner's own link, as /dev/stdout is one
+    EventLog(LogFile(str(tmp_path / "link")), Level.INFO, False).close()  # the owner's own link, as /dev/stdout is one
     tmp_path.chmod(0o1777)
     with pytest.raises(OSError, match="symbolic links"):
-        EventLog(str(tmp_path / "link"), Level.INFO, False)
+        EventLog(LogFile(str(tmp_path / "link")), Level.INFO, False)
     os.mkfifo(tmp_path / "fifo")
     with pytest.raises(OSError, match="No such device"):
-        EventLog(str(tmp_path / "fifo"), Level.INFO, False)
+        EventLog(LogFile(str(tmp_path / "fifo")), Level.INFO, False)
 
 
 def test_the_event_log_is_rotated_and_loses_no_record(tmp_path: Path) -> None:
     path = tmp_path / "log"
-    log = EventLog(str(path), Level.INFO, False, 2000, lambda path, fd: files.open_next(path, 3, fd))
+    log = EventLog(LogFile(str(path), 2000, lambda path, fd: files.open_next(path, 3, fd)), Level.INFO, False)
     path.chmod(0o600)
     for number in range(300):
         log.write(Level.INFO, "web", "state", f"record {number}")
@@ -230,7 +230,7 @@ def test_the_event_log_is_rotated_and_loses_no_record(tmp_path: Path) -> None:
 
 
 def test_a_listener_is_heard_until_it_ends(tmp_path: Path) -> None:
-    log = EventLog(str(tmp_path / "log"), Level.WARNING, False)
+    log = EventLog(LogFile(str(tmp_path / "log")), Level.WARNING, False)
     heard: list[str] = []
     end = log.listen(lambda record: heard.append(record.text))
     log.write(Level.WARNING, "a", "b", "one")

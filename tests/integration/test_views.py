@@ -23,7 +23,7 @@ from tm.core.transitions import State
 from tm.daemon.outputs import Outputs
 from tm.daemon.views import PLAIN, Sessions, Views
 from tm.edge import procfs
-from tm.edge.eventlog import EventLog
+from tm.edge.eventlog import EventLog, LogFile
 from tm.edge.loop import Loop
 
 NOW = Instant(100.0)
@@ -37,7 +37,7 @@ class Place:
         self.errors: list[BaseException] = []
         self.loop = Loop(self.errors.append)
         outputs = Outputs(self.loop, Tails(1 << 20), lambda _who, _sentence: None)
-        self.views = Views(outputs, EventLog(None, Level.ERROR, False), {}, self.look_around)
+        self.views = Views(outputs, EventLog(LogFile(None), Level.ERROR, False), {}, self.look_around)
 
     def look_around(self) -> Sessions:
         self.looks += 1

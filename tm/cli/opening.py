@@ -24,7 +24,7 @@ from tm.core.settings import Settings
 from tm.daemon.reloading import Reading, Reloading
 from tm.daemon.service import Parts
 from tm.edge import files, spawn, wishes
-from tm.edge.eventlog import EventLog
+from tm.edge.eventlog import EventLog, LogFile
 from tm.edge.pidfile import Held, Pidfile
 from tm.edge.sockets import Listener
 
@@ -204,17 +204,16 @@ def _log(config: Config, form: Form, state: str, given: set[str]) -> EventLog:
         if path is not None and form is Form.DAEMON and not settings.logfile:
             os.makedirs(os.path.dirname(path), 0o755, exist_ok=True)
         new = path is not None and not os.path.lexists(path)
-        next_file = partial(_next_file, settings.log_keep)
-        log = EventLog(path, level, as_json, settings.log_max_size_bytes, next_file)
-        if path is not None and new and stat.S_ISREG(os.fstat(log.fileno()).st_mode):
+        file = LogFile(path, settings.log_max_size_bytes, partial(_next_file, settings.log_keep))
+        if path is not None and new and stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             given.add(_LOG)
-        return log
+        return EventLog(file, level, as_json)
     except OSError as error:
         why = f"the event log {path} cannot be opened: {os.strerror(error.errno or 0)}"
     if settings.logfile or form is Form.DAEMON:
         raise Refusal(f"{why}. Name another with --logfile.")
     say(f"{why}; logging to stderr.")
-    return EventLog(None, level, as_json)
+    return EventLog(LogFile(None), level, as_json)
 
 
 def _next_file(keep: int, path: str, fd: int) -> int:

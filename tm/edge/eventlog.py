@@ -1,4 +1,4 @@
-"""The daemon's event log: one line a record, to a file or a descriptor, and the latest kept in memory.
+"""The daemon's event log: one line a record, to a file or another target, and the latest kept in memory.
 
 Guarantees: a record is one write of one line; a log that cannot be written stops nothing and is remembered in
 `trouble`, with the records kept in memory all the same; a record that a full disk cut short does not take the next one
@@ -17,7 +17,7 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 from tm.core.records import Level, Record
 from tm.core.trust import others_can_write
@@ -33,26 +33,38 @@ def stamp() -> str:
     return datetime.now().astimezone().isoformat(timespec="milliseconds")
 
 
-class EventLog:
-    """Where records go. `path` None: to stderr, through `put` as soon as there is something that never waits."""
+class Target(Protocol):
+    """Where records go. Owns its descriptor."""
 
-    def __init__(
-        self, path: str | None, level: Level, as_json: bool, limit_bytes: int = 0, open_next: OpenNext | None = None
-    ) -> None:
-        """Open it; raises OSError. `limit_bytes`: the size at which a file is complete, 0 for never; `open_next`:
-        how it is replaced then.
-        """
-        self.path = path
+    @property
+    def path(self) -> str | None:
+        """Where that is; None for stderr."""
+
+    def write(self, record: Record, as_json: bool, /) -> None:
+        """Note it; raises OSError where that cannot be done."""
+
+    def reopen(self) -> None:
+        """Open the path anew; raises OSError and goes on with what it has."""
+
+    def fileno(self) -> int:
+        """The descriptor, still its own."""
+
+    def close(self) -> None:
+        """Give the descriptor back."""
+
+
+class EventLog:
+    """The records. `put`: what takes the lines instead, as soon as there is something that never waits."""
+
+    def __init__(self, target: Target, level: Level, as_json: bool) -> None:
+        self._target = target
+        self.path = target.path
         self.level = level
         self.as_json = as_json
         self.records: deque[Record] = deque(maxlen=KEPT)
         self._listeners: list[Callable[[Record], None]] = []
         self.trouble: OSError | None = None
         self.put: Callable[[bytes], None] | None = None
-        self._torn = False
-        self._fd = 2 if path is None else _open(path)
-        self._open_next = open_next
-        self._limit = self._next_limit = limit_bytes if stat.S_ISREG(os.fstat(self._fd).st_mode) and path else 0
 
     def write(self, level: Level, who: str, event: str, text: str) -> None:
         """Note that `event` happened to `who`."""
@@ -60,23 +72,60 @@ class EventLog:
             return
         record = Record(stamp(), level, who, event, text)
         self.records.append(record)
-        self._append(record.as_json() if self.as_json else record.as_text())
+        self._append(record)
         for listener in list(self._listeners):
             listener(record)
 
-    def _append(self, text: str) -> None:
+    def _append(self, record: Record) -> None:
         if self.put is not None:
-            self.put(text.encode("utf-8", "backslashreplace") + b"\n")
+            self.put(_line(record, self.as_json))
             return
-        line = b"\n" * self._torn + text.encode("utf-8", "backslashreplace") + b"\n"
         try:
-            size = os.write(self._fd, line)
-            self.trouble = None if size == len(line) else OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-            self._torn = size < len(line)
-            if self._limit and os.fstat(self._fd).st_size >= self._next_limit:
-                self._rotate()
+            self._target.write(record, self.as_json)
+            self.trouble = None
         except OSError as error:
             self.trouble = error
+
+    def listen(self, listener: Callable[[Record], None]) -> Callable[[], None]:
+        """Let `listener` hear of each record from now on; call what is returned to end it."""
+        self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener)
+
+    def reopen(self) -> None:
+        """As the target's; raises OSError."""
+        self._target.reopen()
+
+    def fileno(self) -> int:
+        """The descriptor, still the target's."""
+        return self._target.fileno()
+
+    def close(self) -> None:
+        """Give the descriptor back."""
+        self._target.close()
+
+
+class LogFile:
+    """A file, or stderr."""
+
+    def __init__(self, path: str | None, limit_bytes: int = 0, open_next: OpenNext | None = None) -> None:
+        """Open it; raises OSError. `path` None: stderr; `limit_bytes`: the size at which a file is complete, 0 for
+        never; `open_next`: how it is replaced then.
+        """
+        self.path = path
+        self._torn = False
+        self._fd = 2 if path is None else _open(path)
+        self._open_next = open_next
+        self._limit = self._next_limit = limit_bytes if stat.S_ISREG(os.fstat(self._fd).st_mode) and path else 0
+
+    def write(self, record: Record, as_json: bool) -> None:
+        """Append it as one line; raises OSError."""
+        line = b"\n" * self._torn + _line(record, as_json)
+        size = os.write(self._fd, line)
+        cut_short = self._torn = size < len(line)
+        if self._limit and os.fstat(self._fd).st_size >= self._next_limit:
+            self._rotate()
+        if cut_short:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def _rotate(self) -> None:
         """Begin the next file; where that fails go on in this one as long again. Raises OSError."""
@@ -85,11 +134,6 @@ class EventLog:
             fd = self._open_next(self.path, self._fd)
             fcntl.fcntl(fd, fcntl.F_SETFL, fcntl.fcntl(fd, fcntl.F_GETFL) | os.O_APPEND)
             self._go_on_in(fd)
-
-    def listen(self, listener: Callable[[Record], None]) -> Callable[[], None]:
-        """Let `listener` hear of each record from now on; call what is returned to end it."""
-        self._listeners.append(listener)
-        return lambda: self._listeners.remove(listener)
 
     def reopen(self) -> None:
         """Open the path anew; raises OSError and goes on with the old file."""
@@ -110,6 +154,11 @@ class EventLog:
         """Give the descriptor back; stderr is not ours."""
         if self.path is not None:
             os.close(self._fd)
+
+
+def _line(record: Record, as_json: bool) -> bytes:
+    text = record.as_json() if as_json else record.as_text()
+    return text.encode("utf-8", "backslashreplace") + b"\n"
 
 
 def _open(path: str) -> int:
