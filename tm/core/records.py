@@ -32,10 +32,14 @@ class Record:
     event: str
     text: str
 
+    @property
+    def on_one_line(self) -> str:
+        """Its text, safe to show."""
+        return plain(self.text.replace("\n", "\\n"))
+
     def as_text(self) -> str:
         """`2026-01-31T12:00:00.123+01:00 INFO worker_1 state: ...`"""
-        text = plain(self.text.replace("\n", "\\n"))
-        return f"{self.when} {self.level.name} {plain(self.who)} {self.event}: {text}"
+        return f"{self.when} {self.level.name} {plain(self.who)} {self.event}: {self.on_one_line}"
 
     def as_dict(self) -> dict[str, str]:
         """The same for JSON."""
