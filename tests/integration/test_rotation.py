@@ -313,6 +313,7 @@ def test_what_is_to_be_discarded_is_counted_and_told_and_nobody_waits(place: Pla
     place.until(lambda: writer.poll() is not None, "a writer that does not wait")
     place.turn()
     assert re.fullmatch(rf"log {log} takes nothing \(No space left on device\): [1-9]\d* bytes are lost", place.told[0])
+    assert len([told for told in place.told if "takes nothing" in told]) == 1, "once a minute, however many bytes"
     kept = log.stat().st_size
     filler.unlink()
     place.ended(WORKER, writer)

@@ -9,9 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.unit.reading import config, convert, task
+from tm.core import kinds
+from tm.core.launch import launch
 from tm.core.log_policy import Form, Source
 from tm.core.records import Level, Record
-from tm.core.syslog import MESSAGE_BYTES, TEXT_BYTES, messenger, parts, record_message
+from tm.core.syslog import MESSAGE_BYTES, SYSLOG, TEXT_BYTES, messenger, parts, record_message
 
 NOW = "2026-01-02T03:04:05.678+01:00"
 OUT, ERR = (Source("web", "web_1", 7, stream) for stream in ("stdout", "stderr"))
@@ -111,3 +114,32 @@ def test_a_record_is_one_line_whatever_it_says() -> None:
     assert found
     assert b"\n" not in found[6]
     assert json.loads(found[6]) == record.as_dict()
+
+
+# ---- the word in the configuration
+
+
+def test_a_stream_to_syslog_has_no_file_and_one_that_is_called_so_has() -> None:
+    start = launch(task("command: run\nstdout: syslog\nstderr: ./syslog"), 1, {})
+    assert (start.stdout, start.sent) == (None, {"stdout"})
+    assert start.targets == {"stdout": SYSLOG, "stderr": start.stderr}
+    assert start.stderr is not None
+    assert start.stderr.endswith("/syslog")
+
+
+def test_what_is_merged_goes_where_stdout_goes() -> None:
+    start = launch(task("command: run\nstdout: syslog\nstderr: stdout"), 1, {})
+    assert start.targets == {"stdout": SYSLOG}
+    assert launch(task("command: run\nstderr: stdout"), 1, {}).targets == {"stdout": None}
+    assert launch(task("command: run\nstderr: syslog"), 1, {}).targets == {"stdout": None, "stderr": SYSLOG}
+
+
+def test_tasks_that_go_to_syslog_share_no_rotation() -> None:
+    text = "defaults: {stdout: syslog}\ntasks: {a: {cmd: x, logKeep: 1}, b: {cmd: x, stderr: syslog}}"
+    assert len(config(text).tasks) == 2
+
+
+def test_the_event_log_goes_to_syslog_or_into_a_file() -> None:
+    assert convert(kinds.DAEMON_LOG, "syslog") == SYSLOG
+    assert convert(kinds.DAEMON_LOG, "./syslog") == "/start/syslog"
+    assert config("taskmaster: {logfile: syslog}\ntasks: {}").settings.syslog_socket == "/dev/log"

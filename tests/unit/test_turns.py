@@ -46,3 +46,19 @@ def test_who_waits_hears_the_reason_of_the_latest_refusal() -> None:
     turns.refusal = OSError(errno.ENOSPC, "full")
     with pytest.raises(OSError, match="full"):
         turns.await_turn("other")
+
+
+def test_who_was_told_to_wait_goes_before_who_comes_later_and_behind_the_dead() -> None:
+    turns = Turns()
+    for each in ("one", "two", "one"):
+        turns.wait(each, OSError(errno.EAGAIN, "full"))
+    assert [each for each in ("late", "two", "one") if not waits(turns, each)] == ["one"]
+    turns.let_finish("dead")
+    assert [each for each in ("late", "two", "one", "dead") if not waits(turns, each)] == ["dead"]
+    turns.leave("dead")
+    turns.had("one")
+    turns.had("one")
+    assert [each for each in ("late", "two", "one") if not waits(turns, each)] == ["two"]
+    assert (turns.waits("one"), turns.waits("two")) == (False, True)
+    turns.leave("two")
+    assert not waits(turns, "late")

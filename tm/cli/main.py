@@ -26,6 +26,7 @@ from tm.core.errors import ConfigError
 from tm.core.records import Level
 from tm.core.report import blamed, cause, hint
 from tm.core.settings import Settings
+from tm.core.syslog import SYSLOG
 from tm.daemon.reloading import Reading
 from tm.daemon.service import Service
 from tm.edge import console
@@ -166,7 +167,7 @@ def _parser() -> argparse.ArgumentParser:
     form.add_argument("-t", "--check", action="store_true", help="check the configuration, start nothing")
     parser.add_argument("-p", "--pidfile", metavar="FILE", help="the pidfile (by default only with -d)")
     parser.add_argument("-s", "--socket", metavar="PATH", help="the control socket")
-    parser.add_argument("-l", "--logfile", metavar="FILE", help="the event log (default: see the manual; -n: stderr)")
+    parser.add_argument("-l", "--logfile", metavar="FILE", help="the event log: a file, or syslog (-n: stderr)")
     parser.add_argument("--log-level", choices=[each.name.lower() for each in Level], help="least level to log")
     parser.add_argument("--log-format", choices=["text", "json"], help="one line of text or of JSON an event")
     parser.add_argument("--state-dir", metavar="DIR", help="where operators' wishes and the shell's history are kept")
@@ -212,6 +213,8 @@ def _with_flags(settings: Settings, options: argparse.Namespace, here: str) -> S
     }
     if options.daemon:
         paths = {key: path and os.path.join(here, path) for key, path in paths.items()}
+    if options.logfile == SYSLOG:
+        paths["logfile"] = SYSLOG
     given = {**paths, "log_level": options.log_level, "log_format": options.log_format, "user": options.user}
     return replace(settings, **{key: value for key, value in given.items() if value is not None})
 

@@ -21,12 +21,14 @@ from tm.cli.forms import RUNNING_ALREADY, USAGE, Form, Refusal, reason, say
 from tm.core.config import Config
 from tm.core.records import Level
 from tm.core.settings import Settings
+from tm.core.syslog import SYSLOG
 from tm.daemon.reloading import Reading, Reloading
 from tm.daemon.service import Parts
 from tm.edge import files, spawn, wishes
 from tm.edge.eventlog import EventLog, LogFile
 from tm.edge.pidfile import Held, Pidfile
 from tm.edge.sockets import Listener
+from tm.edge.syslog import Reporter, Syslog
 
 DEFAULT_LOG = "taskmaster.log"
 _LOCK = "lock"
@@ -196,9 +198,11 @@ def _same(other: Held, config: Config) -> bool:
 
 
 def _log(config: Config, form: Form, state: str, given: set[str]) -> EventLog:
-    """The event log; one that is made here is noted in `given`. Raises Refusal."""
+    """The event log; a file that is made here is noted in `given`. Raises Refusal."""
     settings = config.settings
     level, as_json = Level[settings.log_level.upper()], settings.log_format == "json"
+    if settings.logfile == SYSLOG:
+        return EventLog(_to_syslog(settings), level, as_json)
     path = settings.logfile or _default_log(config, form, state)
     try:
         if path is not None and form is Form.DAEMON and not settings.logfile:
@@ -214,6 +218,17 @@ def _log(config: Config, form: Form, state: str, given: set[str]) -> EventLog:
         raise Refusal(f"{why}. Name another with --logfile.")
     say(f"{why}; logging to stderr.")
     return EventLog(LogFile(None), level, as_json)
+
+
+def _to_syslog(settings: Settings) -> Reporter:
+    """The event log's way to syslog. Raises Refusal."""
+    path = settings.syslog_socket
+    try:
+        return Reporter(Syslog(path))
+    except OSError as error:
+        why = f"the event log cannot be sent to syslog at {path}: {reason(error)}"
+        advice = "name its socket with 'syslogSocket' of 'taskmaster'"
+        raise Refusal(f"{why}. Start a syslog daemon, or {advice}, or name a file with --logfile.") from None
 
 
 def _next_file(keep: int, path: str, fd: int) -> int:

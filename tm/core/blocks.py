@@ -17,12 +17,14 @@ from tm.core.context import Context
 from tm.core.errors import did_you_mean, quoted
 from tm.core.field import FREE_PREFIX
 from tm.core.nodes import Mapping, Node, Rejected, Scalar, Sequence, gather, kind_of, scalar
+from tm.core.syslog import SYSLOG
 from tm.core.template import Slot, Template, Unexpandable, expand
 from tm.core.values import signal_number, size_of, yaml_reading
 
 UNLIMITED: Final = -1
 MERGED: Final = Template(("stdout",))
-"""The value of `stderr: stdout`. No path is equal to it, since paths are absolute."""
+SENT: Final = Template((SYSLOG,))
+"""The values of `stderr: stdout` and `stdout: syslog`. No path is equal to them, since paths are absolute."""
 
 _BYTES: Final = frozenset(["as", "core", "data", "fsize", "memlock", "msgqueue", "rss", "stack"])
 _COUNTS: Final = frozenset(["cpu", "nice", "nofile", "nproc", "rtprio", "rttime", "sigpending"])
@@ -175,12 +177,18 @@ def daemon_path(node: Node, context: Context) -> str:
 
 
 def log(node: Node, context: Context) -> Template | None:
-    """A log file; `none`: no file."""
-    return None if scalar(node, "a path").text == _NO_FILE else path(node, context)
+    """A log file; `syslog`: the local syslog daemon; `none`: neither."""
+    written = scalar(node, "a path").text
+    return SENT if written == SYSLOG else None if written == _NO_FILE else path(node, context)
+
+
+def daemon_log(node: Node, context: Context) -> str:
+    """The event log: a file, or `syslog`."""
+    return SYSLOG if scalar(node, "a path").text == SYSLOG else daemon_path(node, context)
 
 
 def error_log(node: Node, context: Context) -> Template | None:
-    """A log file, `none`, or `stdout`: the same as the other stream."""
+    """As `log`, or `stdout`: the same as the other stream."""
     return MERGED if scalar(node, "a path").text == "stdout" else log(node, context)
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
-from tm.core.blocks import MERGED
+from tm.core.blocks import MERGED, SENT
 from tm.core.errors import Problem, quoted
 from tm.core.nodes import Scalar
 from tm.core.source import Report
@@ -58,7 +58,7 @@ def _check_logs(tasks: Iterable[Task], report: Report) -> None:
     for task in tasks:
         instance = task.name if task.instances == 1 else f"{task.name}_{{n}}"
         for key, template in (("stdout", task.stdout), ("stderr", task.stderr)):
-            if template is None or template == MERGED:
+            if template in (None, MERGED, SENT):
                 continue
             path = template.fill(task.name, instance, "{n}")
             other = owners.setdefault(path, task)

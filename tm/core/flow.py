@@ -8,6 +8,8 @@ from __future__ import annotations
 from enum import Enum
 from typing import Any, NamedTuple, Protocol
 
+from tm.core.turns import Turns
+
 
 class Found(Enum):
     """What there was to be taken."""
@@ -86,6 +88,36 @@ class Sink(Protocol):
         go on where it was cut short.
         """
         ...
+
+
+class Log(Protocol):
+    """An open log, however many streams write to it: what is asked of it beside its taking. `path`: where it is;
+    `turns`: who goes first; `lost`: how many bytes it did not take and were given up.
+    """
+
+    path: str
+    turns: Turns
+    lost: int
+
+    @property
+    def fd(self) -> int:
+        """The descriptor, still its own."""
+
+    @property
+    def unused(self) -> bool:
+        """Whether nobody writes to it."""
+
+    def join(self) -> None:
+        """One more writer."""
+
+    def leave(self, writer: object, /) -> None:
+        """`writer` will not come back."""
+
+    def reopen(self) -> None:
+        """Open it anew; raises OSError and keeps what it has."""
+
+    def close(self) -> None:
+        """Give the descriptor back."""
 
 
 class Files(Protocol):

@@ -47,8 +47,9 @@ EXIT_CODES: Final = Kind(blocks.exit_codes, "exit codes from 0 to 255 and names 
 LABELS: Final = Kind(blocks.labels, "words of letters, digits and '_.-'", _TEXTS)
 PATH: Final = Kind(blocks.path, "a path", _TEXT)
 DAEMON_PATH: Final = Kind(blocks.daemon_path, "a path", _TEXT)
-LOG: Final = Kind(blocks.log, "the path of a file, or none", _TEXT)
-ERROR_LOG: Final = Kind(blocks.error_log, "the path of a file, stdout, or none", _TEXT)
+DAEMON_LOG: Final = Kind(blocks.daemon_log, "the path of a file, or syslog", _TEXT)
+LOG: Final = Kind(blocks.log, "the path of a file, syslog, or none", _TEXT)
+ERROR_LOG: Final = Kind(blocks.error_log, "the path of a file, stdout, syslog, or none", _TEXT)
 ENV_FILES: Final = Kind(blocks.env_files, "paths of files, each perhaps with a final '?'", _TEXTS)
 ENVIRONMENT: Final = Kind(
     blocks.environment,

@@ -11,7 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from tm.core.log_policy import PLAIN, Form, LogPolicy
-from tm.core.task import DISCARD, MERGED, Task
+from tm.core.syslog import SYSLOG
+from tm.core.task import DISCARD, MERGED, SENT, Task
+from tm.core.template import Template
 
 _PRIVATE = ("NOTIFY_SOCKET", "WATCHDOG_", "LISTEN_", "TASKMASTER_")
 """Beginnings of names that are meant for the daemon alone."""
@@ -21,7 +23,8 @@ _PRIVATE = ("NOTIFY_SOCKET", "WATCHDOG_", "LISTEN_", "TASKMASTER_")
 class Launch:
     """One start. `stdout` and `stderr` are absolute paths, None for a tail in memory; `limits` hold (name, soft, hard).
 
-    `given`: the names in `environment` that the task itself sets.
+    `given`: the names in `environment` that the task itself sets; `sent`: the streams that go to syslog beside their
+    tail in memory.
     """
 
     argv: tuple[str, ...]
@@ -37,6 +40,13 @@ class Launch:
     nice: int | None
     given: frozenset[str] = frozenset()
     logs: LogPolicy = PLAIN
+    sent: frozenset[str] = frozenset()
+
+    @property
+    def targets(self) -> dict[str, str | None]:
+        """Each stream that has a pipe of its own, and where it goes: a path, SYSLOG, or None."""
+        found = {"stdout": self.stdout} if self.merges_stderr else {"stdout": self.stdout, "stderr": self.stderr}
+        return found | {stream: SYSLOG for stream in found if stream in self.sent}
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,19 +79,23 @@ def launch(task: Task, n: int, base: Mapping[str, str]) -> Launch:
     environment = dict(base)
     environment.update((key, value.fill(*fill)) for key, value in task.environment)
     environment.update(TASKMASTER_TASK=task.name, TASKMASTER_INSTANCE=instance, TASKMASTER_N=str(n))
-    merges = task.stderr == MERGED
     return Launch(
         argv=tuple(word.fill(*fill) for word in task.argv),
         environment=environment,
         directory=task.working_directory.fill(*fill),
         umask=task.umask,
-        stdout=task.stdout.fill(*fill) if task.stdout else None,
-        stderr=task.stderr.fill(*fill) if task.stderr and not merges else None,
-        merges_stderr=merges,
+        stdout=_path(task.stdout, fill),
+        stderr=_path(task.stderr, fill),
+        merges_stderr=task.stderr == MERGED,
         user=task.user,
         group=task.group,
         limits=task.limits,
         nice=task.nice,
         given=frozenset(key for key, _ in task.environment),
         logs=log_policy(task),
+        sent=frozenset(name for name, log in (("stdout", task.stdout), ("stderr", task.stderr)) if log == SENT),
     )
+
+
+def _path(log: Template | None, fill: tuple[str, str, int]) -> str | None:
+    return None if log is None or log in (MERGED, SENT) else log.fill(*fill)

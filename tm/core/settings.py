@@ -34,8 +34,11 @@ FIELDS: Final[tuple[Field, ...]] = (
           "nothing. It finds the event in its environment."),
     Field("onEventTimeout", "on_event_timeout_s", kinds.SOME_TIME, "30", _LIVE,
           "How long a run of it may take before it gets SIGKILL.", (), "seconds"),
-    Field("logfile", "logfile", kinds.DAEMON_PATH, "", _START,
-          "The event log of the daemon."),
+    Field("syslogSocket", "syslog_socket", kinds.DAEMON_PATH, "/dev/log", _LIVE,
+          "Where the local syslog daemon listens, at most 107 bytes long. A change moves the output of the tasks at "
+          "once, and the event log at the next start of taskmaster."),
+    Field("logfile", "logfile", kinds.DAEMON_LOG, "", _START,
+          "The event log of the daemon: a file, or `syslog` for a message an event to the local syslog daemon."),
     Field("logMaxSize", "log_max_size_bytes", kinds.SIZE, "10MiB", _START,
           "The size at which the event log is rotated; 0: never."),
     Field("logKeep", "log_keep", kinds.number(0, 10_000), "5", _START,
@@ -64,7 +67,7 @@ KEYS: Final = Table("a key of taskmaster", FIELDS)
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The `taskmaster:` block, settled. Paths are absolute; None: not given."""
+    """The `taskmaster:` block, settled. Paths are absolute, but for SYSLOG as `logfile`; None: not given."""
 
     restart_floor_s: float = 1.0
     stop_timeout_s: float | None = None
@@ -72,6 +75,7 @@ class Settings:
     inherit_environment: bool = True
     on_event: tuple[str, ...] | None = None
     on_event_timeout_s: float = 30.0
+    syslog_socket: str = "/dev/log"
     logfile: str | None = None
     log_max_size_bytes: int = 10 * 1024 * 1024
     log_keep: int = 5

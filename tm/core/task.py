@@ -14,7 +14,7 @@ from enum import Enum
 from typing import Final
 
 from tm.core import kinds
-from tm.core.blocks import MERGED, UNLIMITED
+from tm.core.blocks import MERGED, SENT, UNLIMITED
 from tm.core.errors import Place
 from tm.core.field import Field, OnReload, Table
 from tm.core.template import Template
@@ -90,18 +90,19 @@ FIELDS: Final[tuple[Field, ...]] = (
           "Who gets the signals: `group` (the whole process group) or `process` (the program alone)."),
     Field("stdout", "stdout", kinds.LOG, "none", _RESPAWN,
           "The file for its output, relative to where taskmaster was started; `none`: only the last 64 KiB, in "
-          "memory. `{task}`, `{instance}` and `{n}` make it a file for each."),
+          "memory; `syslog`: a message a line to the local syslog daemon, and the last 64 KiB in memory. `{task}`, "
+          "`{instance}` and `{n}` make it a file for each; one that is called syslog is written `./syslog`."),
     Field("stderr", "stderr", kinds.ERROR_LOG, "none", _RESPAWN,
           "The file for its errors, as `stdout`; the word `stdout` merges them into its output."),
     Field("logMaxSize", "log_max_size_bytes", kinds.SIZE, "10MiB", _LIVE,
-          "The size at which a log is rotated; 0: never."),
+          "The size at which a log file is rotated; 0: never."),
     Field("logKeep", "log_keep", _KEEP, "5", _LIVE,
           "How many rotated files are kept."),
     Field("logTimestamps", "log_timestamps", kinds.SWITCH, "false", _LIVE,
-          "Begin every line of its logs with the time of its arrival."),
+          "Begin every line of its log files with the time of its arrival. A message to syslog has a time of its own."),
     Field("logFormat", "log_format", _LOG_FORMAT, "raw", _LIVE,
           "How a line stands in its logs: `raw`, as it was written, or `json`, an object with `time`, `task`, "
-          "`instance`, `pid`, `stream` and `text`."),
+          "`instance`, `pid`, `stream` and `text`. To syslog such an object is the text of the message."),
     Field("onLogError", "on_log_error", _ON_LOG_ERROR, "wait", _LIVE,
           "What happens to output that a log does not take, as on a full disk: `wait`, so that the program waits in "
           "its writing and nothing is lost, or `discard`, so that it goes on and the loss is counted and told."),
@@ -165,7 +166,7 @@ class Task:
     kill_mode: KillMode
     stdout: Template | None
     stderr: Template | None
-    """As `stdout` an absolute path, or None for a tail in memory; MERGED for the place of `stdout`."""
+    """As `stdout` an absolute path, SENT for syslog, or None for a tail in memory; MERGED for the place of `stdout`."""
     log_max_size_bytes: int
     log_keep: int
     log_timestamps: bool
@@ -197,6 +198,7 @@ __all__ = [
     "INSTANCES_MOST",
     "KEYS",
     "MERGED",
+    "SENT",
     "UNLIMITED",
     "KillMode",
     "OnReload",

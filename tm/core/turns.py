@@ -1,7 +1,7 @@
 """Whose turn it is to write, where several write to one log that does not take everything. Pure.
 
 Guarantees: a writer that was cut short goes on before anybody else; then those whose process has ended finish, in the
-order of their ends; then everybody.
+order of their ends; then those that were told to wait, in the order of their refusals; then everybody.
 """
 
 from __future__ import annotations
@@ -18,18 +18,32 @@ class Turns:
         self.cut_short: object | None = None
         self.refusal = OSError(errno.EAGAIN, "another writer goes first")
         self._last_words: list[object] = []
+        self._waiting: dict[object, None] = {}
 
     def await_turn(self, writer: object) -> None:
         """Raises OSError, the reason of the latest refusal, while it is another writer's turn."""
-        first = self.cut_short or next(iter(self._last_words), None)
+        first = self.cut_short or next(iter(self._last_words or self._waiting), None)
         if first not in (None, writer):
             raise OSError(self.refusal.errno or errno.EAGAIN, self.refusal.strerror)
 
     def place(self, writer: object) -> int:
-        """When it is its turn, among those that wait: the least is first."""
+        """When it is its turn, among those that wait: the least is first, equals in the order of their refusals."""
         if writer is self.cut_short:
             return -1
         return self._last_words.index(writer) if writer in self._last_words else len(self._last_words)
+
+    def wait(self, writer: object, refusal: OSError) -> None:
+        """It was refused: it keeps its place in the row until it has had its turn."""
+        self.refusal = refusal
+        self._waiting.setdefault(writer)
+
+    def waits(self, writer: object) -> bool:
+        """Whether it has been refused, and has not had its turn yet."""
+        return writer in self._waiting
+
+    def had(self, writer: object) -> None:
+        """It has had its turn."""
+        self._waiting.pop(writer, None)
 
     def let_finish(self, writer: object) -> None:
         """Its process has ended and something of its last words was refused: it goes before others."""
@@ -43,5 +57,6 @@ class Turns:
     def leave(self, writer: object) -> None:
         """It will not come back."""
         self.has_finished(writer)
+        self.had(writer)
         if self.cut_short is writer:
             self.cut_short = None

@@ -138,6 +138,28 @@ def log_failure(stage: str, path: str | None, error: OSError) -> SpawnFailure:
     )
 
 
+def syslog_failure(stage: str, path: str, error: OSError) -> SpawnFailure:
+    """A stream that is to go to syslog, and nobody takes it there."""
+    number = error.errno or 0
+    if number in (errno.EMFILE, errno.ENFILE):
+        return log_failure(stage, path, error)
+    reason = f"{stage} cannot be sent to syslog at '{path}': {os.strerror(number)}"
+    return SpawnFailure(stage, reason, _syslog_hint(path, number))
+
+
+def _syslog_hint(path: str, number: int) -> str:
+    name_it = "name its socket with 'syslogSocket' of 'taskmaster'"
+    match number:
+        case errno.ENOENT | errno.ECONNREFUSED:
+            return f"nobody listens there: start a syslog daemon, or {name_it}"
+        case errno.EPROTOTYPE:
+            return f"it is a socket for streams, and syslog is spoken in datagrams: {name_it}"
+        case errno.EACCES:
+            return f"uid {os.geteuid()} may not write to {path}"
+        case _:
+            return name_it
+
+
 def _log_hint(path: str, number: int) -> str:
     directory = os.path.dirname(path)
     match number:

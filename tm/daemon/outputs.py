@@ -1,4 +1,4 @@
-"""Who writes where: the streams of every instance, the log files they share, the tails in memory.
+"""Who writes where: the streams of every instance, the logs they share, the tails in memory.
 
 Guarantees: instances that name one file share one open file, however they spell its path; a pipe that a descendant
 holds after its process ended stays watched, HELD_PIPES of them an instance at most; what a process has written before
@@ -14,14 +14,13 @@ from functools import partial
 
 from tm.core.launch import Launch, SpawnFailure
 from tm.core.log_policy import LogPolicy
+from tm.core.syslog import SYSLOG
 from tm.core.tail import Tails
-from tm.daemon.failures import log_failure
-from tm.daemon.refusals import Origin, Refusals, Reports, sentences, waits
-from tm.daemon.wiring import Key, LogFiles, MemoryTails, Wiring, file_of
+from tm.daemon.failures import log_failure, syslog_failure
+from tm.daemon.refusals import Origin, Refusals, Reports, sentences
+from tm.daemon.wiring import Key, LogFiles, MemoryTails, Wiring
 from tm.edge.changes import Changes
 from tm.edge.loop import Loop, Rank
-from tm.edge.memory import MemorySink
-from tm.edge.pipes import Pipe, pipe
 from tm.edge.sinks import LogFile
 from tm.edge.streams import Stream
 
@@ -44,23 +43,22 @@ class Outputs:
         self.files = LogFiles(partial(on_trouble, "log"))
         self._current: dict[Key, Wiring] = {}
         self._held: dict[Key, list[Stream]] = {}
-        self._refused = Refusals(loop, self._retry)
+        self._refused = Refusals(loop, self._retry, self._give_up)
         self._changes = Changes(loop)
         self.listeners: list[Listener] = []
 
     def open(self, key: Key, launch: Launch) -> Wiring | SpawnFailure:
         """Open what one start writes to; a log that cannot be opened is a failed start with the reason."""
         wiring = Wiring(policy=launch.logs, instance=launch.environment.get("TASKMASTER_INSTANCE", key[0]))
-        paths = (
-            {"stdout": launch.stdout} if launch.merges_stderr else {"stdout": launch.stdout, "stderr": launch.stderr}
-        )
-        for name, path in paths.items():
+        for name, target in launch.targets.items():
             try:
-                self._open_stream(key, name, path, wiring)
+                wiring.add(name, target, self.files, partial(self.memory.tail, key, name))
             except OSError as error:
                 wiring.close_childs_ends()
                 self.discard(wiring)
-                return log_failure(name, path, error)
+                if target == SYSLOG:
+                    return syslog_failure(name, self.files.syslog_path, error)
+                return log_failure(name, target, error)
         return wiring
 
     def discard(self, wiring: Wiring) -> None:
@@ -87,10 +85,10 @@ class Outputs:
             self._hear(key, name, b"")
             if not self._after_transfer(key, name, stream):
                 self._held.setdefault(key, []).append(stream)
-                if waits(stream) and (file := file_of(stream)) is not None:
-                    file.turns.let_finish(stream)
+                if stream.log is not None and self._refused.owes(stream):
+                    stream.log.turns.let_finish(stream)
         self._let_go(key)
-        return any(not waits(stream) for stream in self._held.get(key, ()))
+        return any(not self._refused.owes(stream) for stream in self._held.get(key, ()))
 
     def held(self, key: Key) -> int:
         """How many pipes of ended processes are kept: descendants hold them, or their log takes nothing."""
@@ -98,8 +96,7 @@ class Outputs:
 
     def file(self, key: Key, stream: str) -> LogFile | None:
         """What a stream of a live process goes to; None where it has no file, or nothing lives."""
-        wiring = self._current.get(key, Wiring())
-        return file_of(wiring.streams[stream]) if stream in wiring.streams else None
+        return self._current.get(key, Wiring()).files.get(stream)
 
     def forget(self, key: Key) -> None:
         """The instance is gone for good: its pipes and tails go too."""
@@ -108,14 +105,14 @@ class Outputs:
         self.memory.forget(key)
 
     def reopen(self) -> list[str]:
-        """Open every log anew; the sentences of those that refused and go on with the old file."""
+        """Open every log anew; the sentences of those that refused and go on with what they had."""
         failed = []
-        for file in self.files:
-            then = self._refused.reopening(file)
+        for log in self.files:
+            then = self._refused.reopening(log)
             try:
-                file.reopen()
+                log.reopen()
             except OSError as error:
-                failed.append(f"log {file.path} cannot be opened anew: {os.strerror(error.errno or 0)}")
+                failed.append(f"log {log.path} cannot be opened anew: {os.strerror(error.errno or 0)}")
             then()
         return failed
 
@@ -128,12 +125,6 @@ class Outputs:
     def troubles(self) -> list[str]:
         """The logs that take nothing at present, each with its reason."""
         return sentences(self._streams())
-
-    def _streams(self) -> Iterator[Stream]:
-        for wiring in self._current.values():
-            yield from wiring.streams.values()
-        for held in self._held.values():
-            yield from held
 
     def settle(self) -> None:
         """The last chance before the daemon leaves: everything that is still in a pipe."""
@@ -148,21 +139,11 @@ class Outputs:
         """Nothing is watched any more."""
         self._changes.close()
 
-    def _open_stream(self, key: Key, name: str, path: str | None, wiring: Wiring) -> None:
-        """Add a stream to the wiring. Raises OSError."""
-        file = None if path is None else self.files.open(path)
-        try:
-            ours, theirs = pipe()
-        except OSError:
-            if file is not None:
-                self.files.close_unused(file)
-            raise
-        if file is None:
-            wiring.streams[name] = Stream(Pipe(ours), MemorySink(self.memory.tail(key, name)))
-        else:
-            file.join()
-            wiring.streams[name] = Stream(Pipe(ours), file)
-        wiring.childs_ends.append(theirs)
+    def _streams(self) -> Iterator[Stream]:
+        for wiring in self._current.values():
+            yield from wiring.streams.values()
+        for held in self._held.values():
+            yield from held
 
     def _watch(self, key: Key, name: str, stream: Stream) -> None:
         self._loop.watch(stream.fd, partial(self._readable, key, name, stream), Rank.OUTPUT)
@@ -191,10 +172,9 @@ class Outputs:
 
     def _after_transfer(self, key: Key, name: str, stream: Stream) -> bool:
         """Close a stream that is over, put aside one whose sink refuses; whether it is over."""
-        file = file_of(stream)
-        if stream.trouble is not None and file is not None and not waits(stream):
-            file.lost += stream.discard()
-            self.reports.refused(stream)
+        log = stream.log
+        if stream.trouble is not None and not self._refused.waits(stream):
+            self._lose(stream)
         elif stream.trouble is not None:
             self.reports.refused(stream)
             if stream not in self._refused:
@@ -207,9 +187,23 @@ class Outputs:
         elif stream.stalled:
             self._loop.unwatch(stream.fd)
             self._changes.watch(stream.fd, partial(self._changed, key, name, stream))
-        elif file is not None and file.lost and self.reports.is_due(file.path, 0):
-            self.files.tell_lost(file)
+        elif log is not None:
+            self._refused.taken(log)
+            if log.lost and self.reports.is_due(log.path, 0):
+                self.files.tell_lost(log)
         return False
+
+    def _lose(self, stream: Stream) -> None:
+        """Let it go on without its log."""
+        if stream.log is not None:
+            stream.log.lost += stream.discard()
+            self.reports.refused(stream)
+
+    def _give_up(self, origin: Origin, stream: Stream) -> None:
+        """It has waited long enough."""
+        key, name = origin
+        self._lose(stream)
+        self._watch(key, name, stream)
 
     def _changed(self, key: Key, name: str, stream: Stream) -> None:
         """More has come to an unfinished line."""
@@ -229,16 +223,16 @@ class Outputs:
             self._drain(key, name, stream)
         else:
             self._transfer(key, name, stream)
-        file = file_of(stream)
-        if file is not None and not waits(stream):
-            file.turns.has_finished(stream)
+        if not self._refused.owes(stream):
+            if stream.log is not None:
+                stream.log.turns.has_finished(stream)
             self._watch(key, name, stream)
         self._after_transfer(key, name, stream)
         self._let_go(key)
 
     def _let_go(self, key: Key) -> None:
         """Close the oldest pipes that descendants hold; one that owes something to its log is kept."""
-        held = [stream for stream in self._held.get(key, ()) if not waits(stream)]
+        held = [stream for stream in self._held.get(key, ()) if not self._refused.owes(stream)]
         for stream in held[:-HELD_PIPES]:
             self._close(key, stream)
 
@@ -250,7 +244,6 @@ class Outputs:
             held.remove(stream)
             if not held:
                 del self._held[key]
-        file = file_of(stream)
-        if file is not None:
-            file.leave(stream)
-            self.files.close_unused(file)
+        if stream.log is not None:
+            stream.log.leave(stream)
+            self.files.close_unused(stream.log)

@@ -1,8 +1,9 @@
 """Streams whose log takes nothing: they wait, and go on when there is room again; and what is told of such a log.
 
-Guarantees: one alarm a log, however many wait for it: a pipe, FIFO or terminal that is full is watched, anything else
-is tried again once a second, while it refuses and only then; they are tried in the order in which the log wants them;
-a log that refuses is told once a minute, however much is lost.
+Guarantees: one alarm a log, however many wait for it: a target that is full, such as a FIFO, a terminal or a receiver
+of syslog, is watched, anything else is tried again once a second, while it refuses and only then; they are tried in the
+order in which the log wants them. A stream that would rather lose than wait waits a second for a target that is full,
+and from then on not at all until something is taken. A log that refuses is told once a minute, however much is lost.
 """
 
 from __future__ import annotations
@@ -14,10 +15,9 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TypeAlias
 
+from tm.core.flow import Log
 from tm.core.timers import Instant, Timer
-from tm.daemon.wiring import file_of
 from tm.edge.loop import Callback, Loop, Rank
-from tm.edge.sinks import LogFile
 from tm.edge.streams import Stream
 
 RETRY_S = 1.0
@@ -29,19 +29,26 @@ Origin: TypeAlias = tuple[tuple[str, int], str]
 
 @dataclass(slots=True)
 class _Group:
-    """Who waits for one log. No timer: its descriptor is watched."""
+    """Who waits for one log. `watched`: for its descriptor, else for the timer."""
 
+    watched: bool = False
     streams: dict[Stream, Origin] = field(default_factory=dict)
     timer: Timer[Callback] | None = None
 
 
 class Refusals:
-    """The streams that wait, by log. `retry` is called for each when its log may take something again."""
+    """The streams that wait, by log. `retry` is called for each when its log may take something again, `give_up` for
+    one that waits no longer.
+    """
 
-    def __init__(self, loop: Loop, retry: Callable[[Origin, Stream], None]) -> None:
+    def __init__(
+        self, loop: Loop, retry: Callable[[Origin, Stream], None], give_up: Callable[[Origin, Stream], None]
+    ) -> None:
         self._loop = loop
         self._retry = retry
-        self._groups: dict[LogFile, _Group] = {}
+        self._give_up = give_up
+        self._groups: dict[Log, _Group] = {}
+        self._stuck: set[Log] = set()
 
     def __len__(self) -> int:
         return sum(len(group.streams) for group in self._groups.values())
@@ -51,62 +58,87 @@ class Refusals:
 
     def add(self, origin: Origin, stream: Stream) -> None:
         """Its log has refused it."""
-        file = file_of(stream)
-        assert file is not None
-        group = self._groups.get(file)
+        log = stream.log
+        assert log is not None
+        group = self._groups.get(log)
         if group is None:
-            group = self._groups[file] = _Group()
-            if is_full_pipe(stream):
-                self._loop.watch(file.fd, partial(self.wake, file), Rank.OUTPUT, write=True)
+            group = self._groups[log] = _Group(is_full(stream))
+            if group.watched:
+                self._loop.watch(log.fd, partial(self.wake, log), Rank.OUTPUT, write=True)
             else:
-                group.timer = self._loop.call_at(Instant(self._loop.now + RETRY_S), partial(self.wake, file))
+                group.timer = self._loop.call_at(Instant(self._loop.now + RETRY_S), partial(self.wake, log))
         group.streams[stream] = origin
+        if stream.discards and group.timer is None:
+            group.timer = self._loop.call_at(Instant(self._loop.now + RETRY_S), partial(self._overdue, log))
+
+    def waits(self, stream: Stream) -> bool:
+        """Whether a stream that was refused is to wait, now that it is."""
+        return not stream.discards or (is_full(stream) and stream.log not in self._stuck)
+
+    def owes(self, stream: Stream) -> bool:
+        """Whether it was refused, and what it has is still to be written."""
+        return stream.trouble is not None and self.waits(stream)
 
     def discard(self, stream: Stream) -> None:
         """It waits no longer."""
-        file = file_of(stream)
-        group = None if file is None else self._groups.get(file)
-        if group is not None and file is not None:
+        log = stream.log
+        group = None if log is None else self._groups.get(log)
+        if group is not None and log is not None:
             group.streams.pop(stream, None)
             if not group.streams:
-                self._disarm(file)
+                self._disarm(log)
 
-    def wake(self, file: LogFile) -> None:
+    def wake(self, log: Log) -> None:
         """Try all that wait for it."""
-        group = self._disarm(file)
-        for stream in sorted(group.streams, key=file.turns.place):
+        group = self._disarm(log)
+        for stream in sorted(group.streams, key=log.turns.place):
             if not stream.closed:
                 self._retry(group.streams[stream], stream)
 
+    def taken(self, log: Log) -> None:
+        """It has taken something."""
+        self._stuck.discard(log)
+
     def wake_all(self) -> None:
         """Try all."""
-        for file in list(self._groups):
-            self.wake(file)
+        for log in list(self._groups):
+            self.wake(log)
 
-    def reopening(self, file: LogFile) -> Callback:
+    def reopening(self, log: Log) -> Callback:
         """Its descriptor is about to be replaced; call what is returned afterwards."""
-        if file not in self._groups:
+        if log not in self._groups:
             return lambda: None
-        group = self._disarm(file)
+        group = self._disarm(log)
 
         def again() -> None:
-            self._groups[file] = group
-            group.timer = self._loop.call_at(self._loop.now, partial(self.wake, file))
+            self._groups[log] = group
+            group.watched = False
+            group.timer = self._loop.call_at(self._loop.now, partial(self.wake, log))
 
         return again
 
-    def _disarm(self, file: LogFile) -> _Group:
-        group = self._groups.pop(file, _Group())
+    def _disarm(self, log: Log) -> _Group:
+        group = self._groups.pop(log, _Group())
         if group.timer is not None:
             self._loop.cancel(group.timer)
-        else:
-            self._loop.unwatch(file.fd)
+        if group.watched:
+            self._loop.unwatch(log.fd)
         return group
+
+    def _overdue(self, log: Log) -> None:
+        """It is full, and has taken nothing for a second."""
+        group = self._groups[log]
+        group.timer = None
+        self._stuck.add(log)
+        for stream in [each for each in group.streams if each.discards]:
+            self._give_up(group.streams.pop(stream), stream)
+        if not group.streams:
+            self._disarm(log)
 
 
 class Reports:
     """What is told of logs that take nothing: each with its reason once in _TOLD_EVERY_S, and once when that is over.
-    A pipe, FIFO or terminal that is full is only slow, and not told.
+    A log that is only slow, such as a pipe that is full, is not told unless something was lost.
 
     `on_change` hears of the same: the path, the sentence, and whether it takes nothing.
     """
@@ -120,13 +152,13 @@ class Reports:
 
     def refused(self, stream: Stream) -> None:
         """Its log took nothing."""
-        file = file_of(stream)
-        if file is None or stream.trouble is None or is_full_pipe(stream):
+        if stream.log is None or stream.trouble is None or not worth_telling(stream):
             return
-        if self.is_due(file.path, stream.trouble.errno or 0):
-            self._refusing.add(file.path)
+        path = stream.log.path
+        if self.is_due(path, stream.trouble.errno or 0):
+            self._refusing.add(path)
             self._on_trouble(sentence(stream))
-            self.on_change(file.path, sentence(stream), True)
+            self.on_change(path, sentence(stream), True)
 
     def is_due(self, path: str, reason: int) -> bool:
         """Whether that may be told of a log (an errno, 0: what was lost): it was not within the last minute."""
@@ -137,34 +169,33 @@ class Reports:
 
     def taken(self, stream: Stream, streams: Callable[[], Iterator[Stream]]) -> None:
         """Its log took something. That is news where it had refused, and refuses none of `streams` any more."""
-        if not self._refusing or (file := file_of(stream)) is None or file.path not in self._refusing:
+        log = stream.log
+        if log is None or log.path not in self._refusing:
             return
-        if not any(each.trouble is not None and file_of(each) is file for each in streams()):
-            self._refusing.remove(file.path)
-            self.on_change(file.path, f"log {file.path} takes output again", False)
+        if not any(each.trouble is not None and each.log is log for each in streams()):
+            self._refusing.remove(log.path)
+            self.on_change(log.path, f"log {log.path} takes output again", False)
 
 
-def waits(stream: Stream) -> bool:
-    """Whether it owes something to its log, which has refused it."""
-    file = file_of(stream)
-    return stream.trouble is not None and not (file is not None and file.policy.discards)
-
-
-def is_full_pipe(stream: Stream) -> bool:
+def is_full(stream: Stream) -> bool:
     """Whether its log is only slow: somebody has to read what is in it."""
     return stream.trouble is not None and stream.trouble.errno == errno.EAGAIN
 
 
 def sentences(streams: Iterator[Stream]) -> list[str]:
     """What an operator should know about logs that take nothing, each once."""
-    return sorted({sentence(each) for each in streams if each.trouble is not None and not is_full_pipe(each)})
+    return sorted({sentence(each) for each in streams if each.trouble is not None and worth_telling(each)})
+
+
+def worth_telling(stream: Stream) -> bool:
+    """Whether its refusal is more than slowness, or has cost something."""
+    return not is_full(stream) or (stream.discards and stream.log is not None and stream.log.lost > 0)
 
 
 def sentence(stream: Stream) -> str:
     """That its log takes nothing, and why."""
-    file = file_of(stream)
-    target = "memory" if file is None else file.path
+    log = stream.log
+    target = "memory" if log is None else log.path
     number = (stream.trouble.errno if stream.trouble else 0) or 0
-    lost = file is not None and file.policy.discards
-    what = f"{file.lost} bytes are lost" if file is not None and lost else "its writers wait"
+    what = f"{log.lost} bytes are lost" if log is not None and stream.discards else "its writers wait"
     return f"log {target} takes nothing ({os.strerror(number)}): {what}"

@@ -200,6 +200,7 @@ class Service:
     def _applied(self, config: Config) -> None:
         """Another configuration holds from now on."""
         self._tails.budget = config.settings.tail_memory_bytes
+        self.outputs.files.move_syslog(config.settings.syslog_socket)
         self.outputs.adopt({task.name: log_policy(task) for task in config.tasks.values()})
         self._title.update()
 

@@ -1,7 +1,7 @@
-"""What one start of a process writes to: its pipes, the open log files that they share, and the form of their lines.
+"""What one start of a process writes to: its pipes, the open logs that they share, and the form of their lines.
 
-Guarantees: whoever names one file shares one open file, however they spell its path, and it is closed with its last
-writer; a change of policy holds from the next line on.
+Guarantees: whoever names one file shares one open file, however they spell its path, and whoever sends to syslog one
+socket; it is closed with its last writer; a change of policy holds from the next line on.
 """
 
 from __future__ import annotations
@@ -9,15 +9,21 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TypeAlias
 
+from tm.core.flow import Log, Sink
 from tm.core.log_policy import PLAIN, Form, LogPolicy, Source, formed
+from tm.core.syslog import SYSLOG, messenger
 from tm.core.tail import Tail, Tails
 from tm.edge import files, logfile
 from tm.edge.eventlog import stamp
 from tm.edge.formatted import Formatted
+from tm.edge.memory import MemorySink
+from tm.edge.pipes import Pipe, pipe
 from tm.edge.sinks import LogFile
 from tm.edge.streams import Stream
+from tm.edge.syslog import Sender, Syslog
 
 Key: TypeAlias = tuple[str, int]
 """(task, number of the instance)."""
@@ -25,11 +31,15 @@ Key: TypeAlias = tuple[str, int]
 
 @dataclass(slots=True)
 class Wiring:
-    """The pipes of one start. `childs_ends` are given to the child; a stream goes by its name; `instance` and `pid`
-    say who writes.
+    """The pipes of one start. `childs_ends` are given to the child; a stream goes by its name, and stands in `senders`
+    where it goes to syslog, in `files` where it goes to a file, in `formed` where its lines have a form there;
+    `instance` and `pid` say who writes.
     """
 
     streams: dict[str, Stream] = field(default_factory=dict)
+    senders: dict[str, Sender] = field(default_factory=dict)
+    files: dict[str, LogFile] = field(default_factory=dict)
+    formed: dict[str, Formatted] = field(default_factory=dict)
     childs_ends: list[int] = field(default_factory=list)
     policy: LogPolicy = PLAIN
     instance: str = ""
@@ -45,61 +55,126 @@ class Wiring:
         for fd in self.childs_ends:
             os.close(fd)
 
+    def add(self, name: str, target: str | None, logs: LogFiles, tail: Callable[[], Tail]) -> None:
+        """One more stream: its pipe, and where it goes: a path, SYSLOG or None. Raises OSError; nothing more is open
+        then.
+        """
+        log: Log | None = None
+        sink: Sink
+        if target is None:
+            sink = MemorySink(tail())
+        elif target == SYSLOG:
+            log = syslog = logs.syslog()
+            sink = self.senders[name] = Sender(syslog, tail())
+        else:
+            log = sink = self.files[name] = logs.file(target)
+        try:
+            ours, theirs = pipe()
+        except OSError:
+            if log is not None:
+                logs.close_unused(log)
+            raise
+        if log is not None:
+            log.join()
+        self.streams[name] = Stream(Pipe(ours), sink, log)
+        self.childs_ends.append(theirs)
+
     def adopt(self, key: Key, policy: LogPolicy) -> None:
         """Let its logs be kept in this way."""
         self.policy = policy
         for name, stream in self.streams.items():
-            file = file_of(stream)
-            if file is not None:
-                file.policy = policy
+            stream.discards = policy.discards
+            if name in self.files:
+                self.files[name].policy = policy
                 if policy.discards:
-                    file.share()
-                form(stream, file, policy.form, Source(key[0], self.instance, self.pid, name))
+                    self.files[name].share()
+            self._form(name, stream, Source(key[0], self.instance, self.pid, name))
+
+    def _form(self, name: str, stream: Stream, source: Source) -> None:
+        """Let its lines have their form. What was formed once goes through `Formatted` for good, since it may owe
+        something to the file.
+        """
+        how = self.policy.form
+        if name in self.senders:
+            self.senders[name].form = lambda: messenger(how, stamp(), source)
+        elif name in self.formed:
+            self.formed[name].form = partial(_formed_now, how, source)
+        elif name in self.files and how is not Form.RAW:
+            stream.sink = self.formed[name] = Formatted(self.files[name], partial(_formed_now, how, source))
 
 
 class LogFiles:
-    """The open log files. Owns their descriptors. `say` hears what an operator should know."""
+    """The open logs: files, and the way to syslog. Owns their descriptors. `say` hears what an operator should know."""
 
     def __init__(self, say: Callable[[str], None]) -> None:
         self._say = say
         self._by_path: dict[str, LogFile] = {}
+        self._syslog: Syslog | None = None
+        self.syslog_path = ""
 
-    def __iter__(self) -> Iterator[LogFile]:
+    def __iter__(self) -> Iterator[Log]:
         """Each once."""
-        return iter(dict.fromkeys(self._by_path.values()))
+        yield from self._files()
+        if self._syslog is not None:
+            yield self._syslog
 
-    def open(self, path: str) -> LogFile:
+    def _files(self) -> list[LogFile]:
+        return list(dict.fromkeys(self._by_path.values()))
+
+    def file(self, path: str) -> LogFile:
         """The file of that path, opened where it has to be. Raises OSError."""
         if (known := self._by_path.get(path)) is not None:
             return known
         file = LogFile(path, files, self._say)
-        twin = next((each for each in self if os.path.sameopenfile(each.fd, file.fd)), None)
+        twin = next((each for each in self._files() if os.path.sameopenfile(each.fd, file.fd)), None)
         if twin is not None:
             file.close()
         self._by_path[path] = twin or file
         return self._by_path[path]
 
-    def tell_lost(self, file: LogFile) -> None:
+    def syslog(self) -> Syslog:
+        """The way to syslog, which somebody takes just now at the other end. Raises OSError."""
+        if self._syslog is None:
+            self._syslog = Syslog(self.syslog_path)
+        else:
+            self._syslog.reopen()
+        return self._syslog
+
+    def move_syslog(self, path: str) -> None:
+        """The receiver is there from now on. Where none is, the present one is kept, and that is said."""
+        self.syslog_path = path
+        if self._syslog is None or self._syslog.path == path:
+            return
+        self._syslog.path = path
+        try:
+            self._syslog.reopen()
+        except OSError as error:
+            self._say(
+                f"syslog {path} cannot be reached ({os.strerror(error.errno or 0)}): output goes on to where it went"
+            )
+
+    def tell_lost(self, log: Log) -> None:
         """It takes output again, or there is no more: what was given up meanwhile is told."""
-        if file.lost:
-            self._say(f"{file.lost} bytes of log {file.path} were lost")
-            file.lost = 0
+        if log.lost:
+            self._say(f"{log.lost} bytes of log {log.path} were lost")
+            log.lost = 0
 
     def clear(self, path: str) -> None:
         """Make it empty, where it is there, and remove what was rotated. Raises OSError."""
         if path in self._by_path or os.path.lexists(path):
-            file = self.open(path)
+            file = self.file(path)
             file.clear()
             self.close_unused(file)
         for each in logfile.rotated(path):
             os.unlink(each)
 
-    def close_unused(self, file: LogFile) -> None:
+    def close_unused(self, log: Log) -> None:
         """Close it, if nobody writes to it."""
-        if file.unused:
-            self.tell_lost(file)
-            self._by_path = {path: each for path, each in self._by_path.items() if each is not file}
-            file.close()
+        if log.unused:
+            self.tell_lost(log)
+            self._by_path = {path: each for path, each in self._by_path.items() if each is not log}
+            self._syslog = None if log is self._syslog else self._syslog
+            log.close()
 
 
 class MemoryTails:
@@ -131,21 +206,6 @@ class MemoryTails:
                 self._tails.drop(tail)
 
 
-def file_of(stream: Stream) -> LogFile | None:
-    """The file that it goes to in the end; None for a tail in memory."""
-    sink = stream.sink.log if isinstance(stream.sink, Formatted) else stream.sink
-    return sink if isinstance(sink, LogFile) else None
-
-
-def form(stream: Stream, file: LogFile, how: Form, source: Source) -> None:
-    """Let its lines stand in the file in this form. What was formed once goes through `Formatted` for good, since it
-    may owe something to the file.
-    """
-
-    def formed_now(data: bytes) -> bytes:
-        return formed(how, data, stamp(), source)
-
-    if isinstance(stream.sink, Formatted):
-        stream.sink.form = formed_now
-    elif how is not Form.RAW:
-        stream.sink = Formatted(file, formed_now)
+def _formed_now(form: Form, source: Source, data: bytes) -> bytes:
+    """Lines in their form, with the present time as that of their arrival."""
+    return formed(form, data, stamp(), source)

@@ -17,23 +17,27 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tm.core.flow import Found, Pipe, Sink, Taken
+from tm.core.flow import Found, Log, Pipe, Sink, Taken
 
-_DRAIN_TRANSFERS = 17
-"""What a pipe of 1 MiB, the most that an unprivileged child can make of it, can hold, and the rest of a line."""
+_DRAIN_TRANSFERS = 64
+"""More than a pipe of 1 MiB, the most that an unprivileged child can make of it, can hold, and the rest of a line; and
+as many as a sink may need that takes lines one by one.
+"""
 
 
 class Stream:
-    """The daemon's end of one pipe. Owns it.
+    """The daemon's end of one pipe. Owns it. `log`: the open log that the sink writes to, None for one in memory.
 
     `trouble`: why the sink took nothing, the last time; None when all is well. `ended`: no writer is left. `stalled`:
     only an unfinished line is there. `closed`: the pipe was given back. `said`: what the last transfer moved, where it
-    was wanted.
+    was wanted. `discards`: what the log does not take is lost, and counted, instead of making its writer wait.
     """
 
-    def __init__(self, pipe: Pipe, sink: Sink) -> None:
+    def __init__(self, pipe: Pipe, sink: Sink, log: Log | None = None) -> None:
         self.pipe = pipe
         self.sink = sink
+        self.log = log
+        self.discards = False
         self.ended = self.stalled = self.closed = False
         self.trouble: OSError | None = None
         self.said = b""
