@@ -386,7 +386,7 @@ def test_who_waits_goes_on_once_a_reload_lets_it_lose_lines(place: Place, disk: 
     place.outputs.adopt({"worker": LogPolicy(discards=True)})
     place.later(1.1)
     place.ended(WORKER, writer)
-    assert len(place.told) == 2, "that it waits, and at the end what is lost"
+    assert len(place.told) == 3, "that it waits, that something is lost, and at the end how much"
 
 
 def test_what_was_lost_at_the_end_of_a_process_is_in_nobodys_way(place: Place, disk: Path) -> None:

@@ -189,7 +189,7 @@ class Outputs:
             self._changes.watch(stream.fd, partial(self._changed, key, name, stream))
         elif log is not None:
             self._refused.taken(log)
-            if log.lost and self.reports.is_due(log.path, 0):
+            if log.lost and self.reports.loss_is_due(log.path):
                 self.files.tell_lost(log)
         return False
 

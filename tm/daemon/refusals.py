@@ -146,7 +146,7 @@ class Reports:
     def __init__(self, loop: Loop, on_trouble: Callable[[str], None]) -> None:
         self._loop = loop
         self._on_trouble = on_trouble
-        self._due: dict[tuple[str, int], Instant] = {}
+        self._due: dict[tuple[object, ...], Instant] = {}
         self._refusing: set[str] = set()
         self.on_change: Callable[[str, str, bool], None] = lambda path, sentence, refuses: None
 
@@ -155,16 +155,20 @@ class Reports:
         if stream.log is None or stream.trouble is None or not worth_telling(stream):
             return
         path = stream.log.path
-        if self.is_due(path, stream.trouble.errno or 0):
+        if self._is_due(path, stream.trouble.errno, stream.discards):
             self._refusing.add(path)
             self._on_trouble(sentence(stream))
             self.on_change(path, sentence(stream), True)
 
-    def is_due(self, path: str, reason: int) -> bool:
-        """Whether that may be told of a log (an errno, 0: what was lost): it was not within the last minute."""
-        if self._loop.now < self._due.get((path, reason), self._loop.now):
+    def loss_is_due(self, path: str) -> bool:
+        """Whether it may be told how much a log has lost."""
+        return self._is_due(path)
+
+    def _is_due(self, *what: object) -> bool:
+        """Whether that may be told: it was not within the last minute."""
+        if self._loop.now < self._due.get(what, self._loop.now):
             return False
-        self._due[path, reason] = Instant(self._loop.now + _TOLD_EVERY_S)
+        self._due[what] = Instant(self._loop.now + _TOLD_EVERY_S)
         return True
 
     def taken(self, stream: Stream, streams: Callable[[], Iterator[Stream]]) -> None:
