@@ -7,12 +7,13 @@ what did not arrive. All take turns, so that each ratio is of two runs with litt
 Writers are the same for all: numbered lines of one length. They wait at a FIFO until everything runs, then time begins;
 it ends when the last byte is in its file. CPU is what the scheduler has counted (/proc/PID/schedstat).
 
-No log is rotated, except by s6-log, whose files are at most 256 MiB. What is not installed is fetched into a directory
-of its own, with pip and with apt-get download, or told as not found. Only for Linux.
+A run moves a quarter of a GB and no more: memory that a machine has to find first costs more than what is measured,
+and s6-log, which always rotates, allows no larger file. So no log is rotated. What is not installed is fetched into a
+directory of its own, with pip and with apt-get download, or told as not found. Only for Linux.
 
-    bench/output.py [--rounds N] [--only NAME ...] [--beside CHECKOUT]
+    bench/output.py [--rounds N] [--only NAME ...] [--work N ...] [--beside CHECKOUT ...]
 
-`--beside` measures the taskmaster of another checkout as well, to see what a change is worth.
+`--beside` measures the taskmaster of other checkouts as well, to see what a change is worth.
 """
 
 from __future__ import annotations
@@ -130,7 +131,7 @@ class Work(NamedTuple):
 
 
 WORKS = (
-    Work("one writer, 1 GiB in writes of 64 KiB", 1, 1 << 20, 1024, 65536),
+    Work("one writer, 240,000 lines of 1 KiB in writes of 64 KiB", 1, 240_000, 1024, 65536),
     Work("one writer, 2,560,000 lines of 100 bytes, a write each", 1, 2_560_000, 100, 100),
     Work("200 writers, 10,000 lines of 100 bytes each, a write each", 200, 10_000, 100, 100),
 )
@@ -263,8 +264,8 @@ def svlogd(program: str) -> Callable[[Path], tuple[str, ...]]:
 
 
 def s6_log(program: str) -> Callable[[Path], tuple[str, ...]]:
-    """As large as it allows, and enough of them."""
-    return lambda place: (program, "n1000", "s268435455", str(place))
+    """As large as it allows: more than any work writes."""
+    return lambda place: (program, "n10", "s268435455", str(place))
 
 
 LOGGERS = {"svlogd": svlogd, "s6-log": s6_log}
@@ -280,12 +281,11 @@ def directories(home: Path) -> list[list[Path]]:
     return [[*sorted(place.glob("@*")), place / "current"] for place in home.glob("log*")]
 
 
-def contenders(scratch: Path, beside: Path | None) -> tuple[list[Contender], list[str]]:
+def contenders(scratch: Path, beside: list[Path]) -> tuple[list[Contender], list[str]]:
     """Those that are there, and what is to be said of the others."""
     found = [Contender(FLOOR, piped(lambda place: ("cat",)), directories)]
     found.append(Contender("taskmaster", taskmaster(ROOT), one_file))
-    if beside is not None:
-        found.append(Contender("taskmaster, beside", taskmaster(beside.resolve()), one_file))
+    found += [Contender(f"taskmaster in {each.name}", taskmaster(each.resolve()), one_file) for each in beside]
     missing = []
     for name, path in (("supervisor", supervisord_in(scratch)), *((each, fetch(each, scratch)) for each in LOGGERS)):
         if path is None:
@@ -313,7 +313,9 @@ def supervisord_in(scratch: Path) -> str | None:
     place = scratch / "venv"
     program = place / "bin" / "supervisord"
     made = quietly(sys.executable, "-m", "venv", place, cwd=scratch)
-    if made and quietly(place / "bin" / "pip", "install", "supervisor>=4,<5", "setuptools<81", cwd=scratch):
+    if made and quietly(
+        place / "bin" / "pip", "install", "--retries=0", "supervisor>=4,<5", "setuptools<81", cwd=scratch
+    ):
         return str(program)
     return shutil.which("supervisord")
 
@@ -504,13 +506,14 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     parser.add_argument("--only", nargs="+", metavar="NAME", help="these and cat")
     parser.add_argument("--work", nargs="+", type=int, default=range(1, 1 + len(WORKS)), metavar="N")
-    parser.add_argument("--beside", type=Path, metavar="CHECKOUT")
+    parser.add_argument("--beside", nargs="+", type=Path, default=[], metavar="CHECKOUT")
     options = parser.parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    for signum in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(signum, lambda signum, _: sys.exit(128 + signum))
     with tempfile.TemporaryDirectory() as scratch:
         command, language = writer(Path(scratch))
         takers, missing = contenders(Path(scratch), options.beside)
-        takers = [each for each in takers if each.name == FLOOR or not options.only or each.name in options.only]
+        takers = [each for each in takers if not options.only or each.name.split()[0] in (FLOOR, *options.only)]
         print(f"writers in {language}" + "".join(f"; {name}: not found" for name in missing))
         for number in options.work:
             compare(WORKS[number - 1], takers, command, options.rounds)
