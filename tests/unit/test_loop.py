@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import socket
 from collections.abc import Iterator
 from contextlib import suppress
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tm.core.timers import Instant
-from tm.edge.loop import Loop, Rank
+from tm.edge.loop import FEW, NAP_S, TRICKLE_BYTES, TRICKLE_TURNS, Loop, Rank
 
 
 class Clock:
@@ -93,6 +94,103 @@ def test_now_is_sampled_once_a_turn(loop: Loop, clock: Clock) -> None:
     loop.turn()
     assert seen == [100, 100]
     assert loop.sample() == 100.015625
+
+
+# ---- output that trickles
+
+
+@pytest.fixture
+def naps() -> list[float]:
+    return []
+
+
+@pytest.fixture
+def trickle(clock: Clock, errors: list[BaseException], naps: list[float]) -> Iterator[Loop]:
+    """A loop whose naps are noted and take no time."""
+    loop = Loop(errors.append, clock, naps.append)
+    yield loop
+    loop.close()
+
+
+def serve(loop: Loop, turns: int) -> None:
+    for _ in range(turns):
+        loop.turn()
+
+
+def output(loop: Loop, ends: tuple[int, int], data: bytes = b"x") -> None:
+    """It can be read in every turn, since nobody does."""
+    os.write(ends[1], data)
+    loop.watch(ends[0], lambda: None, Rank.OUTPUT)
+
+
+def test_where_output_trickles_the_loop_takes_naps(
+    trickle: Loop, naps: list[float], pipes: list[tuple[int, int]]
+) -> None:
+    output(trickle, pipes[0])
+    serve(trickle, TRICKLE_TURNS)
+    assert naps == []
+    serve(trickle, 3)
+    assert naps == [NAP_S] * 3
+
+
+def test_much_output_does_not_wait(trickle: Loop, naps: list[float], pipes: list[tuple[int, int]]) -> None:
+    output(trickle, pipes[0], b"x" * TRICKLE_BYTES)
+    serve(trickle, TRICKLE_TURNS + 3)
+    assert naps == []
+
+
+def test_a_command_among_the_output_does_not_wait(
+    trickle: Loop, naps: list[float], pipes: list[tuple[int, int]]
+) -> None:
+    output(trickle, pipes[0])
+    serve(trickle, TRICKLE_TURNS)
+    os.write(pipes[1][1], b"x")
+    trickle.watch(pipes[1][0], lambda: trickle.unwatch(pipes[1][0]))
+    serve(trickle, 1 + TRICKLE_TURNS)
+    assert naps == []
+    serve(trickle, 1)
+    assert naps == [NAP_S]
+
+
+def test_output_now_and_then_does_not_wait(
+    trickle: Loop, clock: Clock, naps: list[float], pipes: list[tuple[int, int]]
+) -> None:
+    output(trickle, pipes[0])
+    for _ in range(3 * TRICKLE_TURNS):
+        clock.now += 0.0078125
+        trickle.turn()
+    assert naps == []
+
+
+def test_output_of_many_does_not_wait(trickle: Loop, naps: list[float]) -> None:
+    made = [os.pipe() for _ in range(FEW + 1)]
+    for ends in made:
+        output(trickle, ends)
+    serve(trickle, TRICKLE_TURNS + 3)
+    assert naps == []
+    trickle.unwatch(made[0][0])
+    serve(trickle, TRICKLE_TURNS + 1)
+    assert naps == [NAP_S]
+    for ends in made:
+        for fd in ends:
+            os.close(fd)
+
+
+@pytest.mark.skipif(not hasattr(select, "epoll"), reason="needs epoll")
+def test_output_whose_amount_cannot_be_told_does_not_wait(trickle: Loop, naps: list[float]) -> None:
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    poll = select.epoll()
+    theirs.send(b"x")
+    poll.register(ours.fileno(), select.EPOLLIN)
+    trickle.watch(poll.fileno(), lambda: None, Rank.OUTPUT)
+    serve(trickle, TRICKLE_TURNS + 3)
+    assert naps == []
+    poll.close()
+    ours.close()
+    theirs.close()
+
+
+# ---- timers
 
 
 def test_due_timers_are_taken_for_a_slice_and_then_in_the_next_turn(loop: Loop, clock: Clock) -> None:

@@ -9,7 +9,11 @@ A turn has five steps, in this order and tested in it (`Loop.turn`). The order i
   make a process live longer than its deadline;
 * a budget: a callback does one bounded transfer and returns, and due timers are taken for at most `SLICE_S` a turn.
   What is left is served in the next turn, which does not wait, after whatever else became ready: a flood of output,
-  of deaths or of retries cannot starve the prompt.
+  of deaths or of retries cannot starve the prompt;
+* a nap where output trickles: a turn costs some microseconds, whatever it moves. A writer of short lines is overtaken
+  by turn after turn, each for a kilobyte or two. Hence, when TRICKLE_TURNS turns on end found nothing but output, and
+  little of it, each further one lets the pipes fill for NAP_S. More than FEW descriptors need none: while one is
+  served the others fill.
 
 The kernel's traps: epoll refuses regular files and /dev/null (EPERM), which select calls always readable, and so they
 are here. A descriptor closed in this turn may be given out again by the kernel in the same turn: a ready descriptor is
@@ -21,7 +25,10 @@ Why not asyncio: it costs 8 MiB, hides the order above, and reaps children its o
 
 from __future__ import annotations
 
+import fcntl
 import selectors
+import struct
+import termios
 import time
 from collections.abc import Callable
 from enum import IntEnum
@@ -36,6 +43,14 @@ BOTH = READ | WRITE
 
 SLICE_S = 0.01
 """The longest that one turn goes on with work that could wait for the next."""
+
+NAP_S = 0.0002
+TRICKLE_TURNS = 16
+TRICKLE_S = 0.001
+"""Turns further apart than this are no trickle."""
+TRICKLE_BYTES = 16 * 1024
+"""So much in the pipes is worth a turn."""
+FEW = 4
 
 
 class Rank(IntEnum):
@@ -57,14 +72,21 @@ class Watch(NamedTuple):
 class Loop:
     """Descriptors, deadlines, and the turn that serves them. Owns none of the descriptors it watches."""
 
-    def __init__(self, on_error: Callable[[BaseException], None], clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        on_error: Callable[[BaseException], None],
+        clock: Callable[[], float] = time.monotonic,
+        nap: Callable[[float], None] = time.sleep,
+    ) -> None:
         self._selector = selectors.DefaultSelector()
         self._watched: dict[int, Watch] = {}
         self._always_ready: dict[int, Watch] = {}
         self._deadlines: Deadlines[Callback] = Deadlines()
         self._on_error = on_error
         self._clock = clock
+        self._nap = nap
         self._running = False
+        self._trickling = 0
         self.now = self.sample()
 
     def sample(self) -> Instant:
@@ -102,14 +124,17 @@ class Loop:
         """One turn.
 
         (1) find out how long to wait: until the next deadline, or for ever;
-        (2) wait for a descriptor that long at most;
+        (2) wait for a descriptor that long at most, and take a nap where output trickles;
         (3) sample `now`, once;
         (4) serve the ready descriptors by rank, each if the same registration still stands;
         (5) serve the timers that are due, for at most SLICE_S.
         """
         wait_s = self._wait_s(max_wait_s)
         ready: list[Watch] = [key.data for key, _ in self._selector.select(wait_s)]
-        self.now = self.sample()
+        before, self.now = self.now, self.sample()
+        if self._trickles(ready, self.now - before):
+            self._nap(NAP_S)
+            self.now = self.sample()
         ready.extend(self._always_ready.values())
         for watched in sorted(ready, key=lambda each: each.rank):
             if self._watched.get(watched.fd) is watched:
@@ -142,9 +167,26 @@ class Loop:
         wait_s = max(0.0, deadline - self._clock())
         return wait_s if max_wait_s is None else min(wait_s, max_wait_s)
 
+    def _trickles(self, ready: list[Watch], since_s: float) -> bool:
+        """Whether output comes faster than it is worth a turn; `since_s`: since the turn before."""
+        if since_s > TRICKLE_S or not 0 < len(ready) <= FEW or any(each.rank != Rank.OUTPUT for each in ready):
+            self._trickling = 0
+            return False
+        self._trickling += 1
+        return self._trickling > TRICKLE_TURNS and sum(_waiting_bytes(each.fd) for each in ready) < TRICKLE_BYTES
+
     def _call(self, callback: Callback) -> None:
         """The one place where any exception is caught: a bug in one callback must not end what the others keep."""
         try:
             callback()
         except Exception as error:
             self._on_error(error)
+
+
+def _waiting_bytes(fd: int) -> int:
+    """How much can be read; where that cannot be told, enough."""
+    try:
+        (count,) = struct.unpack("i", fcntl.ioctl(fd, termios.FIONREAD, bytes(4)))
+    except OSError:
+        return TRICKLE_BYTES
+    return int(count)
