@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import select
 import signal
@@ -10,6 +11,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -86,6 +88,55 @@ def test_the_end_of_the_last_writer_is_heard_though_its_end_can_be_read(tmp_path
     assert sorted((tmp_path / "log").read_text().split()) == ["one", "two"]
     stream.close()
     assert writer.wait() == 0
+
+
+def capacity(fd: int) -> int:
+    return fcntl.fcntl(fd, fcntl.F_GETPIPE_SZ)
+
+
+def found_full(stream: Stream, theirs: int, times: int) -> None:
+    os.set_blocking(theirs, False)
+    for _ in range(times):
+        with suppress(BlockingIOError):
+            os.write(theirs, bytes(1 << 20))
+        room = capacity(stream.fd)
+        assert stream.transfer() == room
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs F_SETPIPE_SZ")
+def test_a_pipe_that_is_found_full_again_and_again_is_widened_once(tmp_path: Path) -> None:
+    ours, theirs = pipe()
+    stream = Stream(Pipe(ours), LogFile(str(tmp_path / "log"), files, print))
+    narrow = capacity(ours)
+    found_full(stream, theirs, 3)
+    os.write(theirs, b"x")
+    stream.transfer()
+    found_full(stream, theirs, 3)
+    assert capacity(ours) == narrow
+    found_full(stream, theirs, 1)
+    assert capacity(ours) == 4 * narrow
+    found_full(stream, theirs, 10)
+    assert capacity(ours) == 4 * narrow
+    assert (tmp_path / "log").stat().st_size == (7 + 10 * 4) * narrow + 1
+    os.close(theirs)
+    stream.close()
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs F_SETPIPE_SZ")
+def test_only_so_many_pipes_are_widened(tmp_path: Path) -> None:
+    file = LogFile(str(tmp_path / "log"), files, print)
+    made = [pipe() for _ in range(65)]
+    streams = [Stream(Pipe(ours), file) for ours, _ in made]
+    for stream, (_, theirs) in zip(streams, made, strict=True):
+        found_full(stream, theirs, 4)
+    assert [capacity(ours) > 65536 for ours, _ in made] == [True] * 64 + [False]
+    streams[0].close()
+    found_full(streams[-1], made[-1][1], 1)
+    assert capacity(made[-1][0]) > 65536
+    for stream, (_, theirs) in zip(streams, made, strict=True):
+        os.close(theirs)
+        if stream is not streams[0]:
+            stream.close()
 
 
 def test_the_childs_end_can_be_opened_again_for_reading() -> None:

@@ -10,6 +10,10 @@ whose supervisor died waits in a full pipe instead of being killed by SIGPIPE. I
 Looking is tee(2), which shares pages with a second pipe, where they are read. Where a kernel has no tee, what was
 looked at is held here: such a daemon may lose it when it is killed.
 
+A pipe that was found full several times on end is widened, since its writer waits for us more than we for it, and a
+transfer of four times as much costs little more. Only so many are, for they are memory of the kernel, which counts
+them: a user with many gets narrow ones from then on.
+
 Traps: a pipe is full when its slots are, a page each; writes of a little more than half a page fill it when it holds
 little more than half of its capacity. Whoever waits for the end of a line would then wait for ever. Hence `line_bytes`.
 """
@@ -24,10 +28,14 @@ import select
 import sys
 from contextlib import suppress
 from functools import cache
+from typing import ClassVar
 
 PEEK_BYTES = 128 * 1024
 _WIDE_BYTES = 128 * 1024
 _CAPACITY = 64 * 1024
+_FLOOD_BYTES = 256 * 1024
+_FULL_TIMES = 4
+_FLOOD_PIPES = 64
 _NONBLOCK = 2
 
 
@@ -46,10 +54,15 @@ def pipe() -> tuple[int, int]:
 class Pipe:
     """The daemon's end. Owns its descriptor. `line_bytes`: an unfinished line of so many bytes counts as whole."""
 
+    _flooded: ClassVar[set[int]] = set()
+    """The descriptors of the pipes that were widened because they were full."""
+
     def __init__(self, fd: int) -> None:
         self.fd = fd
         self.line_bytes = _CAPACITY // 2
         self._held = b""
+        self._capacity = _CAPACITY
+        self._full_times = 0
         self._wide = False
 
     def widen(self) -> None:
@@ -57,9 +70,8 @@ class Pipe:
         if self._wide:
             return
         self._wide = True
-        with suppress(OSError, AttributeError):
-            fcntl.fcntl(self.fd, fcntl.F_SETPIPE_SZ, _WIDE_BYTES)
-            self.line_bytes = fcntl.fcntl(self.fd, fcntl.F_GETPIPE_SZ) // 2
+        self._grow(_WIDE_BYTES)
+        self.line_bytes = min(self._capacity, _WIDE_BYTES) // 2
 
     def read(self) -> bytes | None:
         """Take what there is; b'' at the end, None when there is nothing now."""
@@ -89,9 +101,14 @@ class Pipe:
         OSError where the file takes nothing, EINVAL where it takes nothing in this way.
         """
         try:
-            return os.splice(self.fd, target, count, flags=_NONBLOCK)
+            done = os.splice(self.fd, target, count, flags=_NONBLOCK)
         except BlockingIOError:
             return None
+        self._full_times = self._full_times + 1 if done > self._capacity * 7 // 8 else 0
+        if self._full_times >= _FULL_TIMES and len(self._flooded) < _FLOOD_PIPES:
+            self._flooded.add(self.fd)
+            self._grow(_FLOOD_BYTES)
+        return done
 
     def hung_up(self) -> bool:
         """Whether the last writer is gone, though there may be something to be read."""
@@ -101,7 +118,15 @@ class Pipe:
 
     def close(self) -> None:
         """Give the descriptor back."""
+        self._flooded.discard(self.fd)
         os.close(self.fd)
+
+    def _grow(self, size: int) -> None:
+        """Have so much room at least, where the kernel allows it."""
+        with suppress(OSError, AttributeError):
+            if fcntl.fcntl(self.fd, fcntl.F_GETPIPE_SZ) < size:
+                fcntl.fcntl(self.fd, fcntl.F_SETPIPE_SZ, size)
+            self._capacity = fcntl.fcntl(self.fd, fcntl.F_GETPIPE_SZ)
 
     def _hold(self) -> bytes | None:
         """Without tee: what is shown is taken."""
