@@ -254,7 +254,7 @@ def supervisor(program: str) -> Callable[[Course, ExitStack], list[int]]:
 
 
 def svlogd(program: str) -> Callable[[Path], tuple[str, ...]]:
-    """Size 0: it does not rotate. The larger buffer halves what it costs."""
+    """Size 0: it does not rotate. The larger buffer saves it a fifth, and two fifths of large writes."""
 
     def command(place: Path) -> tuple[str, ...]:
         (place / "config").write_text("s0\n")
