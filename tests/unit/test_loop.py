@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tm.core.timers import Instant
-from tm.edge.loop import FEW, NAP_S, TRICKLE_BYTES, TRICKLE_TURNS, Loop, Rank
+from tm.edge.loop import FEW, NAP_S, OUTPUT_S, TRICKLE_BYTES, TRICKLE_TURNS, Loop, Rank
 
 
 class Clock:
@@ -61,6 +61,27 @@ def test_output_before_deaths_before_commands_before_timers(loop: Loop, pipes: l
     loop.call_at(loop.now, lambda: served.append("timer"))
     loop.turn()
     assert served == ["output", "death", "command", "timer"]
+
+
+def test_output_that_found_no_time_keeps_nobody_waiting_and_is_first_in_the_next_turn(
+    loop: Loop, clock: Clock, pipes: list[tuple[int, int]]
+) -> None:
+    served: list[str] = []
+
+    def flood(name: str) -> None:
+        served.append(name)
+        clock.now += OUTPUT_S + 0.001
+
+    for name, (ours, theirs) in zip("abc", pipes, strict=True):
+        rank = Rank.COMMAND if name == "c" else Rank.OUTPUT
+        loop.watch(ours, lambda name=name: flood(name), rank)  # type: ignore[misc]
+        os.write(theirs, b"x")
+    loop.turn(0)
+    assert served[1] == "c"
+    loop.turn(0)
+    assert served[0] != served[2], "each has had its turn"
+    assert sorted(served[:1] + served[2:3]) == ["a", "b"]
+    assert served[3] == "c"
 
 
 def test_what_was_unwatched_in_this_turn_is_not_served(loop: Loop, pipes: list[tuple[int, int]]) -> None:

@@ -8,8 +8,8 @@ A turn has five steps, in this order and tested in it (`Loop.turn`). The order i
 * one `now` a turn: everything that happened in a turn happened at the same instant, so that no order of callbacks can
   make a process live longer than its deadline;
 * a budget: a callback does one bounded transfer and returns, and due timers are taken for at most `SLICE_S` a turn.
-  What is left is served in the next turn, which does not wait, after whatever else became ready: a flood of output,
-  of deaths or of retries cannot starve the prompt;
+  Output is served for OUTPUT_S a turn. What is left is served in the next turn, which does not wait, after whatever
+  else became ready: a flood of output, of deaths or of retries cannot starve the prompt;
 * a nap where output trickles: a turn costs some microseconds, whatever it moves. A writer of short lines is overtaken
   by turn after turn, each for a kilobyte or two. Hence, when TRICKLE_TURNS turns on end found nothing but output, and
   little of it, each further one lets the pipes fill for NAP_S. More than FEW descriptors need none: while one is
@@ -43,6 +43,8 @@ BOTH = READ | WRITE
 
 SLICE_S = 0.01
 """The longest that one turn goes on with work that could wait for the next."""
+OUTPUT_S = 0.005
+"""The longest that floods of output, each of which gets one transfer, keep deaths and commands waiting in a turn."""
 
 NAP_S = 0.0002
 TRICKLE_TURNS = 16
@@ -87,6 +89,7 @@ class Loop:
         self._nap = nap
         self._running = False
         self._trickling = 0
+        self._late: set[Watch] = set()
         self.now = self.sample()
 
     def sample(self) -> Instant:
@@ -126,7 +129,8 @@ class Loop:
         (1) find out how long to wait: until the next deadline, or for ever;
         (2) wait for a descriptor that long at most, and take a nap where output trickles;
         (3) sample `now`, once;
-        (4) serve the ready descriptors by rank, each if the same registration still stands;
+        (4) serve the ready descriptors by rank, each if the same registration still stands; of output as much as
+        OUTPUT_S allows;
         (5) serve the timers that are due, for at most SLICE_S.
         """
         wait_s = self._wait_s(max_wait_s)
@@ -136,9 +140,7 @@ class Loop:
             self._nap(NAP_S)
             self.now = self.sample()
         ready.extend(self._always_ready.values())
-        for watched in sorted(ready, key=lambda each: each.rank):
-            if self._watched.get(watched.fd) is watched:
-                self._call(watched.callback)
+        self._serve(ready)
         for callback in self._deadlines.due(self.now):
             self._call(callback)
             if self._clock() - self.now > SLICE_S:
@@ -174,6 +176,17 @@ class Loop:
             return False
         self._trickling += 1
         return self._trickling > TRICKLE_TURNS and sum(_waiting_bytes(each.fd) for each in ready) < TRICKLE_BYTES
+
+    def _serve(self, ready: list[Watch]) -> None:
+        """Step 4. Output that found no time is first in the next turn, for which it is still ready."""
+        late, self._late = self._late, set()
+        for watched in sorted(ready, key=lambda each: (each.rank, each not in late)):
+            if self._watched.get(watched.fd) is not watched:
+                continue
+            if watched.rank == Rank.OUTPUT and self._clock() - self.now > OUTPUT_S:
+                self._late.add(watched)
+            else:
+                self._call(watched.callback)
 
     def _call(self, callback: Callback) -> None:
         """The one place where any exception is caught: a bug in one callback must not end what the others keep."""
