@@ -1,0 +1,193 @@
+"""What lasts of a process beyond its daemon: the row as a value, from and to a `Process`, and from and to JSON.
+
+Guarantees: everything of a `Process` but `failure` and the task's policy comes back as it was; `from_members` takes any
+value that JSON can hold and either raises ValueError, TypeError or KeyError or gives a row that keeps what the table of
+states promises: no process in a state of rest, none without a pid but one that is being spawned, and numbers in bounds
+that hurt nobody. Members that it does not know are ignored.
+Leaves to others: where rows are kept (`core.journal`), and whether a pid is still the same process (`edge.pidfd`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, TypeAlias
+
+from tm.core.exitstatus import ExitStatus
+from tm.core.process import Process
+from tm.core.task import Task
+from tm.core.transitions import TABLE, Event, Never, State
+
+_MOST_PID: Final = 2**31 - 1
+_MOST: Final = 2**64 - 1
+_MOST_S: Final = 1e10
+"""No clock that counts from boot has come to 317 years."""
+
+Key: TypeAlias = tuple[str, int]
+"""(task, number of the instance)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """A row's lasting facts. `state` is the word of `transitions.State`; `generation` counts the starts.
+
+    `start` is when the process began, in clock ticks since boot, `identity` the inode of its pidfd or 0, `pipes` the
+    inode of each stream's pipe. Instants are monotonic: they stay valid within one boot.
+    """
+
+    task: str
+    n: int
+    generation: int
+    state: str
+    pid: int | None
+    start: int | None
+    identity: int
+    pipes: Mapping[str, int]
+    wanted_up: bool
+    retries: int
+    restarts: int
+    since: float
+    spawned_at: float | None
+    auto_started_at: float | None
+    exit_status: ExitStatus | None
+    hint: str
+
+    @property
+    def key(self) -> Key:
+        """Which instance it is."""
+        return self.task, self.n
+
+
+# fmt: off
+_SHARED: Final = (
+    "n", "pid", "wanted_up", "retries", "restarts", "since", "spawned_at", "auto_started_at", "exit_status", "hint",
+)
+# fmt: on
+"""What a process and its saved row call by the same name."""
+
+
+def saved(
+    process: Process,
+    generation: int,
+    start: int | None = None,
+    identity: int = 0,
+    pipes: Mapping[str, int] | None = None,
+) -> Saved:
+    """What lasts of a process; all but `failure`."""
+    shared: dict[str, Any] = {name: getattr(process, name) for name in _SHARED}
+    task, state = process.task.name, process.state.value
+    return Saved(task, generation=generation, state=state, start=start, identity=identity, pipes=pipes or {}, **shared)
+
+
+def restored(row: Saved, task: Task, restart_floor_s: float) -> Process:
+    """The process again, of the task as it is now. STARTED without a pid is an open intent: the caller settles it."""
+    shared: dict[str, Any] = {name: getattr(row, name) for name in _SHARED}
+    return Process(task, restart_floor_s=restart_floor_s, state=State(row.state), **shared)
+
+
+# ---- from and to JSON
+
+
+def members(row: Saved) -> dict[str, object]:
+    """The row as an object of JSON."""
+    status = row.exit_status
+    ended = None if status is None else [status.number, status.dumped_core]
+    return {name: getattr(row, name) for name in _MEMBERS} | {"exit_status": ended}
+
+
+def from_members(given: Mapping[str, object]) -> Saved:
+    """Read such an object."""
+    row = Saved(**{name: read(given[name]) for name, read in _MEMBERS.items()})
+    state = TABLE[State(row.state)]
+    begun = row.pid is not None
+    awaited = not isinstance(state.cells[Event.SPAWNED], Never)
+    if begun != state.alive and not awaited:
+        raise ValueError("a pid where there is no process, or none where there is one")
+    if begun and row.spawned_at is None:
+        raise ValueError("a process that nobody spawned")
+    return row
+
+
+def text(value: object) -> str:
+    """A text, which may be empty."""
+    if not isinstance(value, str):
+        raise TypeError("no text")
+    return value
+
+
+def name(value: object) -> str:
+    """A text that is not empty."""
+    if not text(value):
+        raise ValueError("no name")
+    return text(value)
+
+
+def whole(least: int, most: int) -> Callable[[object], int]:
+    """A reader of whole numbers within bounds; a truth value is none."""
+
+    def read(value: object) -> int:
+        if type(value) is not int or not least <= value <= most:
+            raise ValueError("no whole number, or out of bounds")
+        return value
+
+    return read
+
+
+count: Final = whole(0, _MOST)
+
+
+def _state(value: object) -> str:
+    return State(value).value
+
+
+def _flag(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError("neither yes nor no")
+    return value
+
+
+def _instant(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= _MOST_S:
+        raise ValueError("no instant")
+    return float(value)
+
+
+def _pipes(value: object) -> dict[str, int]:
+    if not isinstance(value, dict):
+        raise TypeError("no pipes")
+    return {name(stream): count(inode) for stream, inode in value.items()}
+
+
+def _ended(value: object) -> ExitStatus:
+    match value:
+        case [None, False]:
+            return ExitStatus(None)
+        case [number, bool() as dumped_core]:
+            return ExitStatus(whole(-127, 255)(number), dumped_core)
+        case _:
+            raise TypeError("no exit status")
+
+
+def _or_none(read: Callable[[object], Any]) -> Callable[[object], Any]:
+    return lambda value: None if value is None else read(value)
+
+
+_MEMBERS: Final[Mapping[str, Callable[[object], Any]]] = {
+    "task": name,
+    "n": count,
+    "generation": count,
+    "state": _state,
+    "pid": _or_none(whole(1, _MOST_PID)),
+    "start": _or_none(count),
+    "identity": count,
+    "pipes": _pipes,
+    "wanted_up": _flag,
+    "retries": count,
+    "restarts": count,
+    "since": _instant,
+    "spawned_at": _or_none(_instant),
+    "auto_started_at": _or_none(_instant),
+    "exit_status": _or_none(_ended),
+    "hint": text,
+}
+"""How each member is read; its name is that of `Saved`."""
