@@ -99,3 +99,23 @@ def oom_kills() -> int:
     except OSError:
         pass
     return 0
+
+
+def boot_id() -> str:
+    """What names this boot of the machine, and no other; '' where nothing does."""
+    try:
+        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+            return file.read().strip()
+    except OSError:
+        return ""
+
+
+def pid_namespace() -> str:
+    """What names the namespace in which our pids mean something, as `pid:[4026531836]`; '' where nothing does.
+
+    Unique among those that exist: the number of one that has ended may be given out again.
+    """
+    try:
+        return os.readlink("/proc/self/ns/pid")
+    except OSError:
+        return ""
