@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import resource
+import shutil
 import signal
 import stat
 import subprocess
@@ -235,6 +237,58 @@ def test_a_limit_of_size_leaves_no_half_line(path: Path) -> None:
             os._exit(result)
     assert os.waitpid(pid, 0)[1] == 0
     assert path.read_bytes() == LINES[0]
+
+
+TAKEN_BACK_LATE = """
+import resource, sys
+from tm.core.journal import gone_line, stopping_line
+from tm.edge.journal import Journal
+
+def refused(line):
+    try:
+        journal.append(line)
+    except OSError as error:
+        return error.errno
+    raise AssertionError
+
+journal = Journal(sys.argv[1], print)
+journal.append(gone_line("web", 1))
+resource.setrlimit(resource.RLIMIT_FSIZE, (50, resource.RLIM_INFINITY))
+print(refused(stopping_line("x" * 50)), refused(stopping_line("bob")))
+resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+journal.append(stopping_line("ada"))
+"""
+READ = """
+import sys
+from tm.edge.journal import Journal
+try:
+    Journal(sys.argv[1], print).load()
+except OSError as error:
+    print(error.errno)
+"""
+
+
+def on_a_bad_disk(script: str, path: Path, fault: str) -> list[int]:
+    """Run a script whose system calls on `path` fail as strace is told; the numbers that it prints."""
+    if shutil.which("strace") is None:
+        pytest.skip("there is no strace here")
+    strace = ["strace", "-qq", "-o", "/dev/null", "-P", str(path), "-e", f"inject={fault}"]
+    command = [*strace, sys.executable, "-c", script, str(path)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    return [int(number) for number in done.stdout.split()]
+
+
+def test_what_could_not_be_taken_back_goes_before_the_next_line_comes(path: Path) -> None:
+    found = on_a_bad_disk(TAKEN_BACK_LATE, path, "ftruncate:error=EIO:when=1..2")
+    assert found == [errno.ENOSPC, errno.EIO]
+    assert path.read_bytes() == gone_line("web", 1) + stopping_line("ada")
+
+
+def test_a_journal_that_cannot_be_read_is_left_as_it_is(path: Path) -> None:
+    content = b"".join([*LINES, b"torn"])
+    path.write_bytes(content)
+    assert on_a_bad_disk(READ, path, "read:error=EIO") == [errno.EIO]
+    assert path.read_bytes() == content
 
 
 # ---- nonsense
