@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -586,9 +587,39 @@ def test_no_descriptors_left(way: Way, null: int) -> None:
         assert outcome == Failed("fork", errno.EMFILE)
         failed = explain(launch_of("true"), outcome)
         assert failed.reason == "the system gives no new process: Too many open files"
-        assert failed.hint
+        assert "ulimit -n" in failed.hint
+        assert "LimitNOFILE=" in failed.hint
+        assert failed.shortage
 
     in_a_fork(body)
+
+
+def test_a_user_is_not_unknown_where_there_are_no_descriptors_to_look_with(null: int) -> None:
+    """The C library says that there is no such user, or leaves out groups, where it cannot open its files."""
+
+    def body() -> None:
+        full = [os.dup(null) for _ in range(10)]
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(full) + 1, max(full) + 1))
+        with suppress(OSError):
+            while True:
+                full.append(os.dup(null))
+        for _ in range(10):
+            outcome = spawn(launch_of("true", user="root"), (null, null, null))
+            if not isinstance(outcome, Failed):
+                return
+            assert outcome == Failed("fork", errno.EMFILE)
+            os.close(full.pop())
+        raise AssertionError("it never started")
+
+    in_a_fork(body)
+
+
+def test_what_a_limit_of_the_task_itself_makes_scarce_is_no_shortage_of_the_machine() -> None:
+    launch = launch_of("true", limits=(("as", 4096, 4096),))
+    assert not explain(launch, Failed("exec", errno.ENOMEM)).shortage
+    assert explain(launch, Failed("fork", errno.ENOMEM)).shortage
+    assert explain(launch_of("true"), Failed("exec", errno.ENOMEM)).shortage
+    assert not explain(launch_of("true"), Failed("exec", errno.EACCES)).shortage
 
 
 @as_root
@@ -597,7 +628,9 @@ def test_no_processes_left(way: Way, null: int) -> None:
         resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))
         os.setresuid(54322, 54322, 54322)
         failed = failure(way(launch_of("true")), null)
-        assert failed == SpawnFailure("fork", "the system gives no new process: Resource temporarily unavailable")
+        assert (failed.stage, failed.shortage) == ("fork", True)
+        assert failed.reason == "the system gives no new process: Resource temporarily unavailable"
+        assert "ulimit -u" in failed.hint
 
     in_a_fork(body)
 

@@ -17,6 +17,7 @@ ALWAYS = task(restart=Restart.ALWAYS)
 ON_FAILURE = task(restart=Restart.ON_FAILURE)
 NEVER = task(restart=Restart.NEVER)
 MISSING = SpawnFailure("exec", "command 'run' not found on PATH")
+SHORT = SpawnFailure("fork", "the system gives no new process", "raise the limit", shortage=True)
 
 
 def started(which: Task, at: float = 100.0, pid: int = 7) -> Process:
@@ -175,6 +176,67 @@ def test_a_spawn_that_fails_is_a_failed_start(policy: Restart, attempts: int, af
     process = happen(row(task=task(restart=policy, restarts_attempts=attempts)), Event.START)[0]
     process = happen(process, Event.SPAWN_FAILED, failure=MISSING)[0]
     assert (process.state, process.failure, process.pid) == (after, MISSING, None)
+
+
+@pytest.mark.parametrize(
+    ("policy", "attempts", "after"),
+    [
+        (Restart.NEVER, 3, State.FATAL),
+        (Restart.ON_FAILURE, 3, State.BACKOFF),
+        (Restart.ON_FAILURE, 0, State.BACKOFF),
+        (Restart.ALWAYS, 3, State.BACKOFF),
+        (Restart.ALWAYS, 0, State.BACKOFF),
+    ],
+)
+def test_a_spawn_for_which_the_machine_has_too_little_uses_up_no_attempt(
+    policy: Restart, attempts: int, after: State
+) -> None:
+    process = happen(row(task=task(restart=policy, restarts_attempts=attempts)), Event.START)[0]
+    process = happen(process, Event.SPAWN_FAILED, failure=SHORT)[0]
+    assert (process.state, process.failure, process.retries) == (after, SHORT, 0)
+
+
+def short(process: Process, now: float) -> Process:
+    """The wait is over, and the machine still has too little."""
+    return happen(happen(process, Event.TIMEOUT, now)[0], Event.SPAWN_FAILED, now, failure=SHORT)[0]
+
+
+def test_a_shortage_is_waited_out_for_ever_with_growing_delays() -> None:
+    which = replace(ALWAYS, restarts_attempts=1, restart_delay_s=1, restart_delay_max_s=60)
+    process = happen(happen(row(task=which), Event.START)[0], Event.SPAWN_FAILED, failure=SHORT)[0]
+    delays = []
+    for _ in range(50):
+        delays.append((process.deadline or 0) - process.since)
+        process = short(process, process.deadline or 0)
+    assert process.state is State.BACKOFF
+    for delay, plain in zip(delays, [1, 2, 4, 8, 16, 32, 60, 60], strict=False):
+        assert min(0.9 * plain, 54) <= delay <= min(1.1 * plain, 60)
+
+
+def test_a_shortage_is_not_asked_about_more_often_than_the_floor() -> None:
+    hasty = row(task=replace(ALWAYS, restart_delay_s=0), restart_floor_s=0.5)
+    process = happen(happen(hasty, Event.START)[0], Event.SPAWN_FAILED, 100, failure=SHORT)[0]
+    assert process.deadline == 100.5
+
+
+def test_after_a_shortage_the_attempts_are_where_they_were() -> None:
+    process = happen(started(replace(ALWAYS, restarts_attempts=2)), Event.REAPED, 101, status=died(1))[0]
+    process = short(short(process, 103), 106)
+    assert (process.retries, process.shortages) == (1, 2)
+    process = happen(happen(process, Event.TIMEOUT, 110)[0], Event.SPAWNED, 110, pid=8)[0]
+    assert process.shortages == 0
+    process = happen(process, Event.REAPED, 111, status=died(1))[0]
+    assert (process.state, process.retries) == (State.BACKOFF, 2)
+    process = happen(short(process, 115), Event.TIMEOUT, 118)[0]
+    process = happen(process, Event.SPAWN_FAILED, 118, failure=MISSING)[0]
+    assert process.state is State.FATAL
+
+
+def test_another_reason_ends_the_count_of_shortages() -> None:
+    process = happen(happen(row(task=ALWAYS), Event.START)[0], Event.SPAWN_FAILED, failure=SHORT)[0]
+    process = happen(happen(process, Event.TIMEOUT)[0], Event.SPAWN_FAILED, failure=MISSING)[0]
+    assert (process.shortages, process.retries) == (0, 1)
+    assert happen(short(process, 200), Event.STOP)[0].shortages == 0
 
 
 def test_the_first_crash_is_answered_at_once_and_a_loop_is_slowed() -> None:

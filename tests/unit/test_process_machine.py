@@ -33,6 +33,7 @@ class Life(RuleBasedStateMachine):
         self.failed_in_a_row = 0
         self.automatic: list[float] = []
         self.spawn_works = True
+        self.short = False
 
     def post(self, what: Occurrence) -> None:
         before = self.process
@@ -60,13 +61,17 @@ class Life(RuleBasedStateMachine):
             self.pids += 1
             self.post(Occurrence(Event.SPAWNED, pid=self.pids))
         else:
-            self.failed_in_a_row += 1
-            self.post(Occurrence(Event.SPAWN_FAILED, failure=SpawnFailure("exec", "not found")))
+            self.failed_in_a_row += not self.short
+            self.post(Occurrence(Event.SPAWN_FAILED, failure=SpawnFailure("exec", "not found", "", self.short)))
 
     @rule(wish=st.sampled_from([Event.START, Event.STOP, Event.RESTART]), works=st.booleans())
     def wish(self, wish: Event, works: bool) -> None:
         self.spawn_works = works
         self.post(Occurrence(wish))
+
+    @rule(short=st.booleans())
+    def the_machine_has_too_little(self, short: bool) -> None:
+        self.short = short
 
     @precondition(lambda self: self.process.pid is not None)
     @rule(code=st.sampled_from([0, 1, -9, -15]), works=st.booleans(), after_s=st.sampled_from([0.0, 0.3, 2.0]))

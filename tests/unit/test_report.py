@@ -138,6 +138,22 @@ def test_the_words_about_an_end_nobody_asked_for() -> None:
     )
 
 
+def test_the_words_about_a_machine_that_has_too_little() -> None:
+    which = replace(WORKER, restart_delay_s=3.0, places={"command": Place("/etc/web.yaml", 7, 5)})
+    up = happen(row(task=which), Event.START)[0]
+    failure = SpawnFailure("fork", "no new process", "raise the limit", shortage=True)
+    assert str(says(up, Event.SPAWN_FAILED, failure=failure)).startswith(
+        "Process 'worker_1' could not be started: no new process; raise the limit; trying again in "
+    )
+    bare = replace(failure, hint="")
+    assert "started: no new process; trying again in " in str(says(up, Event.SPAWN_FAILED, failure=bare))
+    after = happen(replace(up, retries=1), Event.SPAWN_FAILED, 101, failure=failure)[0]
+    assert ailment(after, Instant(101), "").startswith("worker_1: no new process; raise the limit; next attempt in ")
+    assert transition(up, Occurrence(Event.SPAWN_FAILED, failure=failure), after, []) == (
+        "STARTED -> BACKOFF (spawn-failed), no new process, raise the limit"
+    )
+
+
 def test_the_words_of_the_event_log() -> None:
     process = happen(row(State.STARTED), Event.SPAWNED, pid=7)[0]
     assert transition(row(State.STARTED), Occurrence(Event.SPAWNED, pid=7), process, []) == "STARTED (spawned), pid 7"

@@ -53,12 +53,14 @@ class Launch:
 class SpawnFailure:
     """A start that did not happen. `stage`: what failed (`exec`, `workingDirectory`, `user`, `stdout`, ...).
 
-    `reason` is a sentence without a full stop; `hint`, from facts only, what to do about it, or ''.
+    `reason` is a sentence without a full stop; `hint`, from facts only, what to do about it, or ''. `shortage`: the
+    machine had no descriptor, process or memory left to give; the program was not even tried.
     """
 
     stage: str
     reason: str
     hint: str = ""
+    shortage: bool = False
 
 
 def inherited(environ: Mapping[str, str]) -> dict[str, str]:

@@ -60,8 +60,9 @@ Effect: TypeAlias = Spawn | Send
 class Process:
     """One instance. Instants are monotonic; `since` is when it entered its state.
 
-    `restarts` counts automatic starts since the last start by hand, `retries` failed starts in a row. `exit_status`,
-    `hint` and `failure` tell the last end: how it ended with a fact that explains it, or why it could not be started.
+    `restarts` counts automatic starts since the last start by hand, `retries` failed starts in a row, `shortages` the
+    spawns in a row for which the machine had too little. `exit_status`, `hint` and `failure` tell the last end: how it
+    ended with a fact that explains it, or why it could not be started.
     """
 
     task: Task
@@ -72,6 +73,7 @@ class Process:
     pid: int | None = None
     wanted_up: bool = False
     retries: int = 0
+    shortages: int = 0
     restarts: int = 0
     spawned_at: Instant | None = None
     auto_started_at: Instant | None = None
@@ -138,11 +140,13 @@ class Process:
                 return None
 
     def _next_attempt(self) -> Instant:
-        """After a failed start the growing delay; after a run at once, but not within the floor of the last time."""
-        if self.retries:
+        """After a failed start the growing delay, which is the floor at least where the machine had too little, since
+        that has no end; after a run at once, but not within the floor of the last time.
+        """
+        if attempt := self.shortages or self.retries:
             task = self.task
-            delay = delay_s(self.name, self.retries, self.since, task.restart_delay_s, task.restart_delay_max_s)
-            return Instant(self.since + delay)
+            delay = delay_s(self.name, attempt, self.since, task.restart_delay_s, task.restart_delay_max_s)
+            return Instant(self.since + (max(delay, self.restart_floor_s) if self.shortages else delay))
         if self.auto_started_at is None:
             return self.since
         return Instant(max(self.since, self.auto_started_at + self.restart_floor_s))
@@ -159,6 +163,11 @@ def restart_due(process: Process) -> bool:
             return False
         case never:
             assert_never(never)
+
+
+def short_of_means(process: Process) -> bool:
+    """Whether it could not be started because the machine had too little, which is no fault of its own."""
+    return process.failure is not None and process.failure.shortage
 
 
 def expected(process: Process) -> bool:
@@ -180,6 +189,8 @@ def holds(guard: Guard, process: Process) -> bool:
             return True
         case Guard.INSTANT_START:
             return process.task.successful_start_timeout_s == 0
+        case Guard.SHORTAGE:
+            return restart_due(process) and short_of_means(process)
         case Guard.RETRIES_LEFT:
             return retries_left(process)
         case Guard.RESTART_DUE:
@@ -211,7 +222,7 @@ def _take_in(process: Process, what: Occurrence, now: Instant) -> Process:
     """The row with the facts of the occurrence, before any judgement."""
     match what.event:
         case Event.SPAWNED:
-            return replace(process, pid=what.pid, spawned_at=now)
+            return replace(process, pid=what.pid, spawned_at=now, shortages=0)
         case Event.SPAWN_FAILED:
             return replace(process, failure=what.failure)
         case Event.REAPED:
@@ -249,11 +260,12 @@ def _act(action: Action, process: Process, now: Instant, effects: list[Effect]) 
 def _counts(action: Action, process: Process, now: Instant) -> dict[str, Any]:
     """What an action of counting sets."""
     counts: dict[Action, dict[str, Any]] = {
-        Action.COUNT_RETRY: {"retries": process.retries + 1},
+        Action.COUNT_RETRY: {"retries": process.retries + 1, "shortages": 0},
+        Action.COUNT_SHORTAGE: {"shortages": process.shortages + 1},
         Action.COUNT_RESTART: {"restarts": process.restarts + 1, "auto_started_at": now},
         Action.RESET_RETRIES: {"retries": 0},
-        Action.WANT_UP: {"wanted_up": True, "retries": 0, "restarts": 0, "auto_started_at": None},
-        Action.WANT_DOWN: {"wanted_up": False, "retries": 0},
+        Action.WANT_UP: {"wanted_up": True, "retries": 0, "shortages": 0, "restarts": 0, "auto_started_at": None},
+        Action.WANT_DOWN: {"wanted_up": False, "retries": 0, "shortages": 0},
     }
     return counts[action]
 

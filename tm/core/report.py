@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from tm.core.exitstatus import signal_name
 from tm.core.lines import plain
-from tm.core.process import Occurrence, Process, Send, expected
+from tm.core.process import Occurrence, Process, Send, expected, short_of_means
 from tm.core.task import Task
 from tm.core.timers import Instant
 from tm.core.transitions import Event, State
@@ -103,7 +103,7 @@ def attempt(row: Process) -> str:
     """`attempt 2 of 4`, without the total where there is no end."""
     most = row.task.restarts_attempts
     tried = row.retries + 1
-    if row.running or row.retries == 0:
+    if row.running or row.retries == 0 or short_of_means(row):
         return ""
     return f"attempt {min(tried, most + 1)} of {most + 1}" if most else f"attempt {tried}"
 
@@ -173,15 +173,21 @@ def _told_end(before: Process, after: Process) -> str | None:
     match after.state:
         case State.EXITED:
             return f"Process '{name}' exited: {why}"
+        case State.BACKOFF if short_of_means(after):
+            fact = f"; {hint(after)}" if hint(after) else ""
+            return f"Process '{name}' could not be started: {why}{fact}; trying again in {_wait_s(after):.1f}s"
         case State.BACKOFF if after.retries:
-            delay_s = (after.deadline or after.since) - after.since
-            return f"Process '{name}' failed to start: {why}; {attempt(after)} in {delay_s:.1f}s"
+            return f"Process '{name}' failed to start: {why}; {attempt(after)} in {_wait_s(after):.1f}s"
         case State.BACKOFF:
             how = "ended" if expected(after) else "ended unexpectedly"
             return f"Process '{name}' {how}: {why}; starting it again"
         case _:
             fact = f"; {hint(after)}" if hint(after) else ""
             return f"Process '{name}' failed: {why}{fact}; type: status {name}"
+
+
+def _wait_s(row: Process) -> float:
+    return (row.deadline or row.since) - row.since
 
 
 def transition(before: Process, what: Occurrence, after: Process, sent: Sequence[Send]) -> str:

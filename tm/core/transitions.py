@@ -14,7 +14,8 @@ Invariants, held by Hypothesis in tests/unit/test_process_machine.py:
 * a pid exists if and only if the state is alive (STARTED is entered by the action SPAWN and has its pid with the next
   event, SPAWNED or SPAWN_FAILED, which the caller posts before anything else);
 * SPAWN is never done in a state that has a pid, a signal never sent in one that has none;
-* a program that always dies at once is spawned exactly `restartsAttempts` + 1 times, then FATAL;
+* a program that always dies at once is spawned exactly `restartsAttempts` + 1 times, then FATAL; a spawn for which the
+  machine had too little uses up none of them;
 * from every state STOP, then TIMEOUTs, then one REAPED lead to rest.
 
 REAPED means that the instance is gone: its leader, and, when it was being stopped, what was left of its process group.
@@ -63,6 +64,7 @@ class Guard(Enum):
 
     ALWAYS = "otherwise"
     INSTANT_START = "successfulStartTimeout is 0"
+    SHORTAGE = "a restart is due and the machine had too little"
     RETRIES_LEFT = "a restart is due and attempts are left"
     RESTART_DUE = "a restart is due"
     EXPECTED = "it ended as expected"
@@ -76,6 +78,7 @@ class Action(Enum):
     SEND_STOP = "send the stop signal"
     SEND_KILL = "send SIGKILL"
     COUNT_RETRY = "count a retry"
+    COUNT_SHORTAGE = "count a shortage"
     COUNT_RESTART = "count an automatic start"
     RESET_RETRIES = "forget the retries"
     WANT_UP = "wanted up, a new count"
@@ -129,6 +132,7 @@ EARLY: Final = (
     Edge(G.EXPECTED, S.EXITED),
     Edge(G.ALWAYS, S.FATAL),
 )
+UNMADE: Final = (Edge(G.SHORTAGE, S.BACKOFF, (A.COUNT_SHORTAGE,)), *EARLY)
 ENDED: Final = (Edge(G.RESTART_DUE, S.BACKOFF), Edge(G.EXPECTED, S.EXITED), Edge(G.ALWAYS, S.FATAL))
 HALT: Final = (Edge(G.ALWAYS, S.STOPPING, (A.WANT_DOWN, A.SEND_STOP)),)
 CYCLE: Final = (Edge(G.ALWAYS, S.STOPPING, (A.WANT_UP, A.SEND_STOP)),)
@@ -149,7 +153,7 @@ def _row(alive: bool, timed: bool, *cells: Cell) -> Row:
 TABLE: Final[Mapping[State, Row]] = {
 #                    alive  timed  START          STOP             RESTART        SPAWNED  SPAWN_FAILED  REAPED  TIMEOUT
     S.STOPPED:  _row(False, False, FRESH,         IDLE,            FRESH,         NEVER,   NEVER,        NEVER,  NEVER),
-    S.STARTED:  _row(True,  True,  BUSY,          HALT,            CYCLE,         SETTLE,  EARLY,        EARLY,  UP),
+    S.STARTED:  _row(True,  True,  BUSY,          HALT,            CYCLE,         SETTLE,  UNMADE,       EARLY,  UP),
     S.RUNNING:  _row(True,  False, BUSY,          HALT,            CYCLE,         NEVER,   NEVER,        ENDED,  NEVER),
     S.BACKOFF:  _row(False, True,  FRESH,         CALM,            FRESH,         NEVER,   NEVER,        NEVER,  AGAIN),
     S.STOPPING: _row(True,  True,  UP_AFTER_STOP, DOWN_AFTER_STOP, UP_AFTER_STOP, NEVER,   NEVER,        GONE,   FORCE),

@@ -58,7 +58,7 @@ class Deaths:
 
     def _oom(self) -> bool:
         """Whether the kernel's OOM killer has been at work since the last time."""
-        before, self._oom_kills = self._oom_kills, procfs.oom_kills()
+        before, self._oom_kills = self._oom_kills, max(self._oom_kills, procfs.oom_kills())
         return self._oom_kills > before
 
 

@@ -1,6 +1,7 @@
 """Why a program could not be started: the failed step in words, with a hint.
 
-Guarantees: a hint says facts only, looked up at the time of the failure; values of the environment are not told.
+Guarantees: a hint says facts only, looked up at the time of the failure; values of the environment are not told; a
+failure that is the machine's, which has too little of something left, is told apart from one of the program's.
 Leaves to others: the step and its errno (`edge.spawn`).
 """
 
@@ -18,12 +19,29 @@ from tm.edge.spawn import Failed
 _WORD_BYTES = 131071
 """The longest word that Linux passes to a program."""
 _REFUSED = (errno.EPERM, errno.EACCES)
+_SHORTAGES = {
+    errno.EMFILE: "raise taskmaster's limit of open files: ulimit -n, or LimitNOFILE= of its unit",
+    errno.ENFILE: "raise the machine's limit of open files: sysctl fs.file-max",
+    errno.EAGAIN: "raise the limit of processes: ulimit -u, TasksMax= of its unit, pids.max of its cgroup",
+    errno.ENOMEM: "free memory, or raise MemoryMax= of its unit",
+}
+"""What the machine can be out of, and what to do about it."""
 
 
 def explain(launch: Launch, failed: Failed) -> SpawnFailure:
     """The failed step in words, with a hint where the facts give one; one line, whatever the command is called."""
-    found = _explain(launch, failed)
+    found = _shortage(launch, failed) or _explain(launch, failed)
     return replace(found, reason=plain(found.reason), hint=plain(found.hint))
+
+
+def _shortage(launch: Launch, failed: Failed) -> SpawnFailure | None:
+    """The failure of a machine that has too little left; None for any other. What a limit of the task itself has made
+    scarce, once it held, is the task's own affair.
+    """
+    stage, number, _ = failed
+    if number not in _SHORTAGES or (stage != "fork" and launch.limits):
+        return None
+    return SpawnFailure(stage, f"the system gives no new process: {os.strerror(number)}", _SHORTAGES[number], True)
 
 
 def _explain(launch: Launch, failed: Failed) -> SpawnFailure:
@@ -46,8 +64,7 @@ def _explain(launch: Launch, failed: Failed) -> SpawnFailure:
             hint = "" if os.geteuid() == 0 or number not in _REFUSED else "only root may go beyond what taskmaster has"
             return SpawnFailure(stage, f"cannot set {what}: {reason}", hint)
         case _:
-            hint = "raise the limit of open files (ulimit -n)" if number in (errno.EMFILE, errno.ENFILE) else ""
-            return SpawnFailure(stage, f"the system gives no new process: {reason}", hint)
+            return SpawnFailure(stage, f"the system gives no new process: {reason}")
 
 
 def _explain_exec(launch: Launch, number: int, reason: str) -> SpawnFailure:
@@ -131,8 +148,9 @@ def _hint_for_interpreter(path: str) -> str:
 def log_failure(stage: str, path: str | None, error: OSError) -> SpawnFailure:
     """A log that cannot be opened, or a pipe that cannot be had."""
     number = error.errno or 0
-    if number in (errno.EMFILE, errno.ENFILE):
-        return SpawnFailure(stage, f"no descriptors left: {os.strerror(number)}", "raise the limit (ulimit -n)")
+    if number in (errno.EMFILE, errno.ENFILE, errno.ENOMEM):
+        what = "memory" if number == errno.ENOMEM else "descriptors"
+        return SpawnFailure(stage, f"no {what} left: {os.strerror(number)}", _SHORTAGES[number], True)
     return SpawnFailure(
         stage, f"{stage} log '{path}' cannot be opened: {os.strerror(number)}", _log_hint(path or "", number)
     )

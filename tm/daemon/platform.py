@@ -17,6 +17,7 @@ from tm.daemon.failures import explain
 from tm.daemon.outputs import Outputs
 from tm.daemon.wiring import Key, Wiring
 from tm.edge import procfs, reap, spawn
+from tm.edge.pipes import open_glass
 from tm.edge.signals import default_for_child
 
 
@@ -46,6 +47,7 @@ class Machine:
     def __init__(self, outputs: Outputs) -> None:
         self._outputs = outputs
         reap.adopt_orphans()
+        open_glass()
         self._null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
 
     def spawn(self, key: Key, launch: Launch) -> int | SpawnFailure:
@@ -64,11 +66,13 @@ class Machine:
         return outcome
 
     def _give(self, launch: Launch, wiring: Wiring) -> None:
-        """Let the pipes belong to whom the child becomes, who can then open /dev/stdout like any file of his."""
-        ids = spawn.ids_of(launch)
-        if isinstance(ids, spawn.Ids):
-            for fd in wiring.childs_ends:
-                with suppress(PermissionError):
+        """Let the pipes belong to whom the child becomes, who can then open /dev/stdout like any file of his. What
+        cannot be looked up here fails the spawn.
+        """
+        with suppress(OSError):
+            ids = spawn.ids_of(launch)
+            if isinstance(ids, spawn.Ids):
+                for fd in wiring.childs_ends:
                     os.fchown(fd, ids.uid, ids.gid)
 
     def send(self, task: Task, pid: int, signum: int) -> bool:

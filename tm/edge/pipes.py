@@ -45,8 +45,12 @@ def pipe() -> tuple[int, int]:
     os.set_blocking(ours, False)
     try:
         both_ways = os.open(f"/proc/self/fd/{theirs}", os.O_RDWR | os.O_CLOEXEC)
-    except OSError:
-        return ours, theirs
+    except OSError as error:
+        if error.errno not in (errno.EMFILE, errno.ENFILE):
+            return ours, theirs
+        os.close(ours)
+        os.close(theirs)
+        raise
     os.close(theirs)
     return ours, both_ways
 
@@ -158,6 +162,11 @@ class _Glass:
                 return None
             raise OSError(number, os.strerror(number))
         return os.read(self._out, count) if count else b""
+
+
+def open_glass() -> None:
+    """Open what pipes are looked through now, where descriptors may be short later. Raises OSError."""
+    _glass()
 
 
 @cache

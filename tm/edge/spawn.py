@@ -30,12 +30,16 @@ import pwd
 import resource
 import signal
 import subprocess
+from contextlib import ExitStack
 from dataclasses import replace
 from typing import NamedTuple, NoReturn
 
 from tm.core.launch import Launch
 
 Stdio = tuple[int, int, int]
+
+_LOOKUP_FDS = 3
+"""A file or a socket of the name service, and what it opens in turn."""
 
 
 class Failed(NamedTuple):
@@ -197,9 +201,12 @@ def become(ids: Ids) -> None:
 
 
 def ids_of(launch: Launch) -> Ids | Failed | None:
-    """Look up user and group now, so that a change in the password file counts without a reload."""
+    """Look up user and group now, so that a change in the password file counts without a reload. Raises OSError where
+    there are no descriptors to look with: the C library then knows no user, and leaves out groups.
+    """
     if launch.user is None and launch.group is None:
         return None
+    _can_open_files()
     uid, gid, name = os.geteuid(), os.getegid(), ""
     try:
         if launch.user is not None:
@@ -212,6 +219,13 @@ def ids_of(launch: Launch) -> Ids | Failed | None:
     except KeyError:
         return Failed("user", errno.ENOENT, f"there is no group '{launch.group}'")
     return Ids(uid, gid, os.getgrouplist(name, gid) if name else [gid])
+
+
+def _can_open_files() -> None:
+    """Raises OSError where fewer descriptors are left than a look into the databases of users may take."""
+    with ExitStack() as stack:
+        for _ in range(_LOOKUP_FDS):
+            stack.callback(os.close, os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))
 
 
 def group_id(group: str) -> int:
