@@ -20,7 +20,7 @@ from tm.core.ports import LINE_BYTES
 from tm.edge.connection import NOTICE_BYTES, OWED_BYTES, Calls, Connection, Room
 from tm.edge.loop import Loop
 from tm.edge.presence import Presence
-from tm.edge.sockets import Held, Listener, Unusable, peer
+from tm.edge.sockets import Held, Listener, Peer, Unusable, peer
 
 NOT_ROOT = pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 
@@ -251,10 +251,11 @@ def test_the_kernel_says_who_the_peer_is(path: Path) -> None:
 def test_without_descriptors_a_client_is_told_and_hung_up_on(path: Path) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with listening(path) as listener:
-        clients = [socket.socket(socket.AF_UNIX) for _ in range(3)]
+        clients = [socket.socket(socket.AF_UNIX) for _ in range(7)]
         for client in clients:
             client.settimeout(20)
             client.connect(str(path))
+        let_in: list[tuple[socket.socket, Peer]] = []
         highest = max(map(int, os.listdir("/proc/self/fd")))
         resource.setrlimit(resource.RLIMIT_NOFILE, (highest, hard))
         filling = []
@@ -262,21 +263,26 @@ def test_without_descriptors_a_client_is_told_and_hung_up_on(path: Path) -> None
             with pytest.raises(OSError, match="Too many open files"):
                 while True:
                     filling.append(os.open(os.devnull, os.O_RDONLY))
-            for _ in clients:
+            for _ in clients[:4]:
+                known = listener.accept(b"busy\n")
+                assert known is not None, "the reserve is theirs"
+                let_in.append(known)
+            for _ in clients[4:]:
                 assert listener.accept(b"busy\n") is None
         finally:
             for fd in filling:
                 os.close(fd)
             resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-        for client in clients:
+        for client in clients[4:]:
             assert client.recv(100) == b"busy\n"
             assert client.recv(100) == b""
-            client.close()
+        for each in [*clients, *(ours for ours, _ in let_in)]:
+            each.close()
         with socket.socket(socket.AF_UNIX) as late:
             late.connect(str(path))
-            let_in = listener.accept(b"busy\n")
-            assert let_in is not None
-            let_in[0].close()
+            again = listener.accept(b"busy\n")
+            assert again is not None
+            again[0].close()
 
 
 # ---- a client

@@ -3,8 +3,9 @@
 Guarantees: the file is its owner's alone (0600), or his and a named group's (0660), from the first moment that it
 listens, and a directory that had to be made is its owner's alone; a
 dead socket is replaced, a living one is `Held` and left as it is, what is no socket is never removed; at `close` the
-file goes only where its name still means this very socket. Who cannot be given a descriptor is told so and hung up on,
-by means of one that is kept in reserve. The kernel says who a peer is, not the peer.
+file goes only where its name still means this very socket. A few descriptors are kept in reserve, so that clients are
+let in though children have taken all others; who gets none is told so and hung up on, by means of the last. The kernel
+says who a peer is, not the peer.
 Leaves to others: watching (`faces.hub`), noticing that the name is gone (`edge.presence`), and what is said.
 
 Traps: a socket that was bound but does not listen yet looks dead. So whoever binds holds a lock on the directory until
@@ -35,6 +36,7 @@ _SO_PEERGROUPS = 59
 _GROUPS_BYTES = 1024
 """As much as `getsockopt` takes: 256 groups."""
 _LOCK_TRIES, _LOCK_WAIT_S = 50, 0.01
+_RESERVE = 5
 _NO_DESCRIPTOR = frozenset({errno.EMFILE, errno.ENFILE})
 _NOBODY = frozenset({errno.EAGAIN, errno.EINTR, errno.ECONNABORTED})
 
@@ -71,7 +73,8 @@ class Listener:
         self.gid = gid
         self._made_directory = not os.path.lexists(os.path.dirname(path) or ".")
         self._socket, self._inode = _make(path, gid, _LOCK_TRIES)
-        self._reserve = _reserve()
+        self._reserve: list[int] = []
+        self.refill()
 
     def fileno(self) -> int:
         """The descriptor to be watched; another one after `renew` has returned true."""
@@ -79,7 +82,7 @@ class Listener:
 
     def descriptors(self) -> list[int]:
         """What has to stay open on the way into the background."""
-        return [self.fileno(), *([] if self._reserve is None else [self._reserve])]
+        return [self.fileno(), *self._reserve]
 
     def adopt(self) -> None:
         """The calling process is the one that serves, and its credentials are what clients see from now on."""
@@ -97,6 +100,11 @@ class Listener:
         """Whether the path still means this socket."""
         return self._inode is not None and _inode(self.path) == self._inode
 
+    @property
+    def closed(self) -> bool:
+        """Whether it listens no more."""
+        return self._socket.fileno() < 0
+
     def renew(self) -> bool:
         """Make the file again where it is gone; whether that was so. Who knocked at the old one and was not let in yet
         is hung up on. Raises Held or Unusable.
@@ -112,39 +120,46 @@ class Listener:
         """Let the next one in, not blocking; None when nobody waits, or when there is no descriptor for him: then he
         has heard `busy`. Raises OSError when there is not even the one in reserve.
         """
-        try:
-            client, _ = self._socket.accept()
-        except OSError as error:
-            if error.errno in _NOBODY:
-                return None
-            if error.errno not in _NO_DESCRIPTOR or self._reserve is None:
-                raise
-            self._turn_away(busy)
+        self.refill()
+        had = len(self._reserve)
+        client = self._next()
+        if client is None:
+            return None
+        if had and not self._reserve:
+            turn_away(client, busy)
+            self.refill()
             return None
         client.setblocking(False)
         return client, peer(client)
 
     def close(self) -> None:
         """Listen no more; remove the file where it is ours. Closed already: nothing happens."""
-        if self._socket.fileno() < 0:
+        if self.closed:
             return
         with suppress(OSError):
             if self.named:
                 os.unlink(self.path)
         self._socket.close()
-        if self._reserve is not None:
-            os.close(self._reserve)
+        while self._reserve:
+            os.close(self._reserve.pop())
 
-    def _turn_away(self, busy: bytes) -> None:
-        """Accept on the descriptor in reserve, say why, hang up."""
-        assert self._reserve is not None
-        os.close(self._reserve)
+    def refill(self) -> None:
+        """Take back into reserve what clients have left; to be called when one is gone."""
+        with suppress(OSError):
+            while len(self._reserve) < _RESERVE and not self.closed:
+                self._reserve.append(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))
+
+    def _next(self) -> socket.socket | None:
+        """Accept, at the expense of the reserve where nothing else is left; None when nobody waits. Raises OSError."""
         try:
-            with suppress(OSError):
-                client, _ = self._socket.accept()
-                turn_away(client, busy)
-        finally:
-            self._reserve = _reserve()
+            return self._socket.accept()[0]
+        except OSError as error:
+            if error.errno in _NOBODY:
+                return None
+            if error.errno not in _NO_DESCRIPTOR or not self._reserve:
+                raise
+        os.close(self._reserve.pop())
+        return self._next()
 
 
 def turn_away(client: socket.socket, line: bytes) -> None:
@@ -282,10 +297,3 @@ def _inode(path: str) -> tuple[int, int] | None:
     except OSError:
         return None
     return status.st_dev, status.st_ino
-
-
-def _reserve() -> int | None:
-    try:
-        return os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return None

@@ -187,6 +187,7 @@ class Hub:
 
     def _forget(self, connection: Connection) -> None:
         del self._clients[connection]
+        self._listener.refill()
 
     def _line(self, session: Session, line: bytes | None) -> None:
         session.line(line, self._room.full)
