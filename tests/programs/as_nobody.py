@@ -1,4 +1,6 @@
-"""`taskmaster` as nobody, who may not read the interpreter: what is needed is imported as root."""
+"""`taskmaster` as nobody (or as the uid in AS_UID), who may not read the interpreter: what is needed is imported as
+root.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from tm.cli.main import main
 
-NOBODY = 65534
+NOBODY = int(os.environ.get("AS_UID", "65534"))
 
 os.setgroups([])
 os.setresgid(NOBODY, NOBODY, NOBODY)
