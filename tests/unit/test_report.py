@@ -11,7 +11,7 @@ from tm.core.diagram import page
 from tm.core.errors import Place
 from tm.core.launch import SpawnFailure
 from tm.core.process import Occurrence, Process, Send
-from tm.core.report import ailment, cause, lifetime, place, table, told, transition, uptime
+from tm.core.report import ailment, cause, lifetime, lingering, place, table, told, transition, uptime
 from tm.core.task import Restart
 from tm.core.timers import Instant
 from tm.core.transitions import Event, State
@@ -87,6 +87,12 @@ def test_what_ails_a_process_that_could_not_be_started() -> None:
     assert ailment(process, NOW, "") == (
         "web: stdout log '/x/y' cannot be opened; mkdir -p /x; see web.yaml:9; type: start web"
     )
+
+
+def test_what_is_slow_to_end() -> None:
+    killing = row(State.KILLING, task=WORKER, pid=7, since=Instant(88))
+    assert lingering(killing, Instant(100), "") == "worker_1: KILLING for 12s, pid 7 is still there"
+    assert lingering(killing, Instant(100), "why").endswith(" is still there: why")
 
 
 def test_endless_attempts_have_no_total() -> None:

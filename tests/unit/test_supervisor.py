@@ -30,6 +30,7 @@ class FakePlatform:
     fails: SpawnFailure | None = None
     pids: int = 100
     bug: bool = False
+    refuses: bool = False
 
     def spawn(self, key: Key, launch: Launch) -> int | SpawnFailure:
         if self.bug:
@@ -42,7 +43,7 @@ class FakePlatform:
 
     def send(self, task: Task, pid: int, signum: int) -> bool:
         self.sent.append((pid, signum))
-        return True
+        return not self.refuses
 
     def group_left(self, task: Task, pid: int) -> bool:
         return pid in self.groups
@@ -317,9 +318,19 @@ def test_after_the_grace_was_ended_later_stops_kill_too(house: House) -> None:
     assert house.platform.sent == [(102, 15), (102, 9)]
 
 
+def test_a_signal_that_reaches_nobody_is_told_with_who_and_which(house: House) -> None:
+    unsent: list[tuple[str, int]] = []
+    house.apply(WEB)
+    house.supervisor.on_unsent = lambda row, signum: unsent.append((row.name, signum))
+    house.platform.refuses = True
+    house.supervisor.ask(("web", 1), Event.STOP)
+    assert unsent == [("web", 15)]
+    assert house.states() == {"web": "STOPPING"}
+
+
 def test_at_the_very_end_everything_alive_is_killed_and_named(house: House) -> None:
     house.apply(WEB.replace("run,", "run, instances: 2,"))
-    assert house.supervisor.kill_all() == ["web_1", "web_2"]
+    assert house.supervisor.kill_all() == ["web_1 (pid 101)", "web_2 (pid 102)"]
     assert house.platform.sent == [(101, 9), (102, 9)]
 
 

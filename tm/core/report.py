@@ -136,6 +136,12 @@ def ailment(row: Process, now: Instant, last_words: str) -> str:
     return f"{line}; type: {_advice(row)}"
 
 
+def lingering(row: Process, now: Instant, why: str) -> str:
+    """The line under the table for a process that is being stopped and is still there."""
+    reason = f": {why}" if why else ""
+    return f"{row.name}: {row.state.value} for {uptime(now - row.since)}, pid {row.pid} is still there{reason}"
+
+
 def hint(row: Process) -> str:
     """The fact that explains its last end, or ''."""
     return row.failure.hint if row.failure is not None else row.hint

@@ -32,6 +32,7 @@ from tm.daemon.reloading import Reloading
 from tm.daemon.searching import Answered, Audience, End, Logs, Searching
 from tm.daemon.selection import Selection
 from tm.daemon.supervisor import CONFIGURATION, Supervisor
+from tm.daemon.unkillable import unsent
 from tm.daemon.views import Look, Views
 from tm.edge.eventlog import EventLog
 from tm.edge.loop import Loop
@@ -247,12 +248,13 @@ class Control:
             hint = did_you_mean(command.signal, [each.name for each in signal.Signals])
             raise UsageError(f"No such signal: {command.signal[:80]}. {hint}".rstrip())
         rows = self.rows(command.words)
-        missed = [row.name for row in rows if not self._supervisor.send(key_of(row), signum)]
+        missed = {row.name: row for row in rows if not self._supervisor.send(key_of(row), signum)}
         for row in rows:
             if row.name not in missed:
                 self._log.write(Level.INFO, row.name, "signal", f"{command.signal} sent, by {self._by}")
-        lines = [f"Process '{name}' is not running" for name in missed]
-        return Answer(lines, {"missed": missed}, Outcome.FAILED if missed else Outcome.DONE)
+        idle = "Process '{}' is not running"
+        lines = [unsent(row, signum) if row.pid else idle.format(row.name) for row in missed.values()]
+        return Answer(lines, {"missed": list(missed)}, Outcome.FAILED if missed else Outcome.DONE)
 
     def _pid(self, command: Command, _look: Look) -> Answer:
         return self._views.pid(self.rows(command.words) if command.words else None)

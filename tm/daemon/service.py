@@ -28,6 +28,7 @@ from tm.daemon.reloading import Reloading, empty
 from tm.daemon.supervisor import Supervisor
 from tm.daemon.tidings import Tidings
 from tm.daemon.title import Title
+from tm.daemon.unkillable import unsent
 from tm.edge.eventlog import EventLog
 from tm.edge.loop import Loop, Rank
 from tm.edge.notify import Notifier
@@ -87,6 +88,7 @@ class Service:
         self.on_dropped: Callable[[Process], None] = lambda row: None
         self.on_renew: Callable[[], None] = _nothing
         self.supervisor.on_bug = self._impossible
+        self.supervisor.on_unsent = self._unsent
         self.supervisor.on_dropped = self._dropped
         self.supervisor.on_applied = self._applied
         self.supervisor.observers += [
@@ -225,6 +227,11 @@ class Service:
 
     def _trouble(self, who: str, sentence: str) -> None:
         self._log.write(Level.ERROR, who, "output", sentence)
+        self.control.tell(sentence)
+
+    def _unsent(self, row: Process, signum: int) -> None:
+        sentence = unsent(row, signum)
+        self._log.write(Level.WARNING, row.name, "signal", sentence)
         self.control.tell(sentence)
 
     def _impossible(self, text: str) -> None:

@@ -64,6 +64,7 @@ class Supervisor:
         self.rows: dict[Key, Process] = {}
         self.observers: list[Observer] = []
         self.on_bug: Callable[[str], None] = _raise
+        self.on_unsent: Callable[[Process, int], None] = lambda row, signum: None
         self.on_dropped: Callable[[Process], None] = _ignore
         self.on_applied: Callable[[Config], None] = _ignore
 
@@ -129,11 +130,11 @@ class Supervisor:
             self._end_grace_of(key)
 
     def kill_all(self) -> list[str]:
-        """SIGKILL to all that live, without waiting for it; their names."""
+        """SIGKILL to all that live, without waiting for it; their names and pids."""
         alive = [row for row in self.rows.values() if row.pid is not None]
         for row in alive:
             self._platform.send(row.task, row.pid or 0, signal.SIGKILL)
-        return [row.name for row in alive]
+        return [f"{row.name} (pid {row.pid})" for row in alive]
 
     def send(self, key: Key, signum: int) -> bool:
         """An operator's signal; False when the process is not alive."""
@@ -198,7 +199,8 @@ class Supervisor:
             case Spawn():
                 return self._spawn(key)
             case Send(pid, signum):
-                self._platform.send(self.rows[key].task, pid, signum)
+                if not self._platform.send(self.rows[key].task, pid, signum):
+                    self.on_unsent(self.rows[key], signum)
                 if signum == signal.SIGKILL:
                     self._remains.killed(key)
                 return None

@@ -22,6 +22,7 @@ from tm.core.report import ailment, cause, cells, hint, place, table, uptime
 from tm.core.task import FIELDS, MERGED, Task
 from tm.core.template import Template
 from tm.core.timers import Instant
+from tm.daemon import unkillable
 from tm.daemon.answers import Answer
 from tm.daemon.history import Change
 from tm.daemon.log_sources import key_of, last_lines, last_words
@@ -71,6 +72,7 @@ class Views:
             lines = self._long(lines, rows, now)
         ailing = [row for row in rows if row.failing]
         below = [ailment(row, now, last_words(self._outputs, row)) for row in ailing]
+        below += [line for row in rows for line in unkillable.lines(row, now)]
         below += self._outputs.troubles()
         return Answer(lines + (["", *below] if below else []), [self._row(row, now) for row in rows])
 
@@ -120,7 +122,7 @@ class Views:
             "retries": row.retries,
             "exit": row.exit_status.number if row.exit_status else None,
             "cause": "" if row.alive else cause(row),
-            "hint": hint(row),
+            "hint": hint(row) or unkillable.obstacle(row),
             "command": command,
         }
 

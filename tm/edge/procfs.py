@@ -25,6 +25,11 @@ class Stat:
     rss_bytes: int
     name: str
 
+    @property
+    def deaf(self) -> bool:
+        """Whether it waits in the kernel, where no signal is heard."""
+        return self.state.startswith("D")
+
 
 def stat(pid: int) -> Stat | None:
     """Read one process; None when it is gone or there is no /proc."""
@@ -45,6 +50,14 @@ def stat(pid: int) -> Stat | None:
         rss_bytes=int(words[21]) * _PAGE,
         name=name,
     )
+
+
+def owner(pid: int) -> int | None:
+    """The uid that it runs as; None when it is gone or there is no /proc."""
+    try:
+        return os.stat(f"/proc/{pid}").st_uid
+    except OSError:
+        return None
 
 
 def command(process: Stat) -> str:

@@ -52,6 +52,17 @@ def send(pid: int, signum: int, group: bool) -> bool:
     return True
 
 
+def may_send(pid: int, group: bool) -> bool:
+    """Whether a signal to the process, or the group it leads, would not be refused. Nobody there: it would not."""
+    try:
+        (os.killpg if group else os.kill)(pid, 0)
+    except PermissionError:
+        return False
+    except ProcessLookupError:
+        return True
+    return True
+
+
 def group_exists(pgid: int) -> bool:
     """Whether the process group has a member."""
     try:
