@@ -22,8 +22,8 @@ from tm.core.verbs import VERBS, Option, Verb
 
 Region: TypeAlias = Callable[[], Iterable[str]]
 
-_BEGIN: Final = re.compile(r'(?:\.\\" |<!-- )generated: ([^>]*?)(?: -->)?')
-_ENDS: Final = ('.\\" end', "<!-- end -->")
+BEGIN: Final = re.compile(r'(?:\.\\" |<!-- )generated: ([^>]*?)(?: -->)?')
+ENDS: Final = ('.\\" end', "<!-- end -->")
 
 EXPLAINED_ONCE: Final = frozenset({"--json"})
 """Options that most commands have."""
@@ -34,13 +34,13 @@ def renewed(page: str, regions: Mapping[str, Region]) -> str:
     lines: list[str] = []
     inside = ""
     for line in page.split("\n"):
-        if line in _ENDS:
+        if line in ENDS:
             if not inside:
                 raise ValueError("a region ends that has not begun")
             inside = ""
         if not inside:
             lines.append(line)
-            if begin := _BEGIN.fullmatch(line):
+            if begin := BEGIN.fullmatch(line):
                 inside = begin[1]
                 if inside not in regions:
                     raise ValueError(f"nobody prints the region '{inside}'")
