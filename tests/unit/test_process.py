@@ -286,3 +286,9 @@ def test_the_impossible_is_told_not_done() -> None:
         step(row(), Occurrence(Event.REAPED, status=died(0)), Instant(1))
     with pytest.raises(Impossible, match="without a pid"):
         step(row(State.RUNNING), Occurrence(Event.STOP), Instant(1))
+
+
+def test_it_is_spawning_until_it_has_a_pid() -> None:
+    assert row(State.STARTED).spawning
+    assert not row(State.STARTED, pid=7).spawning
+    assert not row(State.STOPPED).spawning

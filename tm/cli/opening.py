@@ -19,13 +19,15 @@ from tm.cli import places
 from tm.cli.face import listen
 from tm.cli.forms import RUNNING_ALREADY, USAGE, Form, Refusal, reason, say
 from tm.core.config import Config
+from tm.core.journal import Head, Ledger
 from tm.core.records import Level
 from tm.core.settings import Settings
 from tm.core.syslog import SYSLOG
 from tm.daemon.reloading import Reading, Reloading
 from tm.daemon.service import Parts
-from tm.edge import files, spawn, wishes
+from tm.edge import files, procfs, spawn, wishes
 from tm.edge.eventlog import EventLog, LogFile
+from tm.edge.journal import Journal
 from tm.edge.pidfile import Held, Pidfile
 from tm.edge.sockets import Listener
 from tm.edge.syslog import Reporter, Syslog
@@ -66,6 +68,7 @@ class Opened:
     def descriptors(self) -> list[int]:
         """What has to stay open on the way into the background."""
         held = [each.fileno() for each in self.files]
+        held += [self.parts.journal.fileno()] if self.parts.journal is not None else []
         held += [self.pidfile.fileno()] if self.pidfile is not None else []
         held += self.listener.descriptors() if self.listener is not None else []
         return [*held, self.parts.log.fileno()]
@@ -113,7 +116,10 @@ def _open(reading: Reading, read: Callable[[str], Reading], form: Form, held: Ex
     reloading = Reloading(reading, read, _wishes(path, config, log), path)
     environ = dict(os.environ) | (spawn.who(settings.user or "") if ids else {})
     notify = None if form is Form.SHELL else environ.get("NOTIFY_SOCKET")
-    parts = Parts(reloading, log, environ, notify)
+    journal, ledger = _journal(state, config, log) if files else (None, Ledger())
+    if journal is not None:
+        held.callback(journal.close)
+    parts = Parts(reloading, log, environ, notify, journal, ledger)
     return Opened(parts, form, state, tuple(files), pidfile, listener, ids, frozenset(given), held)
 
 
@@ -251,6 +257,26 @@ def _wishes(path: str, config: Config, log: EventLog) -> wishes.Wishes:
     except ValueError as error:
         log.write(Level.WARNING, "taskmaster", "wishes", str(error))
         return {}
+
+
+def _journal(state: str, config: Config, log: EventLog) -> tuple[Journal | None, Ledger]:
+    """The journal and what it holds of this boot, this pid namespace and this configuration. Raises Refusal."""
+    path = os.path.join(state, "journal")
+    head = Head(procfs.boot_id(), procfs.pid_namespace(), os.path.abspath(config.path))
+    try:
+        journal = Journal(path, partial(log.write, Level.WARNING, "taskmaster", "journal"))
+        ledger = journal.load()
+    except OSError as error:
+        raise Refusal(
+            f"the journal {path} cannot be read ({reason(error)}), and with it what an earlier daemon may have left "
+            "running. Remove it if nothing has."
+        ) from None
+    if ledger.head != head:
+        if ledger.rows and ledger.head is not None and ledger.head.configuration != head.configuration:
+            whose = f"{ledger.head.configuration}: what that has left running is not looked for"
+            log.write(Level.WARNING, "taskmaster", "journal", f"the journal {path} was about {whose}")
+        ledger = Ledger()
+    return journal, ledger
 
 
 def _ids(settings: Settings) -> spawn.Ids | None:

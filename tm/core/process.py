@@ -92,6 +92,11 @@ class Process:
         return TABLE[self.state].alive
 
     @property
+    def spawning(self) -> bool:
+        """Whether it is about to have a pid."""
+        return self.state is State.STARTED and self.pid is None
+
+    @property
     def running(self) -> bool:
         """Whether it is up, and has proven it."""
         return self.state is State.RUNNING

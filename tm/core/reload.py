@@ -8,9 +8,11 @@ Leaves to others: carrying it out (`daemon.supervisor.apply`).
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tm.core import settings
+from tm.core.config import Config
+from tm.core.saved import Key
 from tm.core.settings import Settings
 from tm.core.task import FIELDS, OnReload, Task
 
@@ -102,6 +104,16 @@ def _keys(change: Change) -> str:
 def _start(task: Task) -> str:
     count = "1 instance" if task.instances == 1 else f"{task.instances} instances"
     return f"start {count}" if task.auto_launch else f"{count}, not started (autoLaunch is false)"
+
+
+def plan_for(old: Config, new: Config) -> Plan:
+    """The plan from one configuration to another, settings included."""
+    return replace(diff(old.tasks, new.tasks), settings=changed_settings(old.settings, new.settings))
+
+
+def keys_of(config: Config) -> dict[Key, None]:
+    """The instances of a configuration, in its order."""
+    return {(task.name, n): None for task in config.tasks.values() for n in range(1, task.instances + 1)}
 
 
 def as_data(plan: Plan) -> dict[str, object]:

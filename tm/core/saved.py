@@ -45,6 +45,7 @@ class Saved:
     pipes: Mapping[str, int]
     wanted_up: bool
     retries: int
+    shortages: int
     restarts: int
     since: float
     spawned_at: float | None
@@ -60,7 +61,8 @@ class Saved:
 
 # fmt: off
 _SHARED: Final = (
-    "n", "pid", "wanted_up", "retries", "restarts", "since", "spawned_at", "auto_started_at", "exit_status", "hint",
+    "n", "pid", "wanted_up", "retries", "shortages", "restarts", "since", "spawned_at", "auto_started_at",
+    "exit_status", "hint",
 )
 # fmt: on
 """What a process and its saved row call by the same name."""
@@ -183,6 +185,7 @@ _MEMBERS: Final[Mapping[str, Callable[[object], Any]]] = {
     "pipes": _pipes,
     "wanted_up": _flag,
     "retries": count,
+    "shortages": count,
     "restarts": count,
     "since": _instant,
     "spawned_at": _or_none(_instant),

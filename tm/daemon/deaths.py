@@ -38,12 +38,12 @@ class Deaths:
                 more = False
                 for pid, status in reap.reap(_AT_ONCE):
                     more = True
-                    self._ended(pid, status)
+                    self.ended(pid, status)
         finally:
             if more:
                 self._loop.call_at(self._loop.now, self.reap)
 
-    def _ended(self, pid: int, status: ExitStatus) -> None:
+    def ended(self, pid: int, status: ExitStatus) -> None:
         """One death. The table hears of it even where the last words fail: it has been reaped and comes but once."""
         hint = ""
         try:

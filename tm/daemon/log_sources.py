@@ -100,7 +100,7 @@ def clear(outputs: Outputs, rows: Sequence[Process]) -> list[str]:
 
 def _path(outputs: Outputs, row: Process, stream: str) -> str | None:
     """The file that a stream goes to at present, or would."""
-    file = outputs.file(key_of(row), carrier(row, stream))
+    file = outputs.wiring(key_of(row)).files.get(carrier(row, stream))
     return log_path(row, stream) if file is None else file.path
 
 

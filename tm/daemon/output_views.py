@@ -138,7 +138,7 @@ class Follower:
         lines = [line for line in whole.removesuffix(b"\n").split(b"\n") if self._passes(line)] if whole else []
         if lines:
             raw = b"\n".join(lines) + b"\n" * whole.endswith(b"\n") if self._how.raw else None
-            file = outputs.file(key, stream)
+            file = outputs.wiring(key).files.get(stream)
             marks = {} if file is None else {file.path: file.mark(len(rest))}
             self._tell(Told("\n".join(self._lines(key, stream, lines)), raw, marks))
 

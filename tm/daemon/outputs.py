@@ -21,7 +21,6 @@ from tm.daemon.refusals import Origin, Refusals, Reports, sentences
 from tm.daemon.wiring import Key, LogFiles, MemoryTails, Wiring
 from tm.edge.changes import Changes
 from tm.edge.loop import Loop, Rank
-from tm.edge.sinks import LogFile
 from tm.edge.streams import Stream
 
 HELD_PIPES = 2
@@ -94,9 +93,9 @@ class Outputs:
         """How many pipes of ended processes are kept: descendants hold them, or their log takes nothing."""
         return len(self._held.get(key, ()))
 
-    def file(self, key: Key, stream: str) -> LogFile | None:
-        """What a stream of a live process goes to; None where it has no file, or nothing lives."""
-        return self._current.get(key, Wiring()).files.get(stream)
+    def wiring(self, key: Key) -> Wiring:
+        """What a live process writes to; an empty one where nothing lives."""
+        return self._current.get(key, Wiring())
 
     def forget(self, key: Key) -> None:
         """The instance is gone for good: its pipes and tails go too."""

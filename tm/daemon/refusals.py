@@ -145,7 +145,7 @@ class Reports:
 
     def __init__(self, loop: Loop, on_trouble: Callable[[str], None]) -> None:
         self._loop = loop
-        self._on_trouble = on_trouble
+        self.say = on_trouble
         self._due: dict[tuple[object, ...], Instant] = {}
         self._refusing: set[str] = set()
         self.on_change: Callable[[str, str, bool], None] = lambda path, sentence, refuses: None
@@ -157,7 +157,7 @@ class Reports:
         path = stream.log.path
         if self._is_due(path, stream.trouble.errno, stream.discards):
             self._refusing.add(path)
-            self._on_trouble(sentence(stream))
+            self.say(sentence(stream))
             self.on_change(path, sentence(stream), True)
 
     def loss_is_due(self, path: str) -> bool:

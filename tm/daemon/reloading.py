@@ -12,8 +12,9 @@ from dataclasses import dataclass
 
 from tm.core.config import Config
 from tm.core.errors import ConfigError
-from tm.core.reload import Plan
-from tm.daemon.supervisor import Supervisor, keys_of, plan_for
+from tm.core.process import Process
+from tm.core.reload import Plan, keys_of, plan_for
+from tm.daemon.supervisor import Supervisor
 from tm.daemon.wiring import Key
 from tm.edge.wishes import Wishes, save
 from tm.edge.world import Machine as World
@@ -50,6 +51,10 @@ class Reloading:
         plan = supervisor.apply(self.config, self._wishes)
         self._forget_removed(supervisor)
         return plan
+
+    def wanted(self, row: Process) -> bool:
+        """Whether it is launched at a start of the daemon."""
+        return self._wishes.get((row.task.name, row.n), row.task.auto_launch)
 
     def kept_down(self, supervisor: Supervisor) -> list[str]:
         """The instances that would launch by themselves, had an operator not stopped them in an earlier life."""

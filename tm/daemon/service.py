@@ -10,15 +10,21 @@ import os
 import signal
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 
 from tm.core.config import Config
+from tm.core.journal import Head, Ledger
 from tm.core.launch import inherited, log_policy
 from tm.core.notification import Sender
 from tm.core.process import Process
 from tm.core.records import Level
 from tm.core.tail import Tails
 from tm.core.timers import Instant
+from tm.core.transitions import Event
+from tm.daemon import adoption
+from tm.daemon.adoption import Adoption
+from tm.daemon.chronicle import Chronicle
 from tm.daemon.control import Control
 from tm.daemon.deaths import Deaths
 from tm.daemon.notification import Notifications
@@ -29,7 +35,9 @@ from tm.daemon.supervisor import Supervisor
 from tm.daemon.tidings import Tidings
 from tm.daemon.title import Title
 from tm.daemon.unkillable import unsent
+from tm.edge import procfs
 from tm.edge.eventlog import EventLog
+from tm.edge.journal import Journal
 from tm.edge.loop import Loop, Rank
 from tm.edge.notify import Notifier
 from tm.edge.outlet import Outlet
@@ -49,6 +57,9 @@ class Parts:
     environ: Mapping[str, str]
     notify: str | None = None
     """Where its service manager listens."""
+    journal: Journal | None = None
+    ledger: Ledger = field(default_factory=Ledger)
+    """The journal, and what an earlier daemon has left in it."""
 
 
 class Service:
@@ -67,7 +78,8 @@ class Service:
             self._log.put = self._stderr.put
         self._tails = Tails(config.settings.tail_memory_bytes)
         self.outputs = Outputs(self.loop, self._tails, self._trouble)
-        self.supervisor = Supervisor(self.loop, Machine(self.outputs), empty(config), parts.environ)
+        machine = Machine(self.outputs)
+        self.supervisor = Supervisor(self.loop, machine, empty(config), parts.environ)
         self.control = Control(self.loop, self.supervisor, self._reloading, self.outputs, self._log)
         self.control.leave = self.leave
         self.control.reopen = self._reopen
@@ -77,6 +89,7 @@ class Service:
         self._deaths.on_other = self._notifications.reaped
         self.control.on_refused = self._notifications.reload_refused
         self.outputs.reports.on_change = self._log_changed
+        self._chronicle = self._keep_journal(machine, parts)
         self._signals = Signals(self._signalled)
         self._title = Title(self.loop, self.supervisor)
         self._tidings = Tidings(Notifier(parts.notify), self._title)
@@ -91,11 +104,20 @@ class Service:
         self.supervisor.on_unsent = self._unsent
         self.supervisor.on_dropped = self._dropped
         self.supervisor.on_applied = self._applied
-        self.supervisor.observers += [
-            self.control.history.observe,
-            self._title.observe,
-            self._notifications.observe,
-        ]
+        hear = (self._chronicle, self.control.history, self._title, self._notifications)
+        self.supervisor.observers += [each.observe for each in hear]
+
+    def _keep_journal(self, machine: Machine, parts: Parts) -> Chronicle:
+        """Put on record what outlives the daemon, and take over what an earlier one has left at the boot."""
+        head = Head(procfs.boot_id(), procfs.pid_namespace(), self._reloading.place)
+        chronicle = Chronicle(parts.journal, head, lambda key: self.outputs.wiring(key).pipes(), self._journal_trouble)
+        machine.intend, machine.generation = chronicle.intend, chronicle.generation
+        concerned = adoption.Parts(
+            self.loop, self.supervisor, machine, self.outputs, self._deaths, chronicle, self._log
+        )
+        self._left_by = parts.ledger.stopping
+        self._adoption = partial(Adoption(concerned).begin, parts.ledger, self._reloading.config)
+        return chronicle
 
     def run(self) -> int:
         """Boot and serve until the end; the exit code."""
@@ -113,10 +135,19 @@ class Service:
     def _boot(self) -> None:
         """The first thing that the loop does, so that nothing that goes wrong in it can end the daemon."""
         try:
+            self._adoption()
             self._reloading.boot(self.supervisor)
+            self._start_again()
             self._tell_kept_down()
         finally:
             self.supervisor.then(self._booted)
+
+    def _start_again(self) -> None:
+        """An earlier daemon was just stopping this, in order to leave: what is launched at a start is started again."""
+        if self._left_by:
+            for key, row in list(self.supervisor.rows.items()):
+                if row.stopping and self._reloading.wanted(row):
+                    self.supervisor.ask(key, Event.START, by="the start of taskmaster")
 
     def close(self) -> None:
         """Default signals again, and the loop's own descriptors given back."""
@@ -135,6 +166,7 @@ class Service:
             case 1:
                 self._log.write(Level.INFO, "taskmaster", "shutdown", f"asked for by {by}")
                 self.control.leaving = True
+                self._chronicle.leaving(by)
                 self._tidings.leaving()
                 self._notifications.hush()
                 self.on_leave()
@@ -208,6 +240,7 @@ class Service:
 
     def _dropped(self, row: Process) -> None:
         key = (row.task.name, row.n)
+        self._chronicle.dropped(row)
         self.outputs.forget(key)
         self.control.history.forget(key)
         self.on_dropped(row)
@@ -232,6 +265,10 @@ class Service:
     def _unsent(self, row: Process, signum: int) -> None:
         sentence = unsent(row, signum)
         self._log.write(Level.WARNING, row.name, "signal", sentence)
+        self.control.tell(sentence)
+
+    def _journal_trouble(self, sentence: str) -> None:
+        self._log.write(Level.ERROR, "taskmaster", "journal", sentence)
         self.control.tell(sentence)
 
     def _impossible(self, text: str) -> None:

@@ -26,7 +26,7 @@ from tm.core.config import Config
 from tm.core.exitstatus import ExitStatus
 from tm.core.launch import SpawnFailure, inherited, launch
 from tm.core.process import Effect, Impossible, Occurrence, Process, Send, Spawn, restart_due, step
-from tm.core.reload import Plan, changed_settings, diff
+from tm.core.reload import Plan, keys_of, plan_for
 from tm.core.timers import Instant, Timer
 from tm.core.transitions import Event, Refused
 from tm.daemon.platform import Platform
@@ -89,6 +89,12 @@ class Supervisor:
     def key_of(self, pid: int) -> Key | None:
         """Whose leader `pid` is."""
         return self._by_pid.get(pid)
+
+    def take_over(self, config: Config, rows: Mapping[Key, Process]) -> None:
+        """Begin with rows that another daemon has left, and the configuration that they are kept by."""
+        self.config = config
+        self.rows = dict(rows)
+        self._by_pid = {row.pid: key for key, row in rows.items() if row.pid is not None}
 
     def apply(self, config: Config, wishes: Mapping[Key, bool], by: str = CONFIGURATION) -> Plan:
         """Carry out the difference between the present configuration and `config`.
@@ -280,16 +286,6 @@ class Supervisor:
 
     def _happened(self, key: Key, what: Occurrence) -> None:
         self._post(key, what)
-
-
-def plan_for(old: Config, new: Config) -> Plan:
-    """The plan from one configuration to another, settings included."""
-    return replace(diff(old.tasks, new.tasks), settings=changed_settings(old.settings, new.settings))
-
-
-def keys_of(config: Config) -> dict[Key, None]:
-    """The instances of a configuration, in its order."""
-    return {(task.name, n): None for task in config.tasks.values() for n in range(1, task.instances + 1)}
 
 
 def _raise(text: str) -> None:

@@ -50,14 +50,18 @@ class Wiring:
         """What the child has as stdout and as stderr."""
         return self.childs_ends[0], self.childs_ends[-1]
 
+    def pipes(self) -> dict[str, int]:
+        """The inode of each pipe, by stream."""
+        return {name: os.fstat(each.fd).st_ino for name, each in self.streams.items() if not each.closed}
+
     def close_childs_ends(self) -> None:
         """The child has its own copies, or there is none."""
         for fd in self.childs_ends:
             os.close(fd)
 
-    def add(self, name: str, target: str | None, logs: LogFiles, tail: Callable[[], Tail]) -> None:
-        """One more stream: its pipe, and where it goes: a path, SYSLOG or None. Raises OSError; nothing more is open
-        then.
+    def add(self, name: str, target: str | None, logs: LogFiles, tail: Callable[[], Tail], held: int = -1) -> None:
+        """One more stream: its pipe, and where it goes: a path, SYSLOG or None; `held`: the end of a pipe that there is
+        already. Raises OSError; nothing more is open then.
         """
         log: Log | None = None
         sink: Sink
@@ -69,7 +73,7 @@ class Wiring:
         else:
             log = sink = self.files[name] = logs.file(target)
         try:
-            ours, theirs = pipe()
+            ours, theirs = pipe() if held < 0 else (held, -1)
         except OSError:
             if log is not None:
                 logs.close_unused(log)
@@ -77,7 +81,8 @@ class Wiring:
         if log is not None:
             log.join()
         self.streams[name] = Stream(Pipe(ours), sink, log)
-        self.childs_ends.append(theirs)
+        if theirs >= 0:
+            self.childs_ends.append(theirs)
 
     def adopt(self, key: Key, policy: LogPolicy) -> None:
         """Let its logs be kept in this way."""

@@ -100,6 +100,10 @@ class Journal:
         self._size_bytes = self._compact_bytes = len(content)
         self._torn = False
 
+    def fileno(self) -> int:
+        """The descriptor, still its own."""
+        return self._fd
+
     def close(self) -> None:
         """Give the descriptor back."""
         os.close(self._fd)

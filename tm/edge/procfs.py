@@ -6,6 +6,7 @@ Guarantees: facts of this moment or nothing; a process that vanishes while it is
 from __future__ import annotations
 
 import os
+import stat as stat_module
 from dataclasses import dataclass
 
 _PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -100,6 +101,46 @@ def living_groups() -> set[int] | None:
             if words[0] not in (b"Z", b"X"):
                 groups.add(int(words[2]))
     return groups
+
+
+def open_pipes(pid: int, inodes: set[int]) -> dict[int, int]:
+    """The reading ends of pipes that a process holds, of these inodes, each opened anew: the caller's, non-blocking."""
+    found: dict[int, int] = {}
+    try:
+        names = sorted(os.listdir(f"/proc/{pid}/fd"), key=int)
+    except OSError:
+        return found
+    for name in names:
+        path = f"/proc/{pid}/fd/{name}"
+        try:
+            seen = os.stat(path)
+            if seen.st_ino not in inodes or seen.st_ino in found or not stat_module.S_ISFIFO(seen.st_mode):
+                continue
+            fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        except OSError:
+            continue
+        if os.path.samestat(seen, os.fstat(fd)):
+            found[seen.st_ino] = fd
+        else:
+            os.close(fd)
+    return found
+
+
+def group_is(pgid: int, variable: str) -> bool:
+    """Whether a process group has a member that was started with this variable, as `NAME=value`."""
+    for members in sessions().values():
+        for process in members:
+            if process.group == pgid and variable.encode() in _environ(process.pid).split(b"\0"):
+                return True
+    return False
+
+
+def _environ(pid: int) -> bytes:
+    try:
+        with open(f"/proc/{pid}/environ", "rb") as file:
+            return file.read()
+    except OSError:
+        return b""
 
 
 def oom_kills() -> int:

@@ -1,0 +1,135 @@
+"""Keeping the journal: what has to be known of every process when this daemon is no longer there.
+
+Guarantees: an instance is on record before it is spawned, with its pid when it is, and with every change of its row; a
+journal that cannot be written keeps anything new from being started, and what could not be written is written as soon
+as it can be. Without a journal everything goes on, and nothing outlives the daemon.
+Leaves to others: the lines (`core.journal`), the file (`edge.journal`), and what the next daemon makes of it
+(`daemon.adoption`).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+
+from tm.core.journal import Head, Ledger, compacted, gone_line, intent_line, row_line, stopping_line
+from tm.core.launch import SpawnFailure
+from tm.core.process import Occurrence, Process, Send
+from tm.core.saved import Saved, saved
+from tm.core.transitions import Event
+from tm.daemon.wiring import Key
+from tm.edge import pidfd
+from tm.edge.journal import Journal
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What tells one process from all others, as `core.saved.Saved` has it."""
+
+    start: int | None = None
+    number: int = 0
+
+
+class Chronicle:
+    """The journal of one daemon. `pipes` tells the inode of each pipe of an instance; `say` hears what went wrong."""
+
+    def __init__(
+        self, journal: Journal | None, head: Head, pipes: Callable[[Key], Mapping[str, int]], say: Callable[[str], None]
+    ) -> None:
+        self._journal = journal
+        self._pipes = pipes
+        self._say = say
+        self._ledger = Ledger(head)
+        self._generations: dict[Key, int] = {}
+        self._owed = False
+        self._trouble = ""
+
+    def begin(self, rows: Mapping[Key, Saved]) -> None:
+        """Begin anew, with what was taken over."""
+        self._ledger.rows.update(rows)
+        self._generations.update({key: row.generation for key, row in rows.items()})
+        self._owed = True
+        self._write(b"")
+
+    def intend(self, key: Key) -> SpawnFailure | None:
+        """It is about to be spawned; why it must not be, where that cannot be put on record."""
+        generation = self._generations.get(key, 0) + 1
+        self._ledger.intents[key] = generation
+        if not self._write(intent_line(*key, generation)):
+            del self._ledger.intents[key]
+            return SpawnFailure("journal", f"the journal cannot be written: {self._trouble}", shortage=True)
+        self._generations[key] = generation
+        return None
+
+    def generation(self, key: Key) -> int:
+        """The number of its latest start."""
+        return self._generations.get(key, 0)
+
+    def observe(self, _before: Process, what: Occurrence, after: Process, _sent: Sequence[Send]) -> None:
+        """An observer of the rows."""
+        key = (after.task.name, after.n)
+        known = self._ledger.rows.get(key)
+        row = saved(after, self._generations.get(key, 0))
+        if after.pid is not None and what.event is Event.SPAWNED:
+            identity = identify(after.pid) if self._journal is not None else Identity()
+            row = replace(row, start=identity.start, identity=identity.number, pipes=self._pipes(key))
+        elif after.pid is not None and known is not None:
+            row = replace(row, start=known.start, identity=known.identity, pipes=known.pipes)
+        self._ledger.rows[key] = row
+        if what.event in (Event.SPAWNED, Event.SPAWN_FAILED):
+            self._ledger.intents.pop(key, None)
+        self._write(row_line(row))
+
+    def dropped(self, row: Process) -> None:
+        """It is gone for good."""
+        key = (row.task.name, row.n)
+        self._ledger.rows.pop(key, None)
+        self._ledger.intents.pop(key, None)
+        self._write(gone_line(*key))
+
+    def leaving(self, by: str) -> None:
+        """The shutdown begins on behalf of `by`."""
+        self._ledger.stopping = by
+        self._write(stopping_line(by))
+
+    def _write(self, line: bytes) -> bool:
+        """Put a line on record, or all of them where one is owed or there are too many; whether that was done."""
+        if self._journal is None:
+            return True
+        try:
+            if self._owed or self._journal.wants_compaction:
+                self._journal.compact(compacted(self._ledger))
+                self._owed = False
+            else:
+                self._journal.append(line)
+        except OSError as error:
+            return self._failed(line, error)
+        if self._trouble:
+            self._say(f"the journal {self._journal.path} is written again")
+        self._trouble = ""
+        return True
+
+    def _failed(self, line: bytes, error: OSError) -> bool:
+        """A compaction that fails is not the end of a journal that can be appended to."""
+        if not self._owed and self._journal is not None:
+            with suppress(OSError):
+                self._journal.append(line)
+                return True
+        self._owed = True
+        trouble = os.strerror(error.errno or 0)
+        if trouble != self._trouble and self._journal is not None:
+            self._say(f"the journal {self._journal.path} cannot be written ({trouble}): nothing new is started")
+        self._trouble = trouble
+        return False
+
+
+def identify(pid: int) -> Identity:
+    """What tells a process of ours, which has not been reaped, from all others."""
+    number = 0
+    with suppress(OSError):
+        fd = pidfd.open_pidfd(pid)
+        number = pidfd.identity(fd)
+        os.close(fd)
+    return Identity(pidfd.start_time(pid), number)
