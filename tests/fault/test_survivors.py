@@ -70,6 +70,7 @@ class Life:
         """Leave in order, with what is left."""
         if self.daemon.process.poll() is None:
             self.daemon.ctl("shutdown")
+            self.daemon.process.wait(60)
         self._stack.close()
 
 

@@ -84,6 +84,29 @@ def test_output_that_found_no_time_keeps_nobody_waiting_and_is_first_in_the_next
     assert served[3] == "c"
 
 
+def test_what_happened_before_a_deadline_is_served_before_it_though_the_wait_was_over(
+    pipes: list[tuple[int, int]],
+) -> None:
+    """As in a daemon that was stopped itself, and wakes up when its wait is long over."""
+    served: list[str] = []
+    (ours, theirs), *_ = pipes
+    samples = iter([100.0, 100.0])
+
+    def clock() -> float:
+        """After the wait the time is over, and something has happened meanwhile."""
+        if (now := next(samples, None)) is None:
+            os.write(theirs, b"x")
+            return 200.0
+        return now
+
+    loop = Loop(lambda error: None, clock)
+    loop.watch(ours, lambda: (served.append("death"), loop.unwatch(ours))[1], Rank.DEATH)
+    loop.call_at(Instant(100.01), lambda: served.append("timer"))
+    loop.turn()
+    assert served == ["death", "timer"]
+    loop.close()
+
+
 def test_what_was_unwatched_in_this_turn_is_not_served(loop: Loop, pipes: list[tuple[int, int]]) -> None:
     served: list[str] = []
     (first, write_first), (second, write_second), _ = pipes

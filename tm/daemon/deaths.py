@@ -1,7 +1,7 @@
 """Deaths: reaping in slices, last words first, and what the facts say about a death.
 
 Guarantees: before the table hears of a death, everything that was in the process's pipes is in its log; thousands of
-deaths at once leave the loop its turns.
+deaths at once leave the loop its turns, and no deadline is served before the last of them is known.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from tm.core.process import Process
 from tm.daemon.outputs import Outputs
 from tm.daemon.supervisor import Supervisor
 from tm.edge import procfs, reap
-from tm.edge.loop import SLICE_S, Loop
+from tm.edge.loop import FIRST, SLICE_S, Loop
 
 _SIGKILL = 9
 _AT_ONCE = 50
@@ -41,7 +41,7 @@ class Deaths:
                     self.ended(pid, status)
         finally:
             if more:
-                self._loop.call_at(self._loop.now, self.reap)
+                self._loop.call_at(FIRST, self.reap)
 
     def ended(self, pid: int, status: ExitStatus) -> None:
         """One death. The table hears of it even where the last words fail: it has been reaped and comes but once."""

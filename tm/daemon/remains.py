@@ -18,7 +18,7 @@ from tm.core.task import Task
 from tm.core.timers import Instant
 from tm.daemon.platform import Platform
 from tm.daemon.wiring import Key
-from tm.edge.loop import Loop
+from tm.edge.loop import FIRST, Loop
 
 _POLL_FIRST_S, _POLL_MOST_S = 0.01, 1.0
 
@@ -80,7 +80,7 @@ class Remains:
         """Children have died: look in this turn which groups are empty, once for all of them."""
         if self._groups and not self._look_due:
             self._look_due = True
-            self._loop.call_at(self._loop.now, self._look)
+            self._loop.call_at(FIRST, self._look)
 
     def _look(self) -> None:
         self._look_due = False

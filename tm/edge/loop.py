@@ -4,7 +4,9 @@ A turn has five steps, in this order and tested in it (`Loop.turn`). The order i
 
 * output before deaths before commands (ranks): when a process is found dead its last words have been read, and when an
   operator asks, the answer knows of the death;
-* timers last: a process found dead in this turn is neither promoted to RUNNING by its deadline nor killed by its grace;
+* timers last: a process found dead in this turn is neither promoted to RUNNING by its deadline nor killed by its grace.
+  Where a timer is due, descriptors are looked at once more after the clock was: a wait that ended by its time, or in a
+  daemon that was stopped itself (SIGSTOP), has not seen what happened before that deadline;
 * one `now` a turn: everything that happened in a turn happened at the same instant, so that no order of callbacks can
   make a process live longer than its deadline;
 * a budget: a callback does one bounded transfer and returns, and due timers are taken for at most `SLICE_S` a turn.
@@ -53,6 +55,10 @@ TRICKLE_S = 0.001
 TRICKLE_BYTES = 16 * 1024
 """So much in the pipes is worth a turn."""
 FEW = 4
+
+
+FIRST = Instant(float("-inf"))
+"""Before any deadline: when to go on with what deadlines must not overtake, such as who is dead."""
 
 
 class Rank(IntEnum):
@@ -128,7 +134,7 @@ class Loop:
 
         (1) find out how long to wait: until the next deadline, or for ever;
         (2) wait for a descriptor that long at most, and take a nap where output trickles;
-        (3) sample `now`, once;
+        (3) sample `now`, once; look again where a timer is due by it;
         (4) serve the ready descriptors by rank, each if the same registration still stands; of output as much as
         OUTPUT_S allows;
         (5) serve the timers that are due, for at most SLICE_S.
@@ -139,6 +145,8 @@ class Loop:
         if self._trickles(ready, self.now - before):
             self._nap(NAP_S)
             self.now = self.sample()
+        if self._due():
+            ready = [key.data for key, _ in self._selector.select(0)]
         ready.extend(self._always_ready.values())
         self._serve(ready)
         for callback in self._deadlines.due(self.now):
@@ -187,6 +195,10 @@ class Loop:
                 self._late.add(watched)
             else:
                 self._call(watched.callback)
+
+    def _due(self) -> bool:
+        deadline = self._deadlines.next()
+        return deadline is not None and deadline <= self.now
 
     def _call(self, callback: Callback) -> None:
         """The one place where any exception is caught: a bug in one callback must not end what the others keep."""
