@@ -43,12 +43,12 @@ def is_asleep(pid: int) -> None:
     until(same_as_before, "asleep")
 
 
-def sleeps_on(pid: int) -> None:
-    """Over LOOKED_AT_S it is not awake once. The only place of these tests where time has to pass."""
+def sleeps_on(pid: int, seconds: float = LOOKED_AT_S) -> None:
+    """Over that time it is not awake once. The only place of these tests where time has to pass."""
     is_asleep(pid)
     before = wake_ups(pid), ticks(pid)
-    deadline = time.monotonic() + LOOKED_AT_S
-    until(lambda: time.monotonic() >= deadline, "the end of looking", timeout_s=2 * LOOKED_AT_S)
+    deadline = time.monotonic() + seconds
+    until(lambda: time.monotonic() >= deadline, "the end of looking", timeout_s=2 * seconds)
     assert (wake_ups(pid), ticks(pid)) == before
 
 
