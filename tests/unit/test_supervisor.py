@@ -342,6 +342,18 @@ def test_who_wished_goes_with_the_wish(house: House) -> None:
     assert asked == ["somebody", ""]
 
 
+def test_what_was_down_when_an_operator_stopped_it_is_not_started_by_a_reload_that_respawns_it(house: House) -> None:
+    """It had given up; 'is not running' is the answer to the stop, and the wish is remembered."""
+    once = "tasks: {web: {command: COMMAND, autoLaunch: true, restart: never, successfulStartTimeout: 0}}"
+    house.apply(once.replace("COMMAND", "run"))
+    house.die(101)
+    assert house.states() == {"web": "FATAL"}
+    house.apply(once.replace("COMMAND", "other"), web=False)
+    assert house.states() == {"web": "FATAL"}
+    house.apply(once.replace("COMMAND", "run"), web=True)
+    assert house.states() == {"web": "RUNNING"}
+
+
 def test_a_grace_that_is_ended_kills_only_what_stops(house: House) -> None:
     house.apply(WEB.replace("run,", "run, instances: 2,"))
     house.supervisor.ask(("web", 2), Event.STOP)

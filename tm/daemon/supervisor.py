@@ -102,15 +102,15 @@ class Supervisor:
         `wishes` are the operators' (up or down), which count for instances that are new here; `by`: who wants it. The
         plan names what is started by it.
         """
-        old, plan = self.config, plan_for(self.config, config)
-        self.config = config
+        plan, had = plan_for(self.config, config), keys_of(self.config)
+        self.config, keys = config, keys_of(config)
         self.on_applied(config)
-        keys, had = keys_of(config), keys_of(old)
         with_siblings = {name for name, _ in had}
-        up = {name for (name, _), row in self.rows.items() if row.wanted_up}
+        wanted = {key for key, row in self.rows.items() if row.wanted_up and wishes.get(key, True)}
+        up = {name for name, _ in wanted}
         doomed = [key for key in self.rows if key not in keys]
         respawn = {change.new.name for change in plan.respawn}
-        cycled = [key for key in keys if key[0] in respawn and key in self.rows and self.rows[key].wanted_up]
+        cycled = [key for key in keys if key[0] in respawn and key in wanted]
         self.rows = {key: self._row(key) for key in keys} | {key: self.rows[key] for key in doomed}
         for key in keys:
             self._arm(key)
