@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -26,7 +26,7 @@ CONFIG = """
       quiet: {command: sleep 1000, instances: 2, autoLaunch: true, restart: always}
       coded: {command: "read x < coded.fifo; exit $x", autoLaunch: true, restart: never}
       idle: {command: sleep 1000}
-      failed: {command: "exit 3", autoLaunch: true, restart: on-failure, restartsAttempts: 0}
+      failed: {command: "exit 3", autoLaunch: true, restart: never}
       waits: {command: "exit 4", autoLaunch: true, restart: always, restartsAttempts: 9, restartDelay: 600,
               restartDelayMax: 600, successfulStartTimeout: 5}
 """
@@ -83,13 +83,13 @@ def test_what_lives_goes_on_and_what_is_at_rest_stays_so(tmp_path: Path) -> None
             lambda: life.rows()["quiet_2"] | {"pid": 0} == {"status": "RUNNING", "pid": 0, "restarts": 1}, "a restart"
         )
         before = life.rows()
-        uptime = json.loads(life.daemon.ctl("--json", "status", "quiet_1").stdout)[0]["uptime_s"]
+        uptime = json.loads(life.daemon.ctl("--json", "status", "quiet_1").stdout)[0]["uptime"]
         for _ in range(3):
             life.kill()
             assert alive(int(str(before["quiet_1"]["pid"])))
             life.again()
             assert life.rows() == before
-        assert json.loads(life.daemon.ctl("--json", "status", "quiet_1").stdout)[0]["uptime_s"] >= uptime
+        assert json.loads(life.daemon.ctl("--json", "status", "quiet_1").stdout)[0]["uptime"] >= uptime
         pid = int(str(before["quiet_1"]["pid"]))
         assert f"quiet_1 adopt: pid {pid} is taken over" in life.daemon.errors
         assert life.daemon.ctl("stop", "quiet").returncode == 0
@@ -137,15 +137,18 @@ def test_the_configuration_has_changed_meanwhile(tmp_path: Path) -> None:
         after = life.rows()
         assert (after["quiet_1"], after["quiet_2"]) == (before["quiet_1"], before["quiet_2"])
         until(lambda: life.rows()["quiet_3"]["status"] == "RUNNING", "one more")
-        assert after["idle"]["status"] == "STOPPED", "it was known, and stopped"
+        assert after["idle"]["status"] == "RUNNING", "autoLaunch counts at a start, of what was never started by then"
 
 
 def test_a_flood_loses_and_doubles_no_line(tmp_path: Path) -> None:
     config = f"""
         defaults: {{successfulStartTimeout: 0, autoLaunch: true, restart: never, logMaxSize: 1000000, logKeep: 1000}}
         tasks:
-          alone: {{command: [{sys.executable}, {NUMBERED}, alone, "150000"], stdout: alone.log}}
-          shared: {{command: [{sys.executable}, {NUMBERED}, "{{instance}}", "40000"], instances: 3, stdout: shared.log}}
+          alone: {{command: [{sys.executable}, {NUMBERED}, alone, "600000"], stdout: alone.log}}
+          shared:
+            command: [{sys.executable}, {NUMBERED}, "{{instance}}", "150000"]
+            instances: 3
+            stdout: shared.log
     """
     with generations(tmp_path, config) as life:
         kills = 0
@@ -163,9 +166,9 @@ def test_a_flood_loses_and_doubles_no_line(tmp_path: Path) -> None:
                 name, number, length, text = line.split(" ")
                 assert text == "x" * int(length)
                 numbers.setdefault(name, []).append(int(number))
-    assert numbers.pop("alone") == list(range(150_000))
+    assert numbers.pop("alone") == list(range(600_000))
     assert set(numbers) == {"shared_1", "shared_2", "shared_3"}
-    assert all(found == list(range(40_000)) for found in numbers.values())
+    assert all(found == list(range(150_000)) for found in numbers.values())
 
 
 def test_a_stop_outlives_the_daemon(tmp_path: Path) -> None:
@@ -269,3 +272,46 @@ def test_the_form_with_a_shell_takes_over_as_well(tmp_path: Path) -> None:
             assert taskmaster.status()["quiet_1"]["pid"] == before["quiet_1"]["pid"]
             assert taskmaster.leave(60) == 0
         assert not alive(int(str(before["quiet_1"]["pid"])))
+
+
+@pytest.mark.parametrize("point", ["after-intent", "after-spawn", "after-spawned", "after-reaped", "after-timeout"])
+def test_killed_at_a_named_point_nothing_runs_twice_or_is_lost(tmp_path: Path, point: str) -> None:
+    """Each time it dies there the third time, until nothing happens there any more."""
+    config = """
+        defaults: {restart: always, restartsAttempts: 0, restartDelay: 20ms, restartDelayMax: 20ms}
+        taskmaster: {restartFloor: 20ms}
+        tasks:
+          quiet: {command: sleep 1000, instances: 3, autoLaunch: true, successfulStartTimeout: 100ms}
+          short: {command: "sleep 0.05; exit 3", autoLaunch: true, successfulStartTimeout: 0, restart: always}
+    """
+    environment = {"TASKMASTER_FAULT": f"{point}:3"}
+    (tmp_path / "web.yaml").write_text(config)
+    for _ in range(4):
+        with Taskmaster(tmp_path, config, "-n", **environment) as dying:
+            dying.process.wait(60)
+            assert dying.process.returncode == -signal.SIGKILL
+            names = [name for name in running(tmp_path) if name.startswith("quiet")]
+            assert len(names) == len(set(names)), "no second copy"
+    with Daemon(tmp_path, config) as daemon:
+        names = ("quiet_1", "quiet_2", "quiet_3")
+        until(lambda: [daemon.state(name) for name in names] == ["RUNNING"] * 3, "all of them")
+        assert sorted(name for name in running(tmp_path) if name.startswith("quiet")) == list(names)
+        daemon.ctl("shutdown")
+        daemon.process.wait(60)
+    assert running(tmp_path) == []
+
+
+def running(home: Path) -> list[str]:
+    """The instances that live, by what leads a session, of the daemons that were started here."""
+    found = []
+    for process in Path("/proc").iterdir():
+        if not process.name.isdecimal():
+            continue
+        with suppress(OSError):
+            variables = dict(
+                each.split("=", 1) for each in (process / "environ").read_text().split("\0") if "=" in each
+            )
+            leads = os.getsid(int(process.name)) == int(process.name)
+            if leads and variables.get("HOME") == str(home) and "TASKMASTER_INSTANCE" in variables:
+                found.append(variables["TASKMASTER_INSTANCE"])
+    return found

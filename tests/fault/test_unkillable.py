@@ -57,7 +57,7 @@ def daemon_of_nobody(home: Path, command: str) -> Iterator[tuple[Taskmaster, int
     taskmaster = Taskmaster(home, config)
     try:
         with taskmaster:
-            pid = until(lambda: taskmaster.pid("web"), "a pid")
+            pid = until(lambda: taskmaster.status()["web"]["pid"], "a pid")
             until(lambda: os.stat(f"/proc/{pid}").st_uid == 0, "the child is root")
             yield taskmaster, pid
     finally:

@@ -62,3 +62,10 @@ def test_who_was_told_to_wait_goes_before_who_comes_later_and_behind_the_dead() 
     assert (turns.waits("one"), turns.waits("two")) == (False, True)
     turns.leave("two")
     assert not waits(turns, "late")
+
+
+def test_who_is_about_to_write_is_told() -> None:
+    turns, told = Turns(), list[object]()
+    turns.on_turn = told.append
+    turns.begin("a")
+    assert (turns.last, told) == ("a", ["a"])

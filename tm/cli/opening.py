@@ -29,6 +29,7 @@ from tm.edge import files, procfs, spawn, wishes
 from tm.edge.eventlog import EventLog, LogFile
 from tm.edge.journal import Journal
 from tm.edge.pidfile import Held, Pidfile
+from tm.edge.slots import Slots
 from tm.edge.sockets import Listener
 from tm.edge.syslog import Reporter, Syslog
 
@@ -117,9 +118,11 @@ def _open(reading: Reading, read: Callable[[str], Reading], form: Form, held: Ex
     environ = dict(os.environ) | (spawn.who(settings.user or "") if ids else {})
     notify = None if form is Form.SHELL else environ.get("NOTIFY_SOCKET")
     journal, ledger = _journal(state, config, log) if files else (None, Ledger())
-    if journal is not None:
+    slots = Slots(os.path.join(state, "turns")) if journal is not None else None
+    if journal is not None and slots is not None:
         held.callback(journal.close)
-    parts = Parts(reloading, log, environ, notify, journal, ledger)
+        held.callback(slots.close)
+    parts = Parts(reloading, log, environ, notify, journal, ledger, slots)
     return Opened(parts, form, state, tuple(files), pidfile, listener, ids, frozenset(given), held)
 
 

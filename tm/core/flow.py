@@ -92,20 +92,17 @@ class Sink(Protocol):
 
 class Log(Protocol):
     """An open log, however many streams write to it: what is asked of it beside its taking. `path`: where it is;
-    `turns`: who goes first; `lost`: how many bytes it did not take and were given up.
+    `users`: how many write to it; `turns`: who goes first; `lost`: how many bytes it did not take and were given up.
     """
 
     path: str
+    users: int
     turns: Turns
     lost: int
 
     @property
     def fd(self) -> int:
         """The descriptor, still its own."""
-
-    @property
-    def unused(self) -> bool:
-        """Whether nobody writes to it."""
 
     def join(self) -> None:
         """One more writer."""

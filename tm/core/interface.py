@@ -112,6 +112,7 @@ CHILD_VARIABLES: Final = (
     Entry(("TASKMASTER_TASK",), "the task's name"),
     Entry(("TASKMASTER_INSTANCE",), "the process's name"),
     Entry(("TASKMASTER_N",), "the number of the instance, from 1"),
+    Entry(("TASKMASTER_GENERATION",), "the number of this start, counted as long as the task is known"),
 )
 
 EVENTS: Final = (
@@ -161,7 +162,8 @@ DAEMON_FILES: Final = (
     ),
     Entry(
         ("/var/lib/taskmaster/NAME/",),
-        "the state directory of root's daemon: `wishes.json` holds what operators wished, `history` what was typed at "
+        "the state directory of root's daemon: `journal` and `turns` hold what the next one has to know of processes "
+        "that outlive it, `wishes.json` what operators wished, `history` what was typed at "
         "the prompt, and `lock` is held while it runs. The form with a shell takes NAME-HASH when a daemon of another "
         "configuration has NAME.",
     ),

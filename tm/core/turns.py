@@ -7,15 +7,20 @@ order of their ends; then those that were told to wait, in the order of their re
 from __future__ import annotations
 
 import errno
+from collections.abc import Callable
 
 
 class Turns:
     """The writers of one log that have a claim to be first. `cut_short`: the one that has to finish a line;
-    `refusal`: why the log took nothing, the last time.
+    `in_line_of`: whose line the log ends in, None: it ends with a line; `last`: who has written last; `refusal`: why
+    the log took nothing, the last time. `on_turn` hears who is about to write.
     """
 
     def __init__(self) -> None:
         self.cut_short: object | None = None
+        self.in_line_of: object | None = None
+        self.last: object | None = None
+        self.on_turn: Callable[[object], None] = lambda writer: None
         self.refusal = OSError(errno.EAGAIN, "another writer goes first")
         self._last_words: list[object] = []
         self._waiting: dict[object, None] = {}
@@ -25,6 +30,11 @@ class Turns:
         first = self.cut_short or next(iter(self._last_words or self._waiting), None)
         if first not in (None, writer):
             raise OSError(self.refusal.errno or errno.EAGAIN, self.refusal.strerror)
+
+    def begin(self, writer: object) -> None:
+        """It is about to write."""
+        self.last = writer
+        self.on_turn(writer)
 
     def place(self, writer: object) -> int:
         """When it is its turn, among those that wait: the least is first, equals in the order of their refusals."""

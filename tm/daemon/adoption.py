@@ -26,10 +26,10 @@ from tm.core.launch import launch
 from tm.core.process import Process
 from tm.core.records import Level
 from tm.core.remnant import remnant
-from tm.core.saved import Saved, restored
+from tm.core.saved import Saved, restored, saved
 from tm.core.task import Task
 from tm.core.transitions import Event, State
-from tm.daemon.chronicle import Chronicle
+from tm.daemon.chronicle import Chronicle, identify
 from tm.daemon.deaths import Deaths
 from tm.daemon.outputs import Outputs
 from tm.daemon.platform import Machine
@@ -62,16 +62,39 @@ class Adoption:
 
     def begin(self, ledger: Ledger, config: Config) -> None:
         """Take over all that is on record, as if nothing had been, under the tasks of `config`."""
+        for key, generation in list(ledger.intents.items()):
+            self._complete(ledger, key, generation, config)
         tasks = {name: self._task(config, name, ledger) for name, _ in ledger.rows}
         floor_s = config.settings.restart_floor_s
-        rows = {key: _settled(restored(row, tasks[key[0]], floor_s)) for key, row in ledger.rows.items()}
+        known = {key: restored(row, tasks[key[0]], floor_s) for key, row in ledger.rows.items()}
+        rows = {key: _settled(row) for key, row in known.items()}
         self._parts.supervisor.take_over(replace(config, tasks=tasks), rows)
         self._parts.chronicle.begin(ledger.rows)
         for key, row in rows.items():
             if row.pid is not None:
                 self._settle(key, row, ledger.rows[key])
-        for key in ledger.intents:
-            self._start(key, rows)
+        for key in rows:  # when everybody who shares a file is known
+            self._parts.outputs.files.resume(self._parts.outputs.wiring(key))
+        for key, row in known.items():
+            if row.spawning or key in ledger.intents:
+                self._start(key, rows)
+
+    def _complete(self, ledger: Ledger, key: Key, generation: int, config: Config) -> None:
+        """It was about to be spawned: put on record that it was, where it was. Who leads a session and was given these
+        variables is it.
+        """
+        name, n = key
+        marks = {f"TASKMASTER_TASK={name}", f"TASKMASTER_N={n}", f"TASKMASTER_GENERATION={generation}"}
+        pid = procfs.leader_with(marks)
+        if pid is None:
+            return
+        task = config.tasks.get(name) or remnant(name)
+        now = self._parts.loop.now
+        row = restored(ledger.rows[key], task, 0.0) if key in ledger.rows else Process(task, n, now)
+        row = replace(row, state=State.STARTED, pid=pid, since=now, spawned_at=now)
+        identity = identify(pid)
+        ledger.rows[key] = saved(row, generation, identity.start, identity.number, procfs.pipes(pid))
+        del ledger.intents[key]
 
     @staticmethod
     def _task(config: Config, name: str, ledger: Ledger) -> Task:
@@ -132,8 +155,14 @@ class Adoption:
 
 
 def _settled(row: Process) -> Process:
-    """A row as the table has it: one that was being spawned, and has no process, rests."""
-    return replace(row, state=State.STOPPED) if row.spawning else row
+    """A row as the table has it: one that was being spawned, and has no process, is so again: by its deadline where
+    that had come, else it rests until it is asked for.
+    """
+    if not row.spawning:
+        return row
+    if row.auto_started_at == row.since:
+        return replace(row, state=State.BACKOFF, restarts=row.restarts - 1)
+    return replace(row, state=State.STOPPED)
 
 
 def _find(known: Saved) -> tuple[int | None, ExitStatus]:

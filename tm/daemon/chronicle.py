@@ -21,6 +21,7 @@ from tm.core.saved import Saved, saved
 from tm.core.transitions import Event
 from tm.daemon.wiring import Key
 from tm.edge import pidfd
+from tm.edge.faults import point
 from tm.edge.journal import Journal
 
 
@@ -81,6 +82,7 @@ class Chronicle:
         if what.event in (Event.SPAWNED, Event.SPAWN_FAILED):
             self._ledger.intents.pop(key, None)
         self._write(row_line(row))
+        point(f"after-{what.event.value}")
 
     def dropped(self, row: Process) -> None:
         """It is gone for good."""

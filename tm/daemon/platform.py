@@ -19,6 +19,7 @@ from tm.daemon.failures import explain
 from tm.daemon.outputs import Outputs
 from tm.daemon.wiring import Key, Wiring
 from tm.edge import pidfd, procfs, reap, spawn
+from tm.edge.faults import point
 from tm.edge.pipes import open_glass
 from tm.edge.signals import default_for_child
 
@@ -64,6 +65,7 @@ class Machine:
         """Put it on record, wire its output and start it."""
         if (refused := self.intend(key)) is not None:
             return refused
+        point("after-intent")
         marked = {**launch.environment, "TASKMASTER_GENERATION": str(self.generation(key))}
         launch = replace(launch, environment=marked)
         wiring = self._outputs.open(key, launch)
@@ -72,6 +74,7 @@ class Machine:
         self._give(launch, wiring)
         with default_for_child():
             outcome = spawn.spawn(launch, (self._null, *wiring.stdio))
+        point("after-spawn")
         wiring.close_childs_ends()
         if isinstance(outcome, spawn.Failed):
             self._outputs.discard(wiring)

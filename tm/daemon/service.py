@@ -42,6 +42,7 @@ from tm.edge.loop import Loop, Rank
 from tm.edge.notify import Notifier
 from tm.edge.outlet import Outlet
 from tm.edge.signals import Signals
+from tm.edge.slots import Slots
 
 LEAVE = (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT)
 MOST_TOLD = 10
@@ -59,7 +60,8 @@ class Parts:
     """Where its service manager listens."""
     journal: Journal | None = None
     ledger: Ledger = field(default_factory=Ledger)
-    """The journal, and what an earlier daemon has left in it."""
+    slots: Slots | None = None
+    """The journal, what an earlier daemon has left in it, and whose turn it is at each log."""
 
 
 class Service:
@@ -78,6 +80,7 @@ class Service:
             self._log.put = self._stderr.put
         self._tails = Tails(config.settings.tail_memory_bytes)
         self.outputs = Outputs(self.loop, self._tails, self._trouble)
+        self.outputs.files.slots = parts.slots
         machine = Machine(self.outputs)
         self.supervisor = Supervisor(self.loop, machine, empty(config), parts.environ)
         self.control = Control(self.loop, self.supervisor, self._reloading, self.outputs, self._log)

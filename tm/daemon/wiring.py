@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TypeAlias
+from zlib import crc32
 
 from tm.core.flow import Log, Sink
 from tm.core.log_policy import PLAIN, Form, LogPolicy, Source, formed
@@ -22,6 +23,7 @@ from tm.edge.formatted import Formatted
 from tm.edge.memory import MemorySink
 from tm.edge.pipes import Pipe, pipe
 from tm.edge.sinks import LogFile
+from tm.edge.slots import Slots
 from tm.edge.streams import Stream
 from tm.edge.syslog import Sender, Syslog
 
@@ -52,7 +54,7 @@ class Wiring:
 
     def pipes(self) -> dict[str, int]:
         """The inode of each pipe, by stream."""
-        return {name: os.fstat(each.fd).st_ino for name, each in self.streams.items() if not each.closed}
+        return {name: each.inode for name, each in self.streams.items() if not each.closed}
 
     def close_childs_ends(self) -> None:
         """The child has its own copies, or there is none."""
@@ -114,8 +116,10 @@ class LogFiles:
     def __init__(self, say: Callable[[str], None]) -> None:
         self._say = say
         self._by_path: dict[str, LogFile] = {}
+        self._slots: dict[Log, int] = {}
         self._syslog: Syslog | None = None
         self.syslog_path = ""
+        self.slots: Slots | None = None
 
     def __iter__(self) -> Iterator[Log]:
         """Each once."""
@@ -134,8 +138,28 @@ class LogFiles:
         twin = next((each for each in self._files() if os.path.sameopenfile(each.fd, file.fd)), None)
         if twin is not None:
             file.close()
+        elif self.slots is not None and (slot := self.slots.take(_number(path))) is not None:
+            file.turns.on_turn = partial(self._note, slot)
+            self._slots[file] = slot
         self._by_path[path] = twin or file
         return self._by_path[path]
+
+    def _note(self, slot: int, writer: object) -> None:
+        """Leave behind whose line it is that stands half in a file, if this is the end."""
+        if self.slots is not None and isinstance(writer, Stream):
+            self.slots.note(slot, writer.inode)
+
+    def resume(self, wiring: Wiring) -> None:
+        """Lines that the last daemon has left half in files: finished by whom they are of, else ended."""
+        for name, stream in wiring.streams.items():
+            file = wiring.files.get(name)
+            if file is None or file.at_line_end() or not (file.shared or name in wiring.formed):
+                continue
+            owner = self.slots.left.get(_number(file.path)) if self.slots is not None else None
+            if owner == stream.inode and name not in wiring.formed:
+                file.turns.cut_short = file.turns.in_line_of = stream
+            elif file.turns.cut_short is None:
+                file.turns.in_line_of = file
 
     def syslog(self) -> Syslog:
         """The way to syslog, which somebody takes just now at the other end. Raises OSError."""
@@ -175,9 +199,11 @@ class LogFiles:
 
     def close_unused(self, log: Log) -> None:
         """Close it, if nobody writes to it."""
-        if log.unused:
+        if not log.users:
             self.tell_lost(log)
             self._by_path = {path: each for path, each in self._by_path.items() if each is not log}
+            if self.slots is not None and (slot := self._slots.pop(log, None)) is not None:
+                self.slots.give_back(slot)
             self._syslog = None if log is self._syslog else self._syslog
             log.close()
 
@@ -209,6 +235,12 @@ class MemoryTails:
         for stream in ("stdout", "stderr"):
             if (tail := self._by_stream.pop((key, stream), None)) is not None:
                 self._tails.drop(tail)
+
+
+def _number(path: str) -> int:
+    """A number for a path, which another one hardly has."""
+    data = path.encode("utf-8", "surrogateescape")
+    return crc32(data) << 32 | crc32(data[::-1])
 
 
 def _formed_now(form: Form, source: Source, data: bytes) -> bytes:

@@ -126,6 +126,28 @@ def open_pipes(pid: int, inodes: set[int]) -> dict[int, int]:
     return found
 
 
+def pipes(pid: int) -> dict[str, int]:
+    """The inodes of the pipes that a process has as stdout and stderr; of one that is both, as stdout."""
+    found: dict[str, int] = {}
+    for name, number in (("stdout", 1), ("stderr", 2)):
+        try:
+            seen = os.stat(f"/proc/{pid}/fd/{number}")
+        except OSError:
+            continue
+        if stat_module.S_ISFIFO(seen.st_mode) and seen.st_ino not in found.values():
+            found[name] = seen.st_ino
+    return found
+
+
+def leader_with(variables: set[str]) -> int | None:
+    """The leader of a session that was started with all these variables, each as `NAME=value`; None: there is none."""
+    wanted = {each.encode() for each in variables}
+    for session, members in sessions().items():
+        if any(each.pid == session for each in members) and wanted <= set(_environ(session).split(b"\0")):
+            return session
+    return None
+
+
 def group_is(pgid: int, variable: str) -> bool:
     """Whether a process group has a member that was started with this variable, as `NAME=value`."""
     for members in sessions().values():

@@ -50,18 +50,11 @@ class LogFile:
         self.shared = False
         self.policy = PLAIN
         self._say = say
-        self._users = 0
+        self.users = 0
         self.turns = Turns()
         self.lost = 0
-        self._last_writer: object | None = None
-        self._in_line_of: object | None = None
         self.fd = -1
         self._begin(files.open_log(path))
-
-    @property
-    def unused(self) -> bool:
-        """Whether nobody writes to it."""
-        return self._users == 0
 
     def mark(self, before: int) -> str:
         """The place `before` bytes before the end of what is written, in the words of `edge.logfile`."""
@@ -70,15 +63,15 @@ class LogFile:
 
     def join(self) -> None:
         """One more writer."""
-        self._users += 1
-        if self._users > 1:
+        self.users += 1
+        if self.users > 1:
             self.share()
 
     def share(self) -> None:
         """Only whole lines from now on."""
         if not self.shared:
             self.shared = True
-            self._in_line_of = None if self._at_line_end() else self._last_writer
+            self.turns.in_line_of = None if self.at_line_end() else self.turns.last
 
     def take(self, pipe: Pipe, writer: object, wanted: bool, ending: bool) -> Taken:
         """One transfer; refused, for the same reason, while it is another writer's turn."""
@@ -108,15 +101,15 @@ class LogFile:
 
     def end_line(self, writer: object) -> None:
         """Write the line end that `writer` still owes a shared file."""
-        if self.shared and self._in_line_of is writer:
+        if self.shared and self.turns.in_line_of is writer:
             self.turns.await_turn(writer)
             self._end()
 
     def give_up(self, pipe: Pipe, writer: object) -> int:
         """What is in the pipe is lost, whole lines where there are any; how many bytes."""
         self.turns.leave(writer)
-        if self._in_line_of is writer:
-            self._in_line_of = self
+        if self.turns.in_line_of is writer:
+            self.turns.in_line_of = self
         data = pipe.peek() or b""
         size = whole(data, pipe.line_bytes) or len(data)
         pipe.drop(size)
@@ -127,11 +120,11 @@ class LogFile:
         if self._is_file:
             os.ftruncate(self.fd, 0)
             self._at = os.lseek(self.fd, 0, os.SEEK_SET)
-            self._in_line_of = None
+            self.turns.in_line_of = None
 
     def leave(self, writer: object) -> None:
         """`writer` will not come back."""
-        self._users -= 1
+        self.users -= 1
         self.turns.leave(writer)
 
     def reopen(self) -> None:
@@ -155,7 +148,7 @@ class LogFile:
             return self._take_seen(pipe, writer, False)
         if not count:
             return nothing(None if count is None else b"")
-        self._last_writer = writer
+        self.turns.last = writer
         self._at += count
         return Taken(Found.SOME, count, self._files.before(self.fd, self._at, count) if wanted else b"")
 
@@ -181,8 +174,9 @@ class LogFile:
         """Let `data`, which `pipe` begins with, be in the file and no longer in the pipe; how much of it is. Without a
         pipe: let it be in the file.
         """
-        if self._in_line_of not in (None, writer):
+        if self.turns.in_line_of not in (None, writer):
             self._end()
+        self.turns.begin(writer)
         done = 0
         try:
             while done < len(data):
@@ -193,9 +187,8 @@ class LogFile:
                 raise
             if self.policy.discards and self._splices:  # else what is at the end may be another's
                 done = self._take_back(pipe, data, done)
-        self._last_writer = writer
         self.turns.cut_short = writer if done < len(data) else None
-        self._in_line_of = None if data[:done].endswith(b"\n") else writer
+        self.turns.in_line_of = None if data[:done].endswith(b"\n") else writer
         return done
 
     def _take_back(self, pipe: Pipe | None, data: bytes, done: int) -> int:
@@ -228,9 +221,10 @@ class LogFile:
     def _end(self) -> None:
         """End the line."""
         self._at += os.write(self.fd, b"\n")
-        self._in_line_of = None
+        self.turns.in_line_of = None
 
-    def _at_line_end(self) -> bool:
+    def at_line_end(self) -> bool:
+        """Whether it ends with a line."""
         return not self._is_file or self._files.before(self.fd, self._at, 1) in (b"\n", b"")
 
     # ---- the file itself
@@ -245,7 +239,7 @@ class LogFile:
         self._splices = self._is_file and hasattr(os, "splice")
         if self._is_file and not self._splices:
             self._append()
-        self._in_line_of = None
+        self.turns.in_line_of = None
         self._rotates_from = 0
         self._looked_at = time.monotonic()
 
@@ -289,7 +283,7 @@ class LogFile:
         """What of `data` still goes into this file, and whether it is complete then."""
         if not 0 < self._limit < self._at + len(data):
             return len(data), False
-        return portion(data, self._at, self._limit, self._at_line_end())
+        return portion(data, self._at, self._limit, self.at_line_end())
 
     def _rotate(self) -> None:
         """Begin the next file; where that fails go on in this one, and try again later."""

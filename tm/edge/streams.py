@@ -15,6 +15,7 @@ comes. Whoever watches it has to watch for changes, not for readability, or woul
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 from tm.core.flow import Found, Log, Pipe, Sink, Taken
@@ -42,6 +43,14 @@ class Stream:
         self.trouble: OSError | None = None
         self.said = b""
         self._process_gone = False
+        self._inode = 0
+
+    @property
+    def inode(self) -> int:
+        """What tells its pipe from all others."""
+        if not self._inode:
+            self._inode = os.fstat(self.fd).st_ino
+        return self._inode
 
     @property
     def fd(self) -> int:

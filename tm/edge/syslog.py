@@ -39,7 +39,7 @@ class Syslog:
         self.path = path
         self.turns = Turns()
         self.lost = 0
-        self._users = 0
+        self.users = 0
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK)
         try:
             self._make_room()
@@ -53,18 +53,13 @@ class Syslog:
         """The descriptor, still its own."""
         return self._socket.fileno()
 
-    @property
-    def unused(self) -> bool:
-        """Whether nobody writes to it."""
-        return self._users == 0
-
     def join(self) -> None:
         """One more writer."""
-        self._users += 1
+        self.users += 1
 
     def leave(self, writer: object) -> None:
         """`writer` will not come back."""
-        self._users -= 1
+        self.users -= 1
         self.turns.leave(writer)
 
     def send(self, message: bytes) -> None:
