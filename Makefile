@@ -2,6 +2,8 @@
 
 PYTHON ?= python3
 CONFIG ?=
+SECONDS ?=
+SEED ?=
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -33,7 +35,7 @@ SUITES := $(sort $(dir $(wildcard $(foreach s,integration fault conformance,test
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: FORCE help build dev run check format lint types unit fresh pages test rest bench generate clean
+.PHONY: FORCE help build dev run check format lint types unit fresh pages test rest soak bench generate clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
@@ -46,6 +48,9 @@ run: build ## run taskmaster here: make run [CONFIG=file]
 check: format lint types unit fresh pages ## what must hold before a commit: style, types, unit tests, generated files
 
 test: check rest ## check, then the integration, fault and conformance tests
+
+soak: $(DEV) ## bad weather at random for half an hour: make soak [SECONDS=60] [SEED=7]
+	@SECONDS='$(SECONDS)' SEED='$(SEED)' $(BIN)/python3 -m tests.fault.soak
 
 bench: build ## run every benchmark of bench/
 	@set -e; for f in $(sort $(wildcard bench/*.py)); do echo "== $$f"; $(BIN)/python3 "$$f"; done

@@ -8,6 +8,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from tests.waiting import until
+
 READ_BYTES = 1024 * 1024
 
 
@@ -77,6 +79,17 @@ class Rpc:
             return self.line() is None
         except (EOFError, ConnectionResetError):
             return True
+
+
+def listening(path: Path) -> Path:
+    """The path, once somebody listens there: a socket has its file a moment earlier."""
+
+    def listens() -> bool:
+        with socket.socket(socket.AF_UNIX) as knock:
+            return knock.connect_ex(str(path)) == 0
+
+    until(listens, f"somebody listens at {path}")
+    return path
 
 
 def request(number: int | str | None, method: str, **params: object) -> bytes:

@@ -20,7 +20,7 @@ import pytest
 from tests.fault.kernel import instances, processes
 from tests.fault.test_bad_input import is_an_event_log, nobodys_own, open_the_way_to
 from tests.integration.driver import Taskmaster, environment
-from tests.rpc import Rpc
+from tests.rpc import Rpc, listening
 from tests.waiting import until
 
 UID = 54397
@@ -65,7 +65,8 @@ def test_more_tasks_than_descriptors_wait_without_using_up_attempts_and_come_up(
     with our_limit(64):
         taskmaster = Taskmaster(tmp_path, MANY, "-n", "-l", "taskmaster.log")
     with taskmaster:
-        until(lambda: (tmp_path / "control.sock").exists() and "BACKOFF" in taskmaster.log, "a shortage")
+        listening(tmp_path / "control.sock")
+        until(lambda: "BACKOFF" in taskmaster.log, "a shortage")
         until(lambda: set(states(tmp_path)) == {"RUNNING", "BACKOFF"}, "as many as fit are up")
         until(lambda: taskmaster.log.count("many_40 state: STARTED -> BACKOFF") > 3, "more tries than attempts")
         row = rows_of(tmp_path)["many_40"]
@@ -89,7 +90,8 @@ def test_clients_that_take_every_descriptor_are_told_and_tasks_come_up_when_they
     """The limit is lowered when it runs, so that the clients reach it before their own number is too high."""
     config = MANY.replace("instances: 40", "instances: 4")
     with Taskmaster(tmp_path, config, "-n", "-l", "taskmaster.log") as taskmaster:
-        until(lambda: len(instances(tmp_path)) == 4 and (tmp_path / "control.sock").exists(), "four")
+        until(lambda: len(instances(tmp_path)) == 4, "four")
+        listening(tmp_path / "control.sock")
         pid = taskmaster.process.pid
         raise_limit(pid, 64)
         busy: list[dict[str, Any]] = []
@@ -138,7 +140,8 @@ def test_no_processes_left_for_its_user(tmp_path: Path) -> None:
         env=environment(tmp_path) | {"AS_UID": str(UID)},
     )
     try:
-        until(lambda: len(instances(tmp_path)) == 5 and (tmp_path / "nobodys" / "control.sock").exists(), "five")
+        until(lambda: len(instances(tmp_path)) == 5, "five")
+        listening(tmp_path / "nobodys" / "control.sock")
         is_waited_out(daemon.pid, tmp_path, log)
         daemon.terminate()
         assert daemon.wait(30) == 0

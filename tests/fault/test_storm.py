@@ -13,17 +13,12 @@ from tests.fault.kernel import descriptors, instances, nothing_left, number
 from tests.fault.test_idle import sleeps_on
 from tests.fault.test_stress import freeze, place, thaw
 from tests.integration.driver import Taskmaster, alive
-from tests.rpc import Rpc
+from tests.rpc import Rpc, listening
 from tests.waiting import until
 
 PATIENCE_S = 120
 DEATHS = int(os.environ.get("TASKMASTER_DEATHS", "2000"))
 """How many die at once, where the limit of descriptors lets as many live: two pipes each."""
-
-
-def socket_of(home: Path) -> Path:
-    """Its control socket, once it is there."""
-    return until(lambda: (home / "control.sock").exists() and home / "control.sock", "the control socket")
 
 
 def test_thousands_of_deaths_at_once_are_all_known_and_a_client_is_answered_in_between(tmp_path: Path) -> None:
@@ -34,7 +29,10 @@ def test_thousands_of_deaths_at_once_are_all_known_and_a_client_is_answered_in_b
           expected: {{restart: on-failure, expectedExitCodes: [KILL]}}
           lost: {{restart: never}}
     """
-    with Taskmaster(tmp_path, config, "-n", "-l", "taskmaster.log") as taskmaster, Rpc(socket_of(tmp_path)) as rpc:
+    with (
+        Taskmaster(tmp_path, config, "-n", "-l", "taskmaster.log") as taskmaster,
+        Rpc(listening(tmp_path / "control.sock")) as rpc,
+    ):
         until(lambda: len(instances(tmp_path)) == 2 * half, f"{2 * half} processes", PATIENCE_S)
         used = descriptors(taskmaster.process.pid)
         rows = rpc.call("status")["data"]
@@ -72,7 +70,10 @@ def test_pipes_closed_given_away_and_flooded_leave_no_descriptor_after_200_resta
           floods: {command: "head -c 100000 /dev/zero && echo >> runs; exit 1", stdout: flood.log, logMaxSize: 0}
           mutters: {command: "head -c 100000 /dev/zero >&2; kill -9 $$"}
     """
-    with Taskmaster(tmp_path, config, "-n", "-l", "taskmaster.log") as taskmaster, Rpc(socket_of(tmp_path)) as rpc:
+    with (
+        Taskmaster(tmp_path, config, "-n", "-l", "taskmaster.log") as taskmaster,
+        Rpc(listening(tmp_path / "control.sock")) as rpc,
+    ):
         rpc.call("version")
         used, memory = descriptors(taskmaster.process.pid), number(taskmaster.process.pid, "VmRSS")
         rpc.call("start", words=["all"])
@@ -98,7 +99,7 @@ def test_descriptors_used_again_in_one_turn_are_nobody_elses(tmp_path: Path) -> 
           says: {command: "echo $TASKMASTER_INSTANCE; exec sleep 1000", instances: 10}
     """
     with Taskmaster(tmp_path, config, "-n", "-l", "taskmaster.log") as taskmaster, ExitStack() as stack:
-        clients = [stack.enter_context(Rpc(socket_of(tmp_path))) for _ in range(10)]
+        clients = [stack.enter_context(Rpc(listening(tmp_path / "control.sock"))) for _ in range(10)]
         for turn in range(1, 21):
             first, often = clients[0], {f"says_{n}": turn for n in range(1, 11)}
             until(lambda rpc=first, wanted=often: said(rpc) == wanted, "each has said its own name")
@@ -138,7 +139,10 @@ def test_300_reloads_that_add_and_remove_leave_nothing(tmp_path: Path) -> None:
           lost: {command: no-such-program, restart: never}
     """
     states = {"kept": "RUNNING", "up": "RUNNING", "proving": "STARTED", "waits": "BACKOFF", "lost": "FATAL"}
-    with Taskmaster(tmp_path, config, "-n", "-l", "taskmaster.log") as taskmaster, Rpc(socket_of(tmp_path)) as rpc:
+    with (
+        Taskmaster(tmp_path, config, "-n", "-l", "taskmaster.log") as taskmaster,
+        Rpc(listening(tmp_path / "control.sock")) as rpc,
+    ):
         used, memory = 0, 0
         for turn in range(150):
             for text, expected in ((config.rstrip() + added, states), (config, {"kept": "RUNNING"})):
