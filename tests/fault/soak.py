@@ -59,7 +59,10 @@ TASKS = {
     "mutters": Kind("yes | head -c 1000000 >&2; sleep 0.2; exit 1", ("always",), 0),
     "shared": Kind("while echo line; do sleep 0.02; done", more="stdout: shared.log, logFormat: json, logMaxSize: 1MB"),
     "missing": Kind("exec no-such-program", ("on-failure",), 1),
+    "marker": Kind("sleep 1007"),
 }
+STORMY = [name for name in TASKS if name != "marker"]
+"""All but the one that nobody touches in a storm: what is wished of it is carried out after all earlier wishes."""
 DEFAULTS = "{restartDelay: 10ms, restartDelayMax: 50ms, successfulStartTimeout: 30ms, gracefulStopTimeout: 100ms}"
 
 
@@ -191,7 +194,7 @@ class Soak:
 
     def word(self) -> str:
         """A task, an instance, a pattern or nothing at all; never one of those that are to stay stopped."""
-        name = self.chance.choice([each for each in TASKS if each not in self.stopped])
+        name = self.chance.choice([each for each in STORMY if each not in self.stopped])
         return self.chance.choice(
             (name, name, f"{name}_{self.chance.randint(1, 4)}", f"{name}*", f"{name}:*", "nobody")
         )
@@ -200,7 +203,7 @@ class Soak:
         """Draw another configuration. Who is to stay stopped is not taken out, which would be the end of the wish."""
         now = self.drawn = Drawn(dict(self.drawn.instances), dict(self.drawn.policies), dict(self.drawn.epochs))
         now.broken = self.chance.random() < 0.1
-        for name in self.chance.sample(list(TASKS), 4):
+        for name in self.chance.sample(STORMY, 4):
             now.policies[name] = self.chance.choice(TASKS[name].policies)
             now.epochs[name] += self.chance.random() < 0.2
             if name not in self.stopped:
@@ -212,7 +215,7 @@ class Soak:
 
     def kill_somebody(self) -> None:
         """Any process of ours, an instance's own or not, in any state."""
-        if found := processes(self.home):
+        if found := [each for each in processes(self.home) if each.instance != "marker"]:
             self.counts["kill -9"] += 1
             with suppress(ProcessLookupError):
                 os.kill(self.chance.choice(found).pid, signal.SIGKILL)
@@ -265,8 +268,9 @@ class Soak:
         self.drawn.broken = False
         self.settle(self.drawn)
         self.stopped = {}
-        names = self.chance.sample([name for name in TASKS if name in self.drawn.instances], 3)
+        names = self.chance.sample([name for name in STORMY if name in self.drawn.instances], 3)
         self.clients[0].call("stop", words=names)
+        self.drain()
         self.wait(
             lambda: all(row["status"] in AT_REST for row in self.status().values() if row["task"] in names), "rest"
         )
@@ -276,7 +280,13 @@ class Soak:
         left = [each for each in members(self.home) if each.key in down]
         assert not left, f"stopped, and not gone: {left}"
         assert " bug: " not in self.taskmaster.log
-        self.clients[0].call("start", words=[name for name in self.drawn.instances if name not in names])
+        self.clients[0].call("start", words=[name for name in STORMY if name in {*self.drawn.instances} - {*names}])
+
+    def drain(self) -> None:
+        """Wait until every wish so far has been carried out: they are, in their order, and this is the last."""
+        before = self.status()["marker", 1]["pid"]
+        self.clients[0].call("restart", words=["marker"])
+        self.wait(lambda: self.status()["marker", 1]["pid"] not in (None, before), "another marker")
 
     def still_stopped(self) -> None:
         """Whom nobody has started since, whatever else was asked for."""

@@ -19,7 +19,7 @@ from tests.fault.test_stress import freeze, thaw
 from tests.integration.driver import Taskmaster, alive
 from tests.waiting import until
 
-LIBRARY = next(Path("/usr/lib").glob("**/faketime/libfaketime.so.1"), None)
+LIBRARY = next(iter([*Path("/usr/lib").glob("*/faketime/libfaketime.so.1")]), None)
 """What makes a program see another wall clock; the machine's own is not touched."""
 DEAF = """'trap "" TERM; echo deaf; while :; do sleep 1000; done'"""
 YEAR = timedelta(days=365)
