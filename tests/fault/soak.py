@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import shutil
 import signal
 import sys
 import tempfile
@@ -326,9 +327,11 @@ def main() -> None:
     seed = int(os.environ.get("SEED") or random.SystemRandom().randrange(10**6))
     seconds = float(os.environ.get("SECONDS") or 1800)
     print(f"seed {seed}, {seconds:g} s; the same again: make soak SEED={seed} SECONDS={seconds:g}", flush=True)
-    with tempfile.TemporaryDirectory(prefix="soak-") as home:
-        soak = Soak(Path(home), seed)
-        soak.run(seconds)
+    home = Path(tempfile.mkdtemp(prefix="soak-"))
+    print(f"what it leaves when it fails: {home}", flush=True)
+    soak = Soak(home, seed)
+    soak.run(seconds)
+    shutil.rmtree(home)
     print(", ".join(f"{what}: {count}" for what, count in sorted(soak.counts.items())))
 
 

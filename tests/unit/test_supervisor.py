@@ -289,6 +289,16 @@ def test_what_is_left_is_killed_when_the_task_goes(house: House) -> None:
     house.turn_until(lambda: house.states() == {})
 
 
+@pytest.mark.parametrize("wish", [Event.STOP, Event.START, Event.RESTART])
+def test_no_wish_keeps_a_task_that_goes_from_going_when_what_it_left_is_gone(house: House, wish: Event) -> None:
+    """The bug: its row stayed for ever, and a shutdown waited for it."""
+    left_behind(house)
+    house.apply("")
+    house.supervisor.ask(("web", 1), wish)
+    house.platform.groups.clear()
+    house.turn_until(lambda: house.states() == {})
+
+
 def test_zombies_that_nobody_waits_for_hold_nothing_up(house: House) -> None:
     house.apply(WEB)
     house.platform.groups.add(101)

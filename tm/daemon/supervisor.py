@@ -163,7 +163,7 @@ class Supervisor:
         """One wish. A start waits until what an earlier process has left is gone; a stop takes such a start back."""
         if key not in self.rows:
             return
-        resting = self.rows[key].at_rest
+        resting = self.rows[key].at_rest and self.keeps(key)
         if resting and what.event is Event.STOP:
             self._remains.cancel(key)
         elif resting and self._remains.kill_then(key, partial(self._wish, key, what, answer)):
