@@ -16,6 +16,7 @@ from tm.core.log_search import Held, Search
 from tm.core.process import Process
 from tm.daemon.outputs import Outputs
 from tm.daemon.wiring import Key
+from tm.edge import files
 from tm.edge.logfile import Log
 
 
@@ -33,7 +34,7 @@ class Source:
 
     def open(self) -> Log | Held:
         """To be read; a Log has to be closed. Raises OSError."""
-        return Held(self.held()) if self.path is None else Log(self.path)
+        return Held(self.held()) if self.path is None else Log(files.place(self.path))
 
 
 def key_of(row: Process) -> Key:

@@ -194,7 +194,7 @@ class LogFiles:
             file = self.file(path)
             file.clear()
             self.close_unused(file)
-        for each in logfile.rotated(path):
+        for each in logfile.rotated(files.place(path)):
             os.unlink(each)
 
     def close_unused(self, log: Log) -> None:

@@ -1,7 +1,7 @@
 """Opening log files, and rotating them.
 
 Guarantees: a log is never truncated by being opened, created with mode 0644 less the umask, and not followed through a
-link in a directory that others can write; nothing waits, for a FIFO neither.
+link in a directory that others can write, neither to be opened nor to be rotated; nothing waits, for a FIFO neither.
 """
 
 from __future__ import annotations
@@ -31,12 +31,16 @@ def before(fd: int, at: int, count: int) -> bytes:
     return b""
 
 
+def place(path: str) -> str:
+    """Where a log is, and what was rotated beside it: behind a link, unless others could have put it there."""
+    return path if _is_open_to_others(path) else os.path.realpath(path)
+
+
 def open_log(path: str) -> int:
     """Open a log, or create it; not at its end yet. Raises OSError, ENXIO for a FIFO that nobody reads."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK
-    with suppress(OSError):
-        if others_can_write(os.stat(os.path.dirname(path) or "."), os.geteuid(), os.getegid()):
-            flags |= os.O_NOFOLLOW
+    if _is_open_to_others(path):
+        flags |= os.O_NOFOLLOW
     return _readable(os.open(path, flags, 0o644))
 
 
@@ -44,6 +48,7 @@ def open_next(path: str, keep: int, fd: int) -> int:
     """The successor of the open file `fd`, with its owner and mode; that one is `path.1` then, and of its predecessors
     `keep` are left. Raises OSError.
     """
+    path = place(path)
     for old, new in names(path, keep, os.path.lexists):
         with suppress(FileNotFoundError):  # somebody has taken it away, which is his right
             os.rename(old, new)
@@ -56,6 +61,13 @@ def open_next(path: str, keep: int, fd: int) -> int:
         os.fchown(fresh, model.st_uid, model.st_gid)
     os.fchmod(fresh, stat.S_IMODE(model.st_mode))
     return _readable(fresh)
+
+
+def _is_open_to_others(path: str) -> bool:
+    """Whether others can write to its directory."""
+    with suppress(OSError):
+        return others_can_write(os.stat(os.path.dirname(path) or "."), os.geteuid(), os.getegid())
+    return False
 
 
 def _readable(fd: int) -> int:

@@ -1,15 +1,19 @@
 """A log on disk, as one: the file and those that were rotated, read from the end.
 
-Guarantees: nothing is created, changed, locked or waited for; what was rotated is only looked at when somebody reads so
-far back; a file that is renamed meanwhile is found under its new number, or, where it is gone, ends the log.
+Guarantees: nothing is created, changed, locked or waited for, and no link is followed; what was rotated is only looked
+at when somebody reads so far back; a file that is renamed meanwhile is found under its new number, or, where it is
+gone, ends the log.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from itertools import count
 from typing import NamedTuple
+
+_FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW
 
 
 class Piece(NamedTuple):
@@ -25,11 +29,13 @@ class Log:
     """A log as it is now; what is written later is not seen. Owns a descriptor, until `close`."""
 
     def __init__(self, path: str) -> None:
-        """Raises OSError."""
-        self._path = os.path.realpath(path)
+        """Raises OSError, ELOOP for a link."""
+        self._path = path
         self._pieces: list[Piece] = []
         self._fd, self._open = -1, -1
-        found = os.stat(path)
+        found = os.lstat(path)
+        if stat.S_ISLNK(found.st_mode):
+            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
         self._add(0, found)
         if stat.S_ISREG(found.st_mode):
             self._reach(0)
@@ -77,7 +83,7 @@ class Log:
             return True
         for number in count(self._pieces[-1].number + 1):
             try:
-                found = os.stat(_numbered(self._path, number))
+                found = os.lstat(_numbered(self._path, number))
             except FileNotFoundError:
                 return False
             if self._identity(found) != self._pieces[-1].identity:  # else it was rotated since we looked at it
@@ -107,7 +113,7 @@ class Log:
         piece = self._pieces[index]
         for number in count(piece.number):
             try:
-                fd = os.open(_numbered(self._path, number), os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+                fd = os.open(_numbered(self._path, number), _FLAGS)
             except FileNotFoundError:
                 return False
             if self._identity(os.fstat(fd)) == piece.identity:
@@ -121,7 +127,6 @@ class Log:
 def rotated(path: str) -> list[str]:
     """The files that were complete before it, the newest first."""
     found: list[str] = []
-    path = os.path.realpath(path)
     for number in count(1):
         if not os.path.lexists(each := _numbered(path, number)):
             return found

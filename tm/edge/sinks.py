@@ -288,7 +288,7 @@ class LogFile:
     def _rotate(self) -> None:
         """Begin the next file; where that fails go on in this one, and try again later."""
         try:
-            self._begin(self._files.open_next(os.path.realpath(self.path), self.policy.keep, self.fd))
+            self._begin(self._files.open_next(self.path, self.policy.keep, self.fd))
         except OSError as error:
             self._rotates_from = self._at + SLACK_BYTES
             self._say(f"log {self.path} cannot be rotated ({os.strerror(error.errno or 0)}): it grows on")
