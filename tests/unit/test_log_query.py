@@ -37,6 +37,7 @@ def test_counts_and_spans() -> None:
         ("logs web --since 1m --until 2m", "--since is later than --until"),
         ("logs web --grep (", "'(' is not a regular expression: missing )"),
         ("logs web --grep a{1,99999999999}", "is not a regular expression"),
+        (f"logs web --grep {'a' * 1001}", "A regular expression of 1,001 characters: 1,000 are the most."),
     ],
 )
 def test_what_cannot_be_asked(line: str, told: str) -> None:
@@ -64,12 +65,21 @@ def test_a_line_passes_where_the_expression_is_found_in_it(pattern: str, line: b
     assert sieve.may_pass(b"before\n" + line + b"\nbehind\n") or not passes
 
 
+def test_a_long_line_is_searched_in_parts_that_overlap() -> None:
+    line = b"x" * 4090 + b"needle 7" + b"x" * 100_000 + b"last 8"
+    assert Sieve(r"ne{2}dle \d").passes(line)
+    assert Sieve(r"last \d$").passes(line)
+    assert Sieve(r"last \d$").may_pass(line)
+    assert not Sieve(r"^needle \d").passes(line)
+    assert not Sieve(r"needle \d$").passes(line)
+
+
 def test_only_what_is_no_plain_text_can_take_for_ever() -> None:
     assert not Sieve("a b-c").takes_long
     assert Sieve("(a+)+").takes_long
 
 
-PATTERNS = ["a", "^a", "a$", "^$", "a.b", "(a|b)c", r"\bab", r"[^a]", r"(?=a)b", r"a\Z", r"\Aa", r"\s", "a*", "(?s)a.b"]
+PATTERNS = ["a", "^a", "a$", "^$", "a.b", "(a|b)c", r"\bab", r"[^a]", r"(?=a)b", r"a\Z", r"\Aa", r"\s", "a*", "(?s)a.b", "^[^a]++$", r"\w+c", r"^\D++$"]
 
 
 @given(st.sampled_from(PATTERNS), st.lists(st.text("abc \t", max_size=6).map(str.encode)))

@@ -16,15 +16,24 @@ from tm.core.log_times import TIME_FORMS, moment
 from tm.core.verbs import DEFAULT_LINES
 
 _SPECIAL: Final = re.compile(r"[\\^$.|?*+(){}\[\]]")
-_SEES_BEYOND: Final = re.compile(r"\(\?|\\[AZ]")
-"""What can tell the end of a line from the end of a text, so that a block cannot be judged as a whole."""
+_SEES_BEYOND: Final = re.compile(r"\(\?|\[\^|\\(?![dwSb]|[^\w\s])|[\x00-\x1f]")
+"""What can match a line end, or tell the end of a line from that of a text, so that a block cannot be judged as a whole:
+it would be another search, and one that takes long where each line takes none."""
+PATTERN_MOST: Final = 1000
+"""Characters of an expression: to compile one takes the longer the longer it is."""
+PART_CHARACTERS: Final = 8192
+"""A longer line is searched in parts. The engine looks out for a signal only at every 4,096th place it begins at, and
+what it does at each can take as long as the text is.
+"""
 
 
 class Sieve:
-    """A regular expression that lines are held against."""
+    """A regular expression that lines are held against, of PART_CHARACTERS at a time; parts overlap by half."""
 
     def __init__(self, pattern: str) -> None:
         """Raises UsageError."""
+        if len(pattern) > PATTERN_MOST:
+            raise UsageError(f"A regular expression of {len(pattern):,} characters: {PATTERN_MOST:,} are the most.")
         try:
             self._line = re.compile(pattern)
             self._block = None if _SEES_BEYOND.search(pattern) else re.compile(pattern, re.MULTILINE)
@@ -41,13 +50,18 @@ class Sieve:
         """Whether it is found in the line."""
         if self._literal is not None:
             return self._literal in line
-        return self._line.search(decoded(line)) is not None
+        text = decoded(line)
+        half = PART_CHARACTERS // 2
+        starts = range(0, max(1, len(text) - half), half)
+        return any(self._line.search(text, start, start + PART_CHARACTERS) for start in starts)
 
     def may_pass(self, block: bytes) -> bool:
         """False when no line of a block can pass; much quicker than to ask for each."""
         if self._literal is not None:
             return self._literal in block
-        return self._block is None or self._block.search(decoded(block)) is not None
+        if self._block is None or max(map(len, block.split(b"\n"))) > PART_CHARACTERS:
+            return True
+        return self._block.search(decoded(block)) is not None
 
 
 @dataclass(frozen=True, slots=True)
