@@ -12,8 +12,17 @@ LINE_BYTES = 64 * 1024
 """A line that is longer is treated as if it ended here: the capacity of a pipe."""
 
 _COLOUR = r"\x1b\[[0-9;]*m"
-_SEQUENCE = r"\x1b(?:\[[0-?]*[ -/]*[@-~]|[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\)?|[ -/]*[0-~])"
-_CONTROL = re.compile(rf"({_COLOUR})|{_SEQUENCE}|[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+_ESCAPE = re.compile(rf"({_COLOUR})|\x1b(?:\[[0-?]*[ -/]*[@-~]|[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\)?|[ -/]*[0-~])|\x1b")
+_STRAYS = {
+    code: f"\\x{code:02x}"
+    for codes in (
+        range(0x09), range(0x0B, 0x1B), range(0x1C, 0x20), range(0x7F, 0xA0), (0x200E, 0x200F), range(0x2028, 0x202F),
+        range(0x2066, 0x206A),
+    )
+    for code in codes
+}  # fmt: skip
+"""What control characters become, but for ESC, tabs and line ends."""
+_STRAY = re.compile(f"[{re.escape(''.join(map(chr, _STRAYS)))}]")
 
 
 def whole(data: bytes, most: int = LINE_BYTES) -> int:
@@ -30,7 +39,12 @@ def cut(data: bytes) -> tuple[bytes, bytes]:
 
 def printable(text: str) -> str:
     """One line made safe for a terminal: colour sequences stay, other control sequences go, strays become escapes."""
-    return _CONTROL.sub(_shown, text.rstrip("\r"))
+    text = text.rstrip("\r")
+    if "\x1b" in text:
+        text = _ESCAPE.sub(_shown, text)
+    if text.isascii():  # else it would cost more than what follows
+        return text.translate(_STRAYS)
+    return _STRAY.sub(lambda match: _STRAYS[ord(match[0])], text)
 
 
 def plain(text: str) -> str:
@@ -41,7 +55,7 @@ def plain(text: str) -> str:
 def _shown(match: re.Match[str]) -> str:
     if match[1]:
         return match[1]
-    return "" if match[0][0] == "\x1b" and len(match[0]) > 1 else f"\\x{ord(match[0][0]):02x}"
+    return "" if len(match[0]) > 1 else "\\x1b"
 
 
 def decoded(line: bytes) -> str:
