@@ -105,13 +105,17 @@ class Client:
         return self.answer(number, wait_s)
 
     def answer(self, number: int, wait_s: float = ANSWER_S) -> Message:
-        """Wait for the answer to a request, in the order of requests: the result. Raises Failed, Gone."""
+        """Wait for the answer to a request: the result. Raises Failed, Gone."""
         until = monotonic() + wait_s
+        for heard in self.heard:  # an answer that took long comes behind that to a later request
+            if _answers(heard, number):
+                self.heard.remove(heard)
+                return result(heard)
         while True:
             message = self._next(until - monotonic())
             if message is None:
                 raise Late(f"the daemon at {self.path} has not answered within {wait_s:g} s")
-            if "method" not in message and message.get("id") in (number, None):
+            if _answers(message, number):
                 return result(message)
             self.heard.append(message)
 
@@ -157,6 +161,10 @@ class Client:
             raise Gone(f"the daemon at {self.path} has gone away")
         self._rest += data
         return True
+
+
+def _answers(message: Message, number: int) -> bool:
+    return "method" not in message and message.get("id") in (number, None)
 
 
 def result(message: Message) -> Message:
