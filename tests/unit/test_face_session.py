@@ -47,6 +47,9 @@ class FakeDesk:
         return self._end
 
     def follow(self, asked: Asked, by: str, tell: Tell, answered: Callable[[Answered], None]) -> Callable[[], None]:
+        if asked.command.words == ("slow",):
+            self.later.append(answered)
+            return self._end
         answer, end = self.subscribe(asked.command.words, by, tell)
         if asked.after is not None:
             answer = Answered(marks=asked.after)
@@ -164,7 +167,7 @@ def test_a_subscription_is_told_of_by_its_number_until_it_ends(talk: Talk) -> No
     assert len(talk.desk.tells) == 1
     assert talk.say("unsubscribe", {"subscription": 2})[0]["error"]["code"] == -32602
     assert talk.say("unsubscribe")[0]["error"]["code"] == -32602
-    assert talk.session.subscribed
+    assert talk.session.waits
     tell = talk.desk.tells[0]
     talk.session.end()
     assert talk.desk.tells == []
@@ -194,16 +197,29 @@ def test_what_is_followed_begins_where_it_was_left(talk: Talk) -> None:
         assert talk.say("logs.follow", {"words": ["web"], "after": wrong})[0]["error"]["code"] == -32602
 
 
+def test_what_is_not_answered_yet_cannot_be_unsubscribed(talk: Talk) -> None:
+    assert not talk.session.waits
+    assert talk.say("logs.follow", {"words": ["slow"]}) == []
+    assert talk.session.waits
+    (refused,) = talk.say("unsubscribe", {"subscription": 1})
+    assert refused["error"]["message"] == "there is no such subscription of this client"
+    talk.desk.later[0](Answered())
+    assert talk.out.sent[-1]["result"]["subscription"] == 1
+    assert "result" in talk.say("unsubscribe", {"subscription": 1})[0]
+    assert not talk.session.waits
+    assert talk.desk.ended == 1
+
+
 def test_what_cannot_be_followed_is_no_subscription(talk: Talk) -> None:
     (answer,) = talk.say("logs.follow", {"words": ["nobody"]})
     assert (answer["result"]["outcome"], answer["result"]["subscription"]) == (6, None)
-    assert not talk.session.subscribed
+    assert not talk.session.waits
 
 
 def test_what_selects_nothing_is_no_subscription(talk: Talk) -> None:
     (answer,) = talk.say("events.subscribe", {"names": ["nobody"]})
     assert answer["result"] == {"lines": ["Task 'nobody' not found."], "data": None, "outcome": 6, "subscription": None}
-    assert not talk.session.subscribed
+    assert not talk.session.waits
 
 
 def test_subscriptions_are_bounded(talk: Talk) -> None:

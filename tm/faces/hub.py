@@ -200,7 +200,7 @@ class Hub:
 
     def _give_way(self) -> bool:
         """Hang up on who has been silent longest, and waits for nothing; whether there is such a one."""
-        silent = [each for each, session in self._clients.items() if not session.subscribed and not each.backlog]
+        silent = [each for each, session in self._clients.items() if not session.waits and not each.backlog]
         longest = min(silent, key=lambda each: each.active_at, default=None)
         if longest is None or self._watcher.now - longest.active_at < SILENT_S:
             return False

@@ -95,9 +95,9 @@ class Session:
         self._works: dict[int, End] = {}
 
     @property
-    def subscribed(self) -> bool:
-        """Whether something is being told."""
-        return bool(self._ends)
+    def waits(self) -> bool:
+        """Whether something is being told, or still to be answered."""
+        return bool(self._ends or self._works)
 
     def line(self, line: bytes | None, busy: bool) -> None:
         """Carry out what a line asks, and answer; None: it was too long. `busy`: refuse it."""
@@ -183,21 +183,23 @@ class Session:
             self._works[number] = end
 
     def _follow(self, wanted: Asked, reply: Reply) -> Failure | None:
-        """Answer, and let what comes be told from then on."""
+        """Answer, and let what comes be told from then on. It is no subscription, which could be ended, before that."""
         if len(self._ends) >= SUBSCRIPTIONS_MOST:
             return _TOO_MANY
         number = self._last = self._last + 1
-        self._ends[number] = _nothing
+        self._works[number] = _nothing
 
         def answered(answer: Answer) -> None:
-            if answer.outcome:
-                self._ends.pop(number, None)
+            end = self._works.pop(number, _nothing)
+            if not answer.outcome:
+                self._ends[number] = end
             marks = {"marks": dict(answer.marks), "subscription": None if answer.outcome else number}
             reply({**_result(answer), **marks})
 
         end = self._desk.follow(wanted, self.by, lambda name, params: self._tell(number, name, params), answered)
-        if number in self._ends:
-            self._ends[number] = end
+        for asked_for in (self._works, self._ends):
+            if number in asked_for:
+                asked_for[number] = end
         return None
 
     def _own(self, name: str, given: Mapping[str, Any]) -> Failure | dict[str, object]:
