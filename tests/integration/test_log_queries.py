@@ -28,6 +28,7 @@ CONFIG = """
       db: {command: sleep 1000, stdout: db.log}
       plain: {command: sleep 1000, stdout: plain.log}
       big: {command: sleep 1000, stdout: big.log, logMaxSize: 0}
+      bad: {command: "sed -n 's/^/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab/p' lines", stdout: bad.log, restart: never}
       memory: {command: "echo kept; echo other; exec sleep 1000"}
       count: {command: ["PYTHON", "-c", "PROGRAM"], stdout: "{instance}.log", instances: 2, autoLaunch: true,
               logMaxSize: 1500, logKeep: 1000}
@@ -145,6 +146,27 @@ def test_an_expression_that_takes_for_ever_is_given_up(daemon: Daemon) -> None:
     assert daemon.ctl("pid").returncode == 0
 
 
+def test_a_follower_of_lines_that_take_for_ever_is_told_once_and_holds_up_nobody(daemon: Daemon) -> None:
+    """The limit was one of each line."""
+    with Rpc(daemon.home / "control.sock") as rpc:
+        (daemon.home / "lines").write_text("line\n" * 300)
+        rpc.call("logs.follow", words=["bad"], options=["--grep=(a+)+$"])
+        rpc.call("start", words=["bad"])
+        until(lambda: rpc.call("status", words=["bad"])["data"][0]["status"] == "EXITED", "the end of 300 lines", 10)
+        told = [each["params"]["text"] for each in rpc.heard if each["method"] == "log"]
+    assert told == ["[--grep takes too long on these lines: no more of them is shown. Simplify the expression.]"]
+
+
+@pytest.mark.parametrize("pattern", ["(x|y)*z", "[^z]*z", "(?i)" + "[ -\U0010ffff]" * 150])
+def test_no_expression_holds_up_others_for_long(daemon: Daemon, pattern: str) -> None:
+    """On a line of a megabyte the first took 11 s."""
+    (daemon.home / "plain.log").write_text("x" * 1_000_000)
+    with Rpc(daemon.home / "control.sock", 2) as searching, Rpc(daemon.home / "control.sock", 2) as other:
+        searching.ask("logs", words=["plain"], options=[f"--grep={pattern}"])
+        assert other.call("pid")["outcome"] == 0
+        assert "takes too long" in searching.answer()["result"]["lines"][0]
+
+
 def fill(path: Path) -> Path:
     """Make a log that takes a while to be searched."""
     block = b"".join(b"line %07d of a log that is rather long\n" % n for n in range(20_000))
@@ -203,6 +225,40 @@ def test_a_search_that_is_followed_misses_nothing(daemon: Daemon, big: Path) -> 
         answer = rpc.answer()
         assert answer["id"] == number
         assert answer["result"]["lines"] == ["the needle", "another needle"]
+
+
+def test_a_follower_of_a_log_that_was_long_searched_hears_of_events(daemon: Daemon, big: Path) -> None:
+    """The answer to its other request came first, and was waited for in vain."""
+    with daemon.begin("logs", "big", "-f", "--grep=needl[e]") as follower:
+        assert follower.stdout is not None
+        assert follower.stdout.readline() == "the needle\n"
+        daemon.ctl("start", "big")
+        assert follower.stdout.readline().startswith("\u25c6 big STOPPED -> ")
+        follower.send_signal(signal.SIGINT)
+        follower.communicate()
+
+
+def test_what_is_followed_may_go_while_it_is_searched(daemon: Daemon, big: Path) -> None:
+    config = daemon.path
+    written = config.read_text()
+    with Rpc(daemon.home / "control.sock") as rpc, Rpc(daemon.home / "control.sock") as other:
+        rpc.ask("logs.follow", words=["big"], options=["--grep=needl[e]"])
+        config.write_text(written.replace("big:", "# big:"))
+        other.call("reload")
+        assert rpc.answer()["result"]["lines"] == ["the needle"]
+    assert "Traceback" not in daemon.errors
+
+
+def test_several_logs_share_the_room_of_an_answer(daemon: Daemon) -> None:
+    for name in ("web", "db", "plain"):
+        (daemon.home / f"{name}.log").write_text("x" * 79 + "\n" if name == "web" else ("x" * 79 + "\n") * 20_000)
+    with Rpc(daemon.home / "control.sock") as rpc:
+        found = rpc.call("logs", words=["web"], lines=30_000)
+        assert len(found["lines"]) == 1
+        found = rpc.call("logs", words=["[wdp]*[bn]"], lines=30_000)
+    assert found["note"].startswith("Earlier lines are left out")
+    assert 1_000_000 < sum(len(each["line"]) + 1 for each in found["data"]) <= 1024 * 1024
+    assert {each["name"] for each in found["data"]} == {"web", "db", "plain"}
 
 
 def test_too_much_is_told(daemon: Daemon) -> None:

@@ -343,10 +343,10 @@ def test_a_process_that_closes_its_output_long_before_it_ends(place: Place, tmp_
 def test_without_a_file_the_tail_is_kept_over_restarts(place: Place) -> None:
     for word in ("one", "two"):
         place.ended(WORKER, place.start(WORKER, launch_of(None), "echo", word))
-    assert place.outputs.memory.read(WORKER, "stdout") == b"one\ntwo\n"
-    assert place.outputs.memory.read(WORKER, "stderr") == b""
+    assert place.outputs.memory.read(WORKER, "stdout").data == b"one\ntwo\n"
+    assert place.outputs.memory.read(WORKER, "stderr").data == b""
     place.outputs.forget(WORKER)
-    assert place.outputs.memory.read(WORKER, "stdout") == b""
+    assert place.outputs.memory.read(WORKER, "stdout").data == b""
 
 
 # ---- descendants

@@ -69,8 +69,8 @@ def test_every_line_is_a_message_byte_for_byte(place: Place, receiver: Receiver)
         (30, "worker", 0, "stdout", b"last"),
     ]
     assert [each for each in receiver.messages if each.kind == "stderr"] == [(27, "worker", 0, "stderr", b"wrong")]
-    assert place.outputs.memory.read(WORKER, "stdout") == b"one\n\n\0 \xff \xc3\xa4\r\nlast"
-    assert place.outputs.memory.read(WORKER, "stderr") == b"wrong\n"
+    assert place.outputs.memory.read(WORKER, "stdout").data == b"one\n\n\0 \xff \xc3\xa4\r\nlast"
+    assert place.outputs.memory.read(WORKER, "stderr").data == b"wrong\n"
 
 
 def test_a_long_line_is_several_messages_and_nothing_is_lost(place: Place, receiver: Receiver) -> None:
@@ -105,7 +105,7 @@ def test_objects_are_the_texts_and_a_reload_changes_that_for_what_runs(
         "text": "one",
     }
     assert second == b"two"
-    assert place.outputs.memory.read(WORKER, "stdout") == b"one\ntwo\n"
+    assert place.outputs.memory.read(WORKER, "stdout").data == b"one\ntwo\n"
 
 
 def test_one_stream_to_a_file_and_one_to_syslog(place: Place, receiver: Receiver, tmp_path: Path) -> None:

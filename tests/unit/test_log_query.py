@@ -79,7 +79,25 @@ def test_only_what_is_no_plain_text_can_take_for_ever() -> None:
     assert Sieve("(a+)+").takes_long
 
 
-PATTERNS = ["a", "^a", "a$", "^$", "a.b", "(a|b)c", r"\bab", r"[^a]", r"(?=a)b", r"a\Z", r"\Aa", r"\s", "a*", "(?s)a.b", "^[^a]++$", r"\w+c", r"^\D++$"]
+PATTERNS = [
+    "a",
+    "^a",
+    "a$",
+    "^$",
+    "a.b",
+    "(a|b)c",
+    r"\bab",
+    r"[^a]",
+    r"(?=a)b",
+    r"a\Z",
+    r"\Aa",
+    r"\s",
+    "a*",
+    "(?s)a.b",
+    "^[^a]++$",
+    r"\w+c",
+    r"^\D++$",
+]
 
 
 @given(st.sampled_from(PATTERNS), st.lists(st.text("abc \t", max_size=6).map(str.encode)))

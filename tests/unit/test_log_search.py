@@ -130,6 +130,20 @@ def test_a_line_longer_than_what_is_kept_is_passed_over() -> None:
     assert worked(distance(Held(content), START + 3)) == len(stamped(5))
 
 
+def test_what_stands_behind_a_mark_in_memory() -> None:
+    begun = Held(b"a\nb\n", 10)
+    assert Held(b"b\nc\n", 12).behind(begun.mark) == 2
+    assert Held(b"d\n", 100).behind(begun.mark) == 2, "the rest is held no more"
+    assert begun.behind("") == 4
+
+
+def test_where_there_is_no_room_nothing_is_found() -> None:
+    search = Search(Held(b"a\nb\n"), None, room=0)
+    assert not search.step()
+    assert search.cut_short
+    assert not search.found
+
+
 def test_whether_a_log_has_times() -> None:
     assert has_times(Held(b""))
     assert has_times(Held(b"x\n" + stamped(1)))

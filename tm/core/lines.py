@@ -11,6 +11,8 @@ import re
 LINE_BYTES = 64 * 1024
 """A line that is longer is treated as if it ended here: the capacity of a pipe."""
 
+LONGEST_CHARACTER = 4
+
 _COLOUR = r"\x1b\[[0-9;]*m"
 _ESCAPE = re.compile(rf"({_COLOUR})|\x1b(?:\[[0-?]*[ -/]*[@-~]|[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\)?|[ -/]*[0-~])|\x1b")
 _STRAYS = {
@@ -35,6 +37,16 @@ def cut(data: bytes) -> tuple[bytes, bytes]:
     """Split into whole lines and the unfinished rest."""
     end = whole(data)
     return data[:end], data[end:]
+
+
+def head(line: bytes, most: int) -> int:
+    """How much of `line` is at most `most` bytes, and not half a character."""
+    if len(line) <= most:
+        return len(line)
+    for size in range(most, most - LONGEST_CHARACTER, -1):
+        if line[size] & 0xC0 != 0x80:
+            return size
+    return most
 
 
 def printable(text: str) -> str:

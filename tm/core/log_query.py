@@ -17,8 +17,8 @@ from tm.core.verbs import DEFAULT_LINES
 
 _SPECIAL: Final = re.compile(r"[\\^$.|?*+(){}\[\]]")
 _SEES_BEYOND: Final = re.compile(r"\(\?|\[\^|\\(?![dwSb]|[^\w\s])|[\x00-\x1f]")
-"""What can match a line end, or tell the end of a line from that of a text. A block cannot be judged as a whole then: that
-would be another search, and one that takes long where each line takes none.
+"""What can match a line end, or tell the end of a line from that of a text. A block cannot be judged as a whole then:
+that would be another search, and one that takes long where each line takes none.
 """
 PATTERN_MOST: Final = 1000
 """Characters of an expression: to compile one takes the longer the longer it is."""

@@ -1,8 +1,8 @@
 """Looking for lines in a log of any size, from its end: in blocks, each a bounded piece of work.
 
-Guarantees: memory is bounded by FOUND_BYTES and a block, whatever the size of the log and the length of its lines; the
-lines of a span of time are found by bisection. Places in a log are distances in bytes from its end, which is that of
-the moment when it was opened.
+Guarantees: memory is bounded by the room that is given and a block, whatever the size of the log and the length of its
+lines; the lines of a span of time are found by bisection. Places in a log are distances in bytes from its end, which is
+that of the moment when it was opened.
 Leaves to others: the bytes (`edge.logfile`), and when the next block is read (`daemon.searching`).
 """
 
@@ -19,7 +19,9 @@ BLOCK_BYTES: Final = 64 * 1024
 _FIRST_BYTES: Final = 8 * 1024
 """The first block is small, since most want ten lines; each further one is twice as large, up to BLOCK_BYTES."""
 FOUND_BYTES: Final = 1024 * 1024
-"""What is found at most, and how long an unfinished line may become before it is taken for two."""
+"""What there is room for at most, and how long an unfinished line may become before it is taken for two."""
+_LINE_BYTES: Final = 10
+"""What a line takes at least: a megabyte of line ends is too much for an answer as well."""
 
 
 class Readable(Protocol):
@@ -30,33 +32,46 @@ class Readable(Protocol):
 
 
 class Held:
-    """A log in memory."""
+    """A log in memory. `data`: what is held; `taken`: how many bytes it has taken, with those that are held no more."""
 
-    def __init__(self, data: bytes) -> None:
-        self._data = data
+    def __init__(self, data: bytes, taken: int = 0) -> None:
+        self.data = data
+        self._taken = taken
+
+    @property
+    def mark(self) -> str:
+        """Where it ends, in words that `behind` understands."""
+        return str(self._taken)
+
+    def behind(self, mark: str) -> int:
+        """How many bytes stand behind a mark, as far as they are held."""
+        return min(len(self.data), self._taken - int(mark or "0"))
+
+    def close(self) -> None:
+        """There is nothing to give back."""
 
     def read(self, far: int, near: int) -> bytes:
         """As a Readable's."""
-        size = len(self._data)
-        return self._data[max(0, size - far) : max(0, size - near)]
+        size = len(self.data)
+        return self.data[max(0, size - far) : max(0, size - near)]
 
 
 class Search:
     """The last lines of a log, `count` at most, that the sieve lets through; between two distances from its end, both
     of them beginnings of lines.
 
-    `found`: the lines, oldest first, without their ends; `cut_short`: there may be more, but there was no room for
-    them; `ends_open`: the last of them has no end yet.
+    `found`: the lines, oldest first, without their ends; `room`: how many bytes more may be found; `cut_short`: there
+    may be more, but there was no room for them; `ends_open`: the last of them has no end yet.
     """
 
-    def __init__(self, log: Readable, count: int | None, sieve: Sieve | None = None) -> None:
+    def __init__(self, log: Readable, count: int | None, sieve: Sieve | None = None, room: int = FOUND_BYTES) -> None:
         self._log = log
         self._count = count
         self._sieve = sieve
         self._at = 0
         self._far: int | None = None
         self._head = b""
-        self._room = FOUND_BYTES
+        self.room = room
         self._block = _FIRST_BYTES
         self._untouched = True
         self.found: deque[bytes] = deque()
@@ -101,12 +116,13 @@ class Search:
 
     def _add(self, line: bytes) -> bool:
         """Take in one line before the others; whether there is room for more."""
-        if self._room <= len(line):
+        if self.room <= len(line):
             self.cut_short = True
-            if not self.found:
-                self.found.append(line[-self._room :])
+            if self.room and not self.found:
+                self.found.append(line[len(line) - self.room :])
+                self.room = 0
             return False
-        self._room -= len(line) + 1
+        self.room -= min(self.room, max(len(line) + 1, _LINE_BYTES))
         self.found.appendleft(line)
         return len(self.found) != self._count
 

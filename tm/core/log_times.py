@@ -8,7 +8,7 @@ is such a `time`; a time without a zone is local. Instants are seconds of the ep
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from heapq import merge
 from operator import itemgetter
@@ -57,27 +57,22 @@ def merged(logs: Sequence[Sequence[bytes]]) -> Iterator[Line]:
     """The lines of several logs in one order: by time those of logs that have times, where a line without one belongs
     to the line before it; the others first, one log after the other.
     """
-    timed: list[Iterable[tuple[float, int, bytes]]] = []
+    timed: list[Iterator[tuple[float, int, bytes]]] = []
     for number, lines in enumerate(logs):
-        times = _inherited(lines)
-        if times is None:
+        first = next((time for line in lines if (time := time_of(line)) is not None), None)
+        if first is None:
             yield from ((number, line) for line in lines)
         else:
-            timed.append(zip(times, [number] * len(lines), lines, strict=True))
+            timed.append(_timed(number, lines, first))
     yield from ((number, line) for _, number, line in merge(*timed, key=itemgetter(0)))
 
 
-def _inherited(lines: Sequence[bytes]) -> list[float] | None:
-    """The time of each line, its own or that of the one before; None where none has one."""
-    own = [time_of(line) for line in lines]
-    last = next((each for each in own if each is not None), None)
-    if last is None:
-        return None
-    times = []
-    for each in own:
-        last = last if each is None else each
-        times.append(last)
-    return times
+def _timed(number: int, lines: Sequence[bytes], time: float) -> Iterator[tuple[float, int, bytes]]:
+    """Each line with its time, its own or that of the one before, to begin with `time`."""
+    for line in lines:
+        own = time_of(line)
+        time = time if own is None else own
+        yield time, number, line
 
 
 def _is_clock(found: re.Match[str]) -> bool:

@@ -14,7 +14,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Final, NamedTuple
 
-from tm.core.lines import plain
+from tm.core.lines import LONGEST_CHARACTER, head, plain
 from tm.core.log_policy import Form, Source, formed
 from tm.core.records import Level, Record
 
@@ -31,7 +31,6 @@ _SEVERITIES: Final = {Level.ERROR: 3, Level.WARNING: 4, Level.INFO: 6, Level.DEB
 _LEVELS: Final = {"stdout": Level.INFO, "stderr": Level.ERROR}
 _NAME_BYTES, _WORD_BYTES = 48, 32
 _UNPRINTABLE = re.compile(r"[^!-~]")
-_LONGEST_CHARACTER: Final = 4
 
 
 class Part(NamedTuple):
@@ -78,22 +77,12 @@ def _parts_of(line: bytes, form: Callable[[bytes], bytes], end: int) -> Iterator
 
 def _part(line: bytes, form: Callable[[bytes], bytes]) -> Part:
     """The beginning of a line, as much as fits."""
-    size = _size(line, TEXT_BYTES)
+    size = head(line, TEXT_BYTES)
     made = form(line[:size])
-    while len(made) > MESSAGE_BYTES and size > 2 * _LONGEST_CHARACTER:
-        size = _size(line, size // 2)
+    while len(made) > MESSAGE_BYTES and size > 2 * LONGEST_CHARACTER:
+        size = head(line, size // 2)
         made = form(line[:size])
     return Part(made, size)
-
-
-def _size(line: bytes, most: int) -> int:
-    """How much of `line` is at most `most` bytes, and not half a character."""
-    if len(line) <= most:
-        return len(line)
-    for size in range(most, most - _LONGEST_CHARACTER, -1):
-        if line[size] & 0xC0 != 0x80:
-            return size
-    return most
 
 
 def _header(level: Level, time: str, name: str, pid: int, kind: str) -> bytes:

@@ -14,17 +14,18 @@ _CHUNK_BYTES = 4096
 
 
 class Tail:
-    """One stream's last bytes."""
+    """One stream's last bytes. `size`: how many; `taken`: how many it has ever taken in."""
 
-    __slots__ = ("_chunks", "_owner", "size")
+    __slots__ = ("_chunks", "_owner", "size", "taken")
 
     def __init__(self, owner: Tails) -> None:
         self._owner = owner
         self._chunks: deque[bytes | bytearray] | None = None
-        self.size = 0
+        self.size = self.taken = 0
 
     def append(self, data: bytes) -> None:
         """Take `data` in; the oldest bytes give way."""
+        self.taken += len(data)
         if self._chunks is None:
             self._chunks = deque()
         self._put(self._chunks, data[-TAIL_BYTES:])

@@ -10,6 +10,7 @@ import os
 import signal
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import TypeAlias
 
 import tm
@@ -99,18 +100,22 @@ class Control:
     def follow(self, command: Command, by: str, look: Look, audience: Audience) -> End:
         """Answer `logs` or `events`, and tell what comes, until what is returned is called."""
         ends: list[End] = []
+        listen: Callable[[], End]
 
         def answered(answer: Answer) -> None:
             audience.answered(answer)
             if answer.outcome is Outcome.DONE:
-                ends.append(self._listen(command, look, audience.tell))
+                ends.append(listen())
 
         outcome = self._begin(command, by, look)
         if isinstance(outcome, Searching):
+            selection = Selection(command.words, self.rows)  # now, since they may be gone when it is through
+            listen = partial(self._logs.listen, outcome, selection, audience.tell)
             if audience.after is not None:
                 outcome.after(audience.after)
             ends.append(self._logs.run(outcome, answered))
         else:
+            listen = partial(self._listen, command, audience.tell)
             answered(outcome)
 
         def end() -> None:
@@ -229,18 +234,16 @@ class Control:
         sentences = self.reopen()
         return failed("\n".join(sentences)) if sentences else Answer(("Logs opened anew.",))
 
-    def _listen(self, command: Command, look: Look, tell: Callable[[Told], None]) -> End:
-        """Tell what comes."""
+    def _listen(self, command: Command, tell: Callable[[Told], None]) -> End:
+        """Tell the events that come."""
         as_json = "--json" in command.options
         selection = Selection(command.words, self.rows)
-        if command.verb == "events":
 
-            def hear(record: Record) -> None:
-                if selection.has(record.who):
-                    tell(Told(record.as_json() if as_json else record.as_text(), None, {}))
+        def hear(record: Record) -> None:
+            if selection.has(record.who):
+                tell(Told(record.as_json() if as_json else record.as_text(), None, {}))
 
-            return self._log.listen(hear)
-        return self._logs.listen(command, selection, look.colour, tell)
+        return self._log.listen(hear)
 
     def _signal(self, command: Command, _look: Look) -> Answer:
         signum = signal_number(command.signal)

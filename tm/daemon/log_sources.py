@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 
@@ -30,11 +31,11 @@ class Source:
     stream: str
     through: str
     path: str | None
-    held: Callable[[], bytes]
+    held: Callable[[], Held]
 
     def open(self) -> Log | Held:
-        """To be read; a Log has to be closed. Raises OSError."""
-        return Held(self.held()) if self.path is None else Log(files.place(self.path))
+        """To be read, and to be closed. Raises OSError."""
+        return self.held() if self.path is None else Log(files.place(self.path))
 
 
 def key_of(row: Process) -> Key:
@@ -65,14 +66,10 @@ def sources(outputs: Outputs, rows: Sequence[Process], streams: Sequence[str]) -
 
 def last_lines(outputs: Outputs, row: Process, stream: str, count: int) -> list[str]:
     """The last lines of one stream, safe to show; empty when there are none. Raises OSError for an unreadable file."""
-    log = _source(outputs, [(row, stream)]).open()
-    search = Search(log, count)
-    try:
+    with closing(_source(outputs, [(row, stream)]).open()) as log:
+        search = Search(log, count)
         while search.step():
             pass
-    finally:
-        if isinstance(log, Log):
-            log.close()
     return [printable(decoded(line)) for line in search.found]
 
 

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import json
 from base64 import b64encode
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 from zlib import crc32
 
 from tm.core.commands import Command
-from tm.core.lines import LINE_BYTES, cut, decoded, printable
+from tm.core.lines import LINE_BYTES, cut, decoded, head, printable
 from tm.core.log_query import Sieve
 from tm.core.log_times import merged, stamp_of
 from tm.daemon.answers import Answer
@@ -27,6 +26,10 @@ from tm.edge.patience import TooLong, within
 
 PATIENCE_S = 0.1
 """How long a regular expression may take on one block of lines."""
+LINE_S = 0.00001
+"""How much longer for each line that comes to a follower: many short ones are no fault of the expression."""
+_PIECE_BYTES = 16 * 1024
+"""So much of a line is made safe to show at a time: 10 ms at the worst."""
 _SHADES = (36, 34, 32, 35, 33, 96, 94, 92, 95, 93)
 
 
@@ -40,7 +43,7 @@ class Told(NamedTuple):
 
 @dataclass(slots=True)
 class Found:
-    """What was found in one source. `mark`: where its file ended then; '' where there is none."""
+    """What was found in one source. `mark`: where it ended then."""
 
     source: Source
     lines: list[bytes] = field(default_factory=list)
@@ -83,36 +86,70 @@ def streams(command: Command) -> tuple[str, ...]:
     return ("stderr",) if "--stderr" in asked else ("stdout",)
 
 
-def shown(found: Sequence[Found], how: Style) -> Answer:
-    """The answer that shows what was found."""
-    lines: list[str] = []
-    data: list[dict[str, str]] = []
-    raw = bytearray()
-    ordered = merged([each.lines for each in found]) if len(found) > 1 else ((0, line) for line in _only(found))
-    for number, line in ordered:
-        source = found[number].source
-        text = decoded(line)
-        if how.raw:
-            raw += line + b"\n"
-            lines.append(text)
-            continue
-        lines.append(how.prefix(source.name if how.several else "", source.stream) + printable(text))
-        data.append(as_data(source.name, source.through, line))
-    if how.raw and len(found) == 1 and found[0].ends_open:
-        del raw[-1:]
-    note = "Earlier lines are left out: an answer has room for 1 MiB." if any(each.cut_short for each in found) else ""
-    return Answer(lines, {"base64": b64encode(raw).decode()} if how.raw else data, note=note)
+class Page:
+    """What was found, put together bit by bit into the answer that shows it. `marks`: where the logs ended, by path."""
+
+    def __init__(self, how: Style) -> None:
+        self._how = how
+        self._lines: list[str] = []
+        self._data: list[dict[str, str]] = []
+        self._raw = bytearray()
+        self._cut_short = False
+        self.marks: dict[str, str] = {}
+
+    def add(self, found: Sequence[Found]) -> Generator[None]:
+        """Show this as well, behind what is there. Yields between pieces of work."""
+        ordered = merged([each.lines for each in found]) if len(found) > 1 else ((0, line) for line in _only(found))
+        for number, line in ordered:
+            yield
+            if self._how.raw:
+                self._raw += line + b"\n"
+                self._lines.append((yield from _in_pieces(decoded, line)))
+            else:
+                yield from self._add(found[number].source, line)
+        if len(found) == 1 and found[0].ends_open:
+            del self._raw[-1:]
+        self._cut_short = self._cut_short or any(each.cut_short for each in found)
+        self.marks.update({each.source.path: each.mark for each in found if each.source.path is not None})
+
+    def _add(self, source: Source, line: bytes) -> Generator[None]:
+        text = yield from _in_pieces(_shown, line)
+        self._lines.append(self._how.prefix(source.name if self._how.several else "", source.stream) + text)
+        self._data.append(as_data(source.name, source.through, line, text))
+
+    def answer(self, nothing: str) -> Answer:
+        """The answer. `nothing`: what is said where there is none."""
+        if not self._lines and not self._how.raw:
+            return Answer((nothing,), [], marks=self.marks)
+        note = "Earlier lines are left out: an answer has room for 1 MiB." if self._cut_short else ""
+        data = {"base64": b64encode(self._raw).decode()} if self._how.raw else self._data
+        return Answer(self._lines, data, note=note, marks=self.marks)
 
 
 def _only(found: Sequence[Found]) -> Sequence[bytes]:
     return found[0].lines if found else ()
 
 
-def as_data(name: str, stream: str, line: bytes) -> dict[str, str]:
-    """A line for programs."""
+def _in_pieces(how: Callable[[bytes], str], line: bytes) -> Generator[None, None, str]:
+    """What `how` makes of a line, of a long one piece by piece."""
+    parts = []
+    while len(line) > _PIECE_BYTES:
+        size = head(line, _PIECE_BYTES)
+        parts.append(how(line[:size]))
+        line = line[size:]
+        yield
+    return "".join([*parts, how(line)])
+
+
+def _shown(line: bytes) -> str:
+    return printable(decoded(line))
+
+
+def as_data(name: str, stream: str, line: bytes, text: str) -> dict[str, str]:
+    """A line for programs; `text`: how it is shown."""
     stamp = stamp_of(line)
     timed = {} if stamp is None else {"time": stamp}
-    return {"name": name, "stream": stream, **timed, "line": printable(decoded(line))}
+    return {"name": name, "stream": stream, **timed, "line": text}
 
 
 class Follower:
@@ -123,6 +160,7 @@ class Follower:
         self._how = how
         self._sieve = sieve
         self._tell = tell
+        self._gave_up = False
         self._through: dict[Key, frozenset[str]] = {}
         self._carried: dict[tuple[Key, str], bytes] = {}
 
@@ -135,20 +173,30 @@ class Follower:
             whole, rest = whole + rest, b""
         if rest:
             self._carried[key, stream] = rest[-LINE_BYTES:]
-        lines = [line for line in whole.removesuffix(b"\n").split(b"\n") if self._passes(line)] if whole else []
+        lines = self._wanted(whole.removesuffix(b"\n").split(b"\n")) if whole else []
         if lines:
             raw = b"\n".join(lines) + b"\n" * whole.endswith(b"\n") if self._how.raw else None
             file = outputs.wiring(key).files.get(stream)
             marks = {} if file is None else {file.path: file.mark(len(rest))}
             self._tell(Told("\n".join(self._lines(key, stream, lines)), raw, marks))
 
-    def _passes(self, line: bytes) -> bool:
-        """Whether it is asked for; one that the expression takes too long for is not."""
+    def _wanted(self, lines: list[bytes]) -> list[bytes]:
+        """Those that are asked for. Where the expression takes too long that is told, and none is from then on: else
+        each further line could hold up everything.
+        """
         if self._sieve is None:
-            return True
-        with suppress(TooLong), within(PATIENCE_S):
-            return self._sieve.passes(line)
-        return False
+            return lines
+        if self._gave_up:
+            return []
+        try:
+            with within(PATIENCE_S + LINE_S * len(lines)):
+                return [line for line in lines if self._sieve.passes(line)]
+        except TooLong:
+            self._gave_up = True
+            text = "--grep takes too long on these lines: no more of them is shown. Simplify the expression."
+            raw = b"" if self._how.raw else None
+            self._tell(Told(json.dumps({"note": text}) if self._how.as_json else f"[{text}]", raw, {}))
+            return []
 
     def _carriers(self, key: Key) -> frozenset[str]:
         """Which of its streams carry what is followed."""
@@ -162,6 +210,6 @@ class Follower:
         if self._how.raw:
             return [decoded(line) for line in lines]
         if self._how.as_json:
-            return [json.dumps(as_data(name, stream, line)) for line in lines]
+            return [json.dumps(as_data(name, stream, line, _shown(line))) for line in lines]
         before = self._how.prefix(name if self._selection.several else "", stream)
-        return [before + printable(decoded(line)) for line in lines]
+        return [before + _shown(line) for line in lines]

@@ -16,12 +16,12 @@ from functools import partial
 from typing import NamedTuple, TypeAlias
 
 from tm.core.commands import Command, UsageError
-from tm.core.log_query import Query, query
-from tm.core.log_search import Held, Search, distance, has_times
+from tm.core.log_query import Query, Sieve, query
+from tm.core.log_search import FOUND_BYTES, Held, Search, distance, has_times
 from tm.core.process import Process
 from tm.daemon.answers import Answer, failed
 from tm.daemon.log_sources import Source, sources
-from tm.daemon.output_views import PATIENCE_S, Follower, Found, Style, Told, shown, streams, style
+from tm.daemon.output_views import PATIENCE_S, Follower, Found, Page, Style, Told, streams, style
 from tm.daemon.outputs import Outputs
 from tm.daemon.selection import Selection
 from tm.edge.logfile import Log
@@ -30,6 +30,8 @@ from tm.edge.patience import TooLong, within
 
 SEARCHES_MOST = 8
 SLICE_S = 0.005
+_ROUNDS = 20
+"""How often it is looked for what has come meanwhile. Each time takes less, or never ends."""
 
 Answered: TypeAlias = Callable[[Answer], None]
 End: TypeAlias = Callable[[], None]
@@ -48,39 +50,43 @@ class _Fruitless(Exception):
 
 
 class Searching:
-    """One `logs` command. `waits`: it goes on in the next turn; `followed`: what comes is told from the answer on."""
+    """One `logs` command. `style`: how lines are shown; `waits`: it goes on in the next turn; `followed`: what comes is
+    told from the answer on.
+    """
 
     def __init__(self, loop: Loop, found_in: Sequence[Source], asked: Query, how: Style) -> None:
         self._loop = loop
         self._sources = found_in
         self._query = asked
-        self._how = replace(how, several=len({each.name for each in found_in}) > 1)
-        self._found: list[Found] = []
-        self._work = self._look_for(None)
-        self._ended = self._resumes = False
-        self.waits = self.followed = False
+        self.style = replace(how, several=len({each.name for each in found_in}) > 1)
+        self._places: dict[Source, str] = {}
+        self._work = self._through()
+        self._slices = 0
+        self._ended = self.waits = self.followed = False
         self.answered: Answered = lambda answer: None
+
+    @property
+    def sieve(self) -> Sieve | None:
+        """What lines are held against."""
+        return self._query.sieve
 
     def after(self, marks: Mapping[str, str]) -> None:
         """Look for what has come since logs had been read to these places, by path: all of it."""
-        self._resumes = True
-        self._work = self._look_for(marks)
+        for each in self._sources:  # a tail in memory is no place that a client could name
+            self._places[each] = each.held().mark if each.path is None else marks.get(each.path, "")
 
     def go_on(self) -> None:
         """Search for a slice of time; then answer, or go on in the next turn."""
         if self._ended:
             return
-        finished, answer = True, failed("The search failed by a bug; the event log has the traceback.")
+        answer: Answer | None = failed("The search failed by a bug; the event log has the traceback.")
         try:
-            finished = self._slice()
-            if finished and self.followed and self.waits:
-                self._catch_up()
-            answer = self._answer() if finished else answer
+            answer = self._slice()
         except _Fruitless as error:
             answer = failed(str(error))
         finally:
-            self.waits = not finished
-            if finished:
+            self.waits = answer is None
+            if answer is not None:
                 self._ended = True
                 self.answered(answer)
             else:
@@ -91,45 +97,61 @@ class Searching:
         self._ended, self.waits = True, False
         self._work.close()
 
-    def _slice(self) -> bool:
-        """Whether everything has been looked through. Raises _Fruitless."""
+    def _slice(self) -> Answer | None:
+        """The answer, when everything has been looked through. Raises _Fruitless."""
+        self._slices += 1
         until = time.monotonic() + SLICE_S
-        return all(time.monotonic() <= until for _ in self._work)
+        try:
+            while time.monotonic() <= until:
+                next(self._work)
+        except StopIteration as end:
+            answer: Answer = end.value
+            return answer
+        return None
 
-    def _catch_up(self) -> None:
-        """Find as well what has come since it was looked for. Raises _Fruitless."""
-        self._found = [each for each in self._found if each.source.path is not None]
-        for _ in self._look_for({each.source.path or "": each.mark for each in self._found}):
-            pass
+    def _through(self) -> Generator[None, None, Answer]:
+        """The work, piece by piece: to look for what there is, and to show it. For a follower what has come meanwhile
+        is looked for as well, until that takes no further slice: then nothing can have come. Raises _Fruitless.
+        """
+        page = Page(self.style)
+        for _ in range(_ROUNDS):
+            began = self._slices
+            found = yield from self._look()
+            yield from page.add(found)
+            if not self.followed or self._slices == began:
+                narrowed = self._query.needs_times or self.sieve is not None
+                return page.answer("No line of the log matches." if narrowed else "No logs available for this task.")
+        raise _Fruitless("More comes than can be looked through. Ask without --follow, or for something simpler.")
 
-    def _look_for(self, after: Mapping[str, str] | None) -> Generator[None]:
-        """The work, piece by piece. Raises _Fruitless."""
-        for source in self._sources:
+    def _look(self) -> Generator[None, None, list[Found]]:
+        """What is found in each source; of one that has been read before, behind that place. Raises _Fruitless."""
+        found = []
+        room = FOUND_BYTES
+        for left, source in zip(range(len(self._sources), 0, -1), self._sources, strict=True):
             try:
-                log = source.open()
+                with closing(source.open()) as log:
+                    search = yield from self._begun(source, log, room // left)
+                    while self._step(source, search):
+                        yield
+                    self._places[source] = log.mark
             except FileNotFoundError:
+                self._places[source] = ""
                 continue
             except OSError as error:
                 raise _unreadable(source, error) from None
-            with closing(log) if isinstance(log, Log) else nullcontext():
-                try:
-                    search = yield from self._begun(source, log, after)
-                    while search is not None and self._step(source, search):
-                        yield
-                except OSError as error:
-                    raise _unreadable(source, error) from None
-                if search is not None:
-                    self._found.append(_found(source, log, search))
+            room -= room // left - search.room
+            found.append(Found(source, list(search.found), search.ends_open, search.cut_short, self._places[source]))
             yield
+        return found
 
-    def _begun(
-        self, source: Source, log: Log | Held, after: Mapping[str, str] | None
-    ) -> Generator[None, None, Search | None]:
-        """A search in one log, between the right places; None: there is nothing to look for. Raises OSError."""
-        if after is not None:
-            return self._since_then(source, log, after)
+    def _begun(self, source: Source, log: Log | Held, room: int) -> Generator[None, None, Search]:
+        """A search in one log, between the right places. Raises OSError, _Fruitless."""
         asked = self._query
-        search = Search(log, asked.count, asked.sieve)
+        if source in self._places:
+            search = Search(log, None, asked.sieve, room)
+            search.between(log.behind(self._places[source]), 0)
+            return search
+        search = Search(log, asked.count, asked.sieve, room)
         if asked.needs_times:
             if not has_times(log):
                 raise _Fruitless(
@@ -139,14 +161,6 @@ class Searching:
             near = 0 if asked.until is None else (yield from distance(log, asked.until, beyond=True))
             far = None if asked.since is None else (yield from distance(log, asked.since))
             search.between(far, near)
-        return search
-
-    def _since_then(self, source: Source, log: Log | Held, after: Mapping[str, str]) -> Search | None:
-        """A search in what has come since; tails in memory have no places to go by."""
-        if not isinstance(log, Log):
-            return None if self._resumes else Search(log, self._query.count, self._query.sieve)
-        search = Search(log, None, self._query.sieve)
-        search.between(log.behind(after.get(source.path or "", "")), 0)
         return search
 
     def _step(self, source: Source, search: Search) -> bool:
@@ -160,15 +174,6 @@ class Searching:
                 f"--grep takes too long on a line of the log of '{source.name}': repetitions in repetitions, such as "
                 "(a+)+, do that. Simplify the expression."
             ) from None
-
-    def _answer(self) -> Answer:
-        answer = shown(self._found, self._how)
-        marks = {each.source.path or "": each.mark for each in self._found if each.mark}
-        if not answer.lines and not self._how.raw:
-            narrowed = self._query.needs_times or self._query.sieve is not None
-            none = "No line of the log matches." if narrowed else "No logs available for this task."
-            return Answer((none,), [], marks=marks)
-        return replace(answer, marks=marks)
 
 
 class Logs:
@@ -184,7 +189,7 @@ class Logs:
         if "--follow" in command.options and "--until" in command.options:
             raise UsageError("--follow and --until exclude one another: what comes is later.")
         found_in = sources(self._outputs, rows, streams(command))
-        search = Searching(self._loop, found_in, query(command, time.time()), style(command, colour))
+        search = Searching(self._loop, found_in, _query(command), style(command, colour))
         search.followed = "--follow" in command.options
         return search
 
@@ -199,17 +204,20 @@ class Logs:
         self._searches.append(search)
         return search.end
 
-    def listen(self, command: Command, selection: Selection, colour: bool, tell: Callable[[Told], None]) -> End:
-        """Tell what comes, until what is returned is called. Raises UsageError."""
-        asked = query(command, time.time())
-        hear = partial(Follower(selection, style(command, colour), asked.sieve, tell).hear, self._outputs)
+    def listen(self, search: Searching, selection: Selection, tell: Callable[[Told], None]) -> End:
+        """Tell what comes after what was searched for, until what is returned is called."""
+        hear = partial(Follower(selection, search.style, search.sieve, tell).hear, self._outputs)
         self._outputs.listeners.append(hear)
         return lambda: self._outputs.listeners.remove(hear)
 
 
-def _found(source: Source, log: Log | Held, search: Search) -> Found:
-    mark = log.mark if isinstance(log, Log) else ""
-    return Found(source, list(search.found), search.ends_open, search.cut_short, mark)
+def _query(command: Command) -> Query:
+    """What is asked for. Raises UsageError."""
+    try:
+        with within(PATIENCE_S):
+            return query(command, time.time())
+    except TooLong:
+        raise UsageError("--grep takes too long to be read. Simplify the expression.") from None
 
 
 def _unreadable(source: Source, error: OSError) -> _Fruitless:

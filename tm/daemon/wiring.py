@@ -15,6 +15,7 @@ from zlib import crc32
 
 from tm.core.flow import Log, Sink
 from tm.core.log_policy import PLAIN, Form, LogPolicy, Source, formed
+from tm.core.log_search import Held
 from tm.core.syslog import SYSLOG, messenger
 from tm.core.tail import Tail, Tails
 from tm.edge import files, logfile
@@ -219,10 +220,10 @@ class MemoryTails:
         """The tail of a stream, empty at first."""
         return self._by_stream.get((key, stream)) or self._by_stream.setdefault((key, stream), self._tails.new())
 
-    def read(self, key: Key, stream: str) -> bytes:
+    def read(self, key: Key, stream: str) -> Held:
         """What it holds."""
         tail = self._by_stream.get((key, stream))
-        return b"" if tail is None else tail.read()
+        return Held(b"") if tail is None else Held(tail.read(), tail.taken)
 
     def clear(self, key: Key) -> None:
         """Forget what a process said."""
