@@ -85,6 +85,26 @@ def test_a_log_rotated_before_it_is_read_further_back(tmp_path: Path) -> None:
         assert whole(log) == b"first\n"
 
 
+def test_a_log_that_is_truncated_while_it_is_read_ends_there(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    (tmp_path / "log.1").write_bytes(b"older\n")
+    path.write_bytes(b"one\ntwo\nthree\n")
+    with closing(logfile.Log(str(path))) as log:
+        assert log.read(6, 0) == b"three\n"
+        os.truncate(path, 6)
+        assert log.read(14, 6) == b"", "'tw' does not stand before 'three'"
+        assert log.read(20, 6) == b""
+
+
+def test_a_mark_that_is_none(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    path.write_bytes(b"one\n")
+    with closing(logfile.Log(str(path))) as log:
+        file = log.mark.rpartition(":")[0]
+        for size in ("", "x", "-1", "\u00b2", "5", "9" * 5000):
+            assert log.behind(f"{file}:{size}") is None
+
+
 def test_a_mark_is_found_again_also_when_its_file_was_rotated(tmp_path: Path) -> None:
     path = tmp_path / "log"
     path.write_bytes(b"first\n")

@@ -2,7 +2,7 @@
 
 Guarantees: nothing is created, changed, locked or waited for, and no link is followed; what was rotated is only looked
 at when somebody reads so far back; a file that is renamed meanwhile is found under its new number, or, where it is
-gone, ends the log.
+gone or truncated, ends the log.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Log:
                 return None
             piece = self._pieces[index]
             name, _, size = mark.rpartition(":")
-            if name == f"{piece.identity[0]}:{piece.identity[1]}" and size.isdecimal() and int(size) <= piece.size:
+            if name == f"{piece.identity[0]}:{piece.identity[1]}" and _is_size(size) and int(size) <= piece.size:
                 return piece.near + piece.size - int(size)
         return None
 
@@ -66,7 +66,10 @@ class Log:
             begin = max(0, piece.size - (far - piece.near))
             end = piece.size - (near - piece.near)
             if end > begin:
-                parts.append(self._pread(index, begin, end))
+                part = self._pread(index, begin, end)
+                if len(part) < end - begin:  # truncated since: what is left does not adjoin what is behind it
+                    break
+                parts.append(part)
                 near += end - begin
             index += 1
         return b"".join(reversed(parts))
@@ -132,6 +135,11 @@ def rotated(path: str) -> list[str]:
             return found
         found.append(each)
     return found
+
+
+def _is_size(word: str) -> bool:
+    """Whether it can be one at all: a stranger may have made the mark."""
+    return word.isdecimal() and len(word) < 20
 
 
 def _numbered(path: str, number: int) -> str:
