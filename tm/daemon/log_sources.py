@@ -11,6 +11,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 
+from tm.core.blocks import MERGED
 from tm.core.launch import launch
 from tm.core.lines import decoded, printable
 from tm.core.log_search import Held, Search
@@ -51,7 +52,7 @@ def log_path(row: Process, stream: str) -> str | None:
 
 def carrier(row: Process, stream: str) -> str:
     """The stream that carries it: stdout carries both where the task merges them."""
-    return "stdout" if launch(row.task, row.n, {}).merges_stderr else stream
+    return "stdout" if row.task.stderr == MERGED else stream
 
 
 def sources(outputs: Outputs, rows: Sequence[Process], streams: Sequence[str]) -> list[Source]:
@@ -59,14 +60,14 @@ def sources(outputs: Outputs, rows: Sequence[Process], streams: Sequence[str]) -
     users: dict[object, list[tuple[Process, str]]] = {}
     for row in rows:
         for stream in streams:
-            place = _path(outputs, row, stream) or (key_of(row), carrier(row, stream))
-            users.setdefault(place, []).append((row, stream))
-    return [_source(outputs, each) for each in users.values()]
+            path = _path(outputs, row, stream)
+            users.setdefault(path or (key_of(row), carrier(row, stream)), []).append((row, stream))
+    return [_source(outputs, each, place if isinstance(place, str) else None) for place, each in users.items()]
 
 
 def last_lines(outputs: Outputs, row: Process, stream: str, count: int) -> list[str]:
     """The last lines of one stream, safe to show; empty when there are none. Raises OSError for an unreadable file."""
-    with closing(_source(outputs, [(row, stream)]).open()) as log:
+    with closing(_source(outputs, [(row, stream)], _path(outputs, row, stream)).open()) as log:
         search = Search(log, count)
         while search.step():
             pass
@@ -102,9 +103,9 @@ def _path(outputs: Outputs, row: Process, stream: str) -> str | None:
     return log_path(row, stream) if file is None else file.path
 
 
-def _source(outputs: Outputs, users: Sequence[tuple[Process, str]]) -> Source:
+def _source(outputs: Outputs, users: Sequence[tuple[Process, str]], path: str | None) -> Source:
     row, stream = users[0]
-    through, path = carrier(row, stream), _path(outputs, row, stream)
+    through = carrier(row, stream)
     held = partial(outputs.memory.read, key_of(row), through)
     return Source(_owner(users), stream, through, path, held)
 
