@@ -1,8 +1,9 @@
 """A limit of time for what cannot be cut into pieces: a regular expression, which may go on for ever.
 
-Guarantees: what takes longer than the time allowed ends with TooLong; outside of `within` a SIGALRM does nothing.
-Traps: the alarm is heard by the interpreter's own code and by its `re`, which looks out for signals now and then; not
-by everything that is written in C.
+Guarantees: what takes longer than the time allowed ends with TooLong. Once `within` was used, a SIGALRM outside of it
+does nothing.
+Traps: the alarm is heard by the interpreter's own code and by its `re`, which looks out for signals now and then, the
+more seldom the longer the text is; not by everything that is written in C.
 """
 
 from __future__ import annotations
