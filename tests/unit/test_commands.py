@@ -107,6 +107,13 @@ def test_any_words_behind_a_verb(verb: str, words: list[str]) -> None:
     assert command.verb == verb
 
 
+def test_a_command_as_it_could_have_been_typed() -> None:
+    for line in ("status", "logs web --grep=a --stderr", "signal HUP web db"):
+        command = parse(line)
+        assert command is not None
+        assert command.spelled == line
+
+
 def test_help_names_every_command_and_option() -> None:
     text = help_text(None)
     for verb in VERBS:

@@ -28,6 +28,12 @@ class Command:
     lines: int | None = None
     signal: str = ""
 
+    @property
+    def spelled(self) -> str:
+        """As it could have been typed, 500 characters of it."""
+        options = [f"{name}={self.values[name]}" if name in self.values else name for name in sorted(self.options)]
+        return " ".join([self.verb, *filter(None, [self.signal]), *self.words, *options])[:500]
+
 
 class UsageError(Exception):
     """A line that is not a command; the text is for the operator."""

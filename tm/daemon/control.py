@@ -126,7 +126,7 @@ class Control:
 
     def _begin(self, command: Command, by: str, look: Look) -> Answer | Searching:
         level = Level.DEBUG if BY_NAME[command.verb].reads else Level.INFO
-        self._log.write(level, "taskmaster", "command", f"{_line(command)}, by {by}")
+        self._log.write(level, "taskmaster", "command", f"{command.spelled}, by {by}")
         self._by = by
         try:
             return self.handlers[command.verb](command, look)
@@ -290,12 +290,6 @@ class Control:
 
 def _nothing() -> None:
     """There is nothing to give up."""
-
-
-def _line(command: Command) -> str:
-    options = [f"{name}={command.values[name]}" if name in command.values else name for name in sorted(command.options)]
-    words = [command.verb, *filter(None, [command.signal]), *command.words, *options]
-    return " ".join(words)[:500]
 
 
 def _indented(plan: Plan) -> list[str]:
