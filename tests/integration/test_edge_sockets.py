@@ -301,15 +301,15 @@ class Ends:
         self.ended = self.closed = 0
         self.room = Room(room_bytes)
         self.connection = Connection(self.loop, ours, self.room)
-        self.connection.open(Calls(self._line, self._end, self._close, lambda: False, _lost))
+        self.connection.open(Calls(self._line, self._end, lambda: False, self._close, lambda: False, _lost))
         self._on_line = on_line
 
     def _line(self, line: bytes | None) -> None:
         self.lines.append(line)
         self._on_line(self, line)
 
-    def _end(self) -> None:
-        self.ended += 1
+    def _end(self, gone: bool) -> None:
+        self.ended += gone
 
     def _close(self) -> None:
         self.closed += 1

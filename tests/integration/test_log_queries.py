@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from base64 import b64decode
@@ -196,6 +197,15 @@ def test_a_long_search_leaves_others_their_turns_and_can_be_given_up(daemon: Dae
     with Rpc(daemon.home / "control.sock") as rpc:
         asked = lambda: rpc.call("logs", words=["big"], options=["--grep=nowher[e]"])["lines"]  # noqa: E731
         until(lambda: asked() == ["No line of the log matches."], "room for a search")
+
+
+def test_a_client_that_has_said_all_still_hears_what_was_found(daemon: Daemon, big: Path) -> None:
+    """As `printf ... | socat - UNIX-CONNECT:control.sock` does."""
+    with Rpc(daemon.home / "control.sock") as rpc:
+        rpc.ask("logs", words=["big"], options=["--grep=needl[e]"])
+        rpc.socket.shutdown(socket.SHUT_WR)
+        assert rpc.answer()["result"]["lines"] == ["the needle"]
+        assert rpc.ends()
 
 
 def test_a_long_search_at_the_clients_prompt(daemon: Daemon, big: Path) -> None:

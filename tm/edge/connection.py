@@ -38,8 +38,10 @@ class Calls:
 
     on_line: Callable[[bytes | None], None]
     """A line without its end; None: one that was too long."""
-    on_end: Callable[[], None]
-    """Nothing more will come from there."""
+    on_end: Callable[[bool], None]
+    """Nothing more will come from there; true: and nobody is there any more."""
+    works: Callable[[], bool]
+    """Whether an answer is still to come."""
     on_closed: Callable[[], None]
     """It is closed."""
     spent: Callable[[], bool]
@@ -84,7 +86,7 @@ class Connection:
         self._owed = 0
         self._answers: deque[tuple[int, int]] = deque()
         self._lost = self._lost_lines = 0
-        self._ended = self._told = self._gone = self._due = self._serving = False
+        self._ended = self._told = self._told_gone = self._gone = self._due = self._serving = False
         self._mode = _Mode.NOTHING
         self.active_at = watcher.now
 
@@ -125,7 +127,7 @@ class Connection:
         poll.register(self._socket.fileno(), select.POLLOUT)
         while self._backlog and (left_s := until - time.monotonic()) > 0 and poll.poll(left_s * 1000):
             self._push()
-        self._tell_end()
+        self._tell_end(True)
         self._lose_reader()
 
     def close(self) -> None:
@@ -133,7 +135,7 @@ class Connection:
         if self._calls is None:
             return
         self._watch(_Mode.NOTHING)
-        self._tell_end()
+        self._tell_end(True)
         self._lose_reader()
         self._socket.close()
         calls, self._calls = self._calls, None
@@ -147,7 +149,7 @@ class Connection:
         self._room.held += len(data)
         if not waiting:
             self._push()
-            if self._backlog:
+            if self._backlog or self._ended:
                 self._arrange()
 
     def _push(self) -> None:
@@ -236,17 +238,23 @@ class Connection:
             self._due = True
             self._watcher.call_at(self._watcher.now, self._go_on)
         if self._ended and not self._inbox.ready:
-            self._tell_end()
-            if not self._backlog:
+            self._tell_end(self._gone or self._hung_up())
+            if not self._backlog and not (self._calls.works() and not self._gone):
                 self.close()
                 return
         reads = not (self._ended or paused or self._inbox.ready)
         self._watch(_Mode(reads * _Mode.READ.value + bool(self._backlog) * _Mode.WRITE.value))
 
-    def _tell_end(self) -> None:
-        if not self._told and self._calls is not None:
-            self._told = True
-            self._calls.on_end()
+    def _tell_end(self, gone: bool) -> None:
+        if self._calls is not None and (not self._told or (gone and not self._told_gone)):
+            self._told, self._told_gone = True, gone
+            self._calls.on_end(gone)
+
+    def _hung_up(self) -> bool:
+        """Whether the other end is closed, and not only for sending."""
+        poll = select.poll()
+        poll.register(self._socket.fileno(), 0)
+        return bool(poll.poll(0))
 
     def _watch(self, mode: _Mode) -> None:
         if mode is self._mode:

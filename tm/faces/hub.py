@@ -179,6 +179,7 @@ class Hub:
             Calls(
                 partial(self._line, session),
                 session.end,
+                lambda: session.works,
                 partial(self._forget, connection),
                 self._spent,
                 lost,

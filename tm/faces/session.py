@@ -116,10 +116,17 @@ class Session:
         elif request is not None:
             self._carry_out(request)
 
-    def end(self) -> None:
-        """The client is gone."""
-        ends = [*self._ends.values(), *self._works.values()]
-        self._ends, self._works = {}, {}
+    @property
+    def works(self) -> bool:
+        """Whether an answer is still to come."""
+        return bool(self._works)
+
+    def end(self, gone: bool = True) -> None:
+        """The client says nothing more, and hears of nothing more but answers; not even those where he is gone."""
+        ends, self._ends = list(self._ends.values()), {}
+        if gone:
+            ends += self._works.values()
+            self._works = {}
         for end in ends:
             end()
 
