@@ -9,7 +9,7 @@ _taskmasterctl() {
         -c|--config|-s|--socket)
             [[ -z $verb ]] && daemon=("${COMP_WORDS[i]}" "${COMP_WORDS[i+1]}")
             ((i++)) ;;
-        --timeout|--color|--since|--until|--grep) ((i++)) ;;
+        --timeout|--color|--since|--until|--grep|--lines) ((i++)) ;;
         -*) ;;
         *) if [[ -z $verb ]]; then verb=${COMP_WORDS[i]}; else ((said++)); fi ;;
         esac
@@ -18,7 +18,7 @@ _taskmasterctl() {
     -c|--config|-s|--socket)
         if [[ -z $verb ]]; then compopt -o filenames; mapfile -t COMPREPLY < <(compgen -f -- "$word"); return; fi ;;
     --color) mapfile -t COMPREPLY < <(compgen -W 'auto always never' -- "$word"); return ;;
-    --timeout|--since|--until|--grep) return ;;
+    --timeout|--since|--until|--grep|--lines) return ;;
     esac
     case $verb in
     '') options='-c --config -s --socket --json --no-wait --timeout --color --help --version' kind=verb ;;
@@ -27,7 +27,7 @@ _taskmasterctl() {
     stop) options='--json --no-wait --timeout --color' kind=names ;;
     restart) options='--json --no-wait --timeout --color' kind=names ;;
     reload) options='--dry-run --json --no-wait --timeout --color' kind=nothing ;;
-    logs) options='--stdout --stderr --all --since --until --grep --raw -f --follow --json --no-wait --timeout --color' kind=names ;;
+    logs) options='--stdout --stderr --all --since --until --grep -n --lines --raw -f --follow --json --no-wait --timeout --color' kind=names ;;
     clear-logs) options='--json --no-wait --timeout --color' kind=names ;;
     reopen-logs) options='--json --no-wait --timeout --color' kind=nothing ;;
     signal) options='--json --no-wait --timeout --color' kind=signal ;;

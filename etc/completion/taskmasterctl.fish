@@ -52,6 +52,7 @@ complete -c taskmasterctl -n '__fish_seen_subcommand_from logs' -l all -d 'show 
 complete -c taskmasterctl -n '__fish_seen_subcommand_from logs' -l since -x -d 'only lines from this time on, all of them unless N is given'
 complete -c taskmasterctl -n '__fish_seen_subcommand_from logs' -l until -x -d 'only lines up to this time'
 complete -c taskmasterctl -n '__fish_seen_subcommand_from logs' -l grep -x -d 'only lines in which this regular expression is found'
+complete -c taskmasterctl -n '__fish_seen_subcommand_from logs' -s n -l lines -x -d 'as N: so many lines, 0 for none of what there is'
 complete -c taskmasterctl -n '__fish_seen_subcommand_from logs' -l raw -d 'show lines as they are, without names and with every control sequence'
 complete -c taskmasterctl -n '__fish_seen_subcommand_from logs' -s f -l follow -d 'go on with what comes, until Ctrl-C'
 complete -c taskmasterctl -n '__fish_seen_subcommand_from logs' -a '(__taskmasterctl_names)'

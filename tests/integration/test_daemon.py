@@ -255,11 +255,13 @@ def test_what_a_dead_one_left_is_taken_over(daemon: Background) -> None:
     until(lambda: not alive(pid), "its death")
     assert daemon.socket.exists()
     assert daemon.pidfile.exists()
-    os.kill(child, signal.SIGKILL)
     again = daemon.up()
     assert again != pid
     assert alive(again)
-    assert len(daemon.children()) == 2
+    assert alive(child)
+    assert daemon.children() == [child], "no second copy"
+    daemon.end(again)
+    assert not alive(child)
 
 
 @pytest.mark.parametrize("content", ["", "1\n", "4194303\n", "nonsense\n", "\0\xff\n" * 5000, "{own}\n"])

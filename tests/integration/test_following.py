@@ -115,7 +115,8 @@ def test_followed_or_not_the_lines_are_the_same(daemon: Daemon) -> None:
     """A bug: a follower took a carriage return for the end of a line."""
     follower = daemon.begin("logs", "-f", "progress")
     assert follower.stdout is not None
-    assert follower.stdout.readline() == "No logs available for this task.\n"
+    assert follower.stderr is not None
+    assert follower.stderr.readline() == "No logs available for this task.\n"
     daemon.ctl("start", "progress")
     heard: list[str] = []
     while "end\n" not in heard:

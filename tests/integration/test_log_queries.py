@@ -59,8 +59,16 @@ def test_a_span_of_time_over_rotated_files(daemon: Daemon) -> None:
     assert daemon.ctl("logs", "web", "--since", since, "--until", until_).stdout == "".join(lines[1995:2005])
     assert daemon.ctl("logs", "web", "3", f"--since={since}").stdout == "".join(lines[-3:])
     assert daemon.ctl("logs", "web", f"--until={until_}").stdout == "".join(lines[1995:2005])
-    assert daemon.ctl("logs", "web", "--since", "1m").stdout == "No line of the log matches.\n"
+    assert daemon.ctl("logs", "web", "--since", "1m").stderr == "No line of the log matches.\n"
     assert daemon.ctl("logs", "web", "--since", "1m").returncode == 0
+
+
+def test_a_log_without_times_hides_nothing_of_the_others(daemon: Daemon) -> None:
+    (daemon.home / "plain.log").write_text("no time here\n")
+    (daemon.home / "web.log").write_text(stamped(1, "web"))
+    done = daemon.ctl("logs", "all", "--since", stamped(0, "").strip())
+    assert (done.returncode, done.stdout) == (0, f"web | {stamped(1, 'web')}")
+    assert done.stderr.startswith("Left out, since their lines have no times: plain")
 
 
 def test_what_a_span_of_time_cannot_be_asked_of(daemon: Daemon) -> None:
@@ -78,7 +86,7 @@ def test_lines_in_which_something_is_found(daemon: Daemon) -> None:
     (daemon.home / "plain.log").write_text("".join(f"line {n} {'error' * (n % 100 == 0)}\n" for n in range(100_000)))
     assert daemon.ctl("logs", "plain", "2", "--grep", "error").stdout == "line 99800 error\nline 99900 error\n"
     assert daemon.ctl("logs", "plain", "1", "--grep", r"^line (\d)\1\1 ").stdout == "line 999 \n"
-    assert daemon.ctl("logs", "plain", "--grep=nowhere").stdout == "No line of the log matches.\n"
+    assert daemon.ctl("logs", "plain", "--grep=nowhere").stderr == "No line of the log matches.\n"
     daemon.ctl("start", "memory")
     until(lambda: daemon.ctl("logs", "memory", "--grep", "kept").stdout == "kept\n", "a line in memory")
 
@@ -195,8 +203,8 @@ def test_a_long_search_leaves_others_their_turns_and_can_be_given_up(daemon: Dae
             client.ask("logs", words=["big"], options=["--grep=nowher[e]"])
         assert "8 searches are going on already" in clients[8].answer()["result"]["lines"][0]
     with Rpc(daemon.home / "control.sock") as rpc:
-        asked = lambda: rpc.call("logs", words=["big"], options=["--grep=nowher[e]"])["lines"]  # noqa: E731
-        until(lambda: asked() == ["No line of the log matches."], "room for a search")
+        asked = lambda: rpc.call("logs", words=["big"], options=["--grep=nowher[e]"]).get("note")  # noqa: E731
+        until(lambda: asked() == "No line of the log matches.", "room for a search")
 
 
 def test_a_client_that_has_said_all_still_hears_what_was_found(daemon: Daemon, big: Path) -> None:
@@ -221,9 +229,8 @@ def test_a_long_search_at_the_clients_prompt(daemon: Daemon, big: Path) -> None:
 def test_a_long_search_at_the_daemons_own_prompt(tmp_path: Path) -> None:
     fill(tmp_path / "big.log")
     with Taskmaster(tmp_path, "tasks: {big: {command: sleep 1000, stdout: big.log}}") as taskmaster:
-        assert "the needle" not in taskmaster.ask("logs big --grep needl[e]")
-        taskmaster.wait_output("(?m)^the needle$")
-        assert taskmaster.ask("logs big --grep=needle -f") is not None
+        assert taskmaster.ask("logs big --grep needl[e]") == "the needle\n"
+        assert taskmaster.ask("logs big --grep=needle -f") == "the needle\n"
         assert taskmaster.ask("logs big --since 1m").startswith("The log of 'big' has no times")
 
 
@@ -274,7 +281,7 @@ def test_several_logs_share_the_room_of_an_answer(daemon: Daemon) -> None:
 def test_too_much_is_told(daemon: Daemon) -> None:
     (daemon.home / "plain.log").write_text("".join(f"line {n}\n" for n in range(300_000)))
     done = daemon.ctl("logs", "plain", "300000")
-    assert done.stderr == "[Earlier lines are left out: an answer has room for 1 MiB.]\n"
+    assert done.stderr == "Earlier lines are left out: an answer has room for 1 MiB. Ask for less of it.\n"
     assert done.stdout.endswith("line 299999\n")
     assert 1024 * 1024 - 100 < len(done.stdout) <= 1024 * 1024
 

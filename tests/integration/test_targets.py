@@ -174,7 +174,7 @@ def test_dev_null_takes_everything(tmp_path: Path) -> None:
         until(lambda: daemon.state("writer") == "EXITED", "its end")
         assert "takes nothing" not in daemon.ctl("status").stdout + daemon.errors
         logs = daemon.ctl("logs", "writer")
-        assert (logs.returncode, logs.stdout) == (0, "No logs available for this task.\n")
+        assert (logs.returncode, logs.stdout, logs.stderr) == (0, "", "No logs available for this task.\n")
 
 
 def test_a_terminal_that_is_not_read_is_waited_for_by_nobody_but_the_writer(tmp_path: Path) -> None:

@@ -87,6 +87,7 @@ def test_any_command_line(words: list[str]) -> None:
         ("logs web 20 --stderr", {"words": ["web"], "lines": 20, "options": ["--stderr"]}),
         ("logs web x", {"words": ["web", "x"]}),
         ("logs web --since 10m --grep=x 5", {"words": ["web"], "lines": 5, "options": ["--since=10m", "--grep=x"]}),
+        ("logs web -n 5", {"words": ["web"], "options": ["--lines=5"]}),
         ("logs web --grep", {"words": ["web"], "options": ["--grep"]}),
         ("check /a.yaml", {"words": ["/a.yaml"]}),
     ],
@@ -99,7 +100,8 @@ def test_requests(line: str, params: dict[str, object]) -> None:
 
 
 def test_the_options_that_take_a_value_are_those_declared() -> None:
-    assert set(VALUED) == {option.name for verb in VERBS for option in verb.options if option.value}
+    valued = [option for verb in VERBS for option in verb.options if option.value]
+    assert set(VALUED) == {name for option in valued for name in (option.name, option.short) if name}
 
 
 def test_a_file_is_named_so_that_the_daemon_finds_it() -> None:

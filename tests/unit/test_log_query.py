@@ -57,6 +57,9 @@ def test_what_cannot_be_asked(line: str, told: str) -> None:
         (r"\\xff", b"\xff", True),
         (r"x(?!\s)", b"x", True),
         ("", b"", True),
+        ("plain red$", b"a plain \x1b[31mred\x1b[0m", True),
+        ("plain red", b"a plain \x1b[31mred\x1b[0m", True),
+        ("31", b"a plain \x1b[31mred\x1b[0m", False),
     ],
 )
 def test_a_line_passes_where_the_expression_is_found_in_it(pattern: str, line: bytes, passes: bool) -> None:

@@ -50,7 +50,10 @@ def test_any_line_has_a_time_or_none(line: bytes) -> None:
     [
         ("10m", NOON - timedelta(minutes=10)),
         ("1.5h ago", NOON - timedelta(minutes=90)),
-        ("90", NOON - timedelta(seconds=90)),
+        ("1h30m", NOON - timedelta(minutes=90)),
+        ("1d2h3m4s", NOON - timedelta(days=1, hours=2, minutes=3, seconds=4)),
+        (f"{NOON.timestamp() - 5:.0f}", NOON - timedelta(seconds=5)),
+        (f"@{NOON.timestamp() - 5:.0f}", NOON - timedelta(seconds=5)),
         ("500ms", NOON - timedelta(milliseconds=500)),
         ("2d", NOON - timedelta(days=2)),
         ("now", NOON),
@@ -67,7 +70,9 @@ def test_what_an_operator_means_by_a_time(word: str, meant: datetime) -> None:
     assert moment(word, NOW) == pytest.approx(meant.timestamp())
 
 
-@pytest.mark.parametrize("word", ["", "soon", "25:00", "12:60", "12:00:61", "-5m", "2026-02-30", "9999999999999-01-01"])
+@pytest.mark.parametrize(
+    "word", ["", "soon", "90", "-10m", "1h30", "25:00", "12:60", "12:00:61", "-5m", "2026-02-30", "9999999999999-01-01"]
+)
 def test_what_is_no_time(word: str) -> None:
     assert moment(word, NOW) is None
 

@@ -22,7 +22,7 @@ _WANTED_UP = ("BACKOFF", "FATAL")
 def show(answer: Message, wish: Wish, screen: Screen, raw: bool = False) -> None:
     """The data, where JSON was asked for, or the bytes; else the lines, on stderr where they tell of a failure."""
     if answer.get("note"):
-        screen.err(f"[{answer['note']}]")
+        screen.err(answer["note"])
     if wish.json:
         screen.out(as_json(answer.get("data")))
     elif raw and not answer.get("outcome", DONE):

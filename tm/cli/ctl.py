@@ -95,7 +95,8 @@ def _nobody(error: NoDaemon, wish: Wish) -> int:
 
 def _is_ours(wish: Wish) -> bool:
     """Whether the answer needs no daemon."""
-    return bool({"--help", "--version"} & wish.given.keys()) or wish.words[:1] in (["help"], ["exit"], ["quit"])
+    asks = bool({"--help", "--version"} & wish.given.keys()) or "--help" in wish.words[1:]
+    return asks or wish.words[:1] in (["help"], ["exit"], ["quit"])
 
 
 def _answered_here(wish: Wish) -> int:

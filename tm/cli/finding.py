@@ -113,8 +113,14 @@ def _configured(config: str) -> str | None:
 
     try:
         return load(config, Machine(os.environ, os.getcwd())).settings.socket
-    except ConfigError:
-        return None
+    except ConfigError as error:
+        ours = _default(config, os.environ)
+        if os.path.exists(ours):
+            return None
+        raise BadConfiguration(
+            f"{config} has {len(error.problems)} problem(s), so that the socket it names is not known. "
+            "Name it: taskmasterctl -s SOCKET; what is wrong: taskmaster -t"
+        ) from None
 
 
 def with_packages() -> None:

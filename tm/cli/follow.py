@@ -51,17 +51,19 @@ def requests(
 def follow(client: Client, request: Request, wish: Wish, screen: Screen) -> int:
     """Tell until the end; the exit code. Raises Failed, Gone."""
     following = _Following(request, wish, screen)
+    present = client
     try:
         while True:
             try:
-                return following.tell(client)
+                return following.tell(present)
             except Gone as error:
-                client.close()
-                client = _back(client.path, error, wish)
+                present.close()
+                present = _back(client.path, error, wish)
     except KeyboardInterrupt:
         return DONE
     finally:
-        client.close()
+        if present is not client:
+            present.close()
 
 
 class _Following:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tm.cli.screen import Screen
 
 _BAD_PARAMS = -32602
-VALUED = ("--since", "--until", "--grep")
+VALUED = ("--since", "--until", "--grep", "--lines", "-n")
 """The options that take a value; a test holds them to the declaration of the verbs."""
 
 
@@ -32,7 +32,7 @@ class Request:
         following = iter(rest)
         for word in following:
             if word in VALUED and (value := next(following, None)) is not None:
-                self.options.append(f"{word}={value}")
+                self.options.append(f"{'--lines' if word == '-n' else word}={value}")
             else:
                 (self.options if _is_flag(word) else self.words).append(word)
         self.selection = list(self.words)

@@ -10,6 +10,7 @@ import os
 import shutil
 import signal
 import sys
+from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
@@ -42,6 +43,8 @@ class Shell:
         self._at_terminal = os.isatty(0)
         self._following: Callable[[], None] | None = None
         self._searching: Callable[[], None] = lambda: None
+        self._answering = False
+        self._lines: deque[str | None] = deque()
         self._console = Console(
             service.loop,
             Outlet(service.loop),
@@ -65,6 +68,13 @@ class Shell:
         self._console.close()
 
     def _line(self, line: str) -> None:
+        """Carry it out; where nobody sits at a terminal behind the answer to the line before, which may be a search."""
+        if self._answering and not self._at_terminal:
+            self._lines.append(line)
+        else:
+            self._carry_out(line)
+
+    def _carry_out(self, line: str) -> None:
         try:
             command = parse(line)
         except UsageError as error:
@@ -75,7 +85,7 @@ class Shell:
         if command.verb in WISHES:
             with suppress(NoSuchTask):
                 self._notices.promise(row.name for row in self._control.rows(command.words))
-        self._say = self._console.write
+        self._say, self._answering = self._console.write, True
         answered = partial(self._answered, "--json" in command.options)
         if "--follow" in command.options:
             self._stop_following()
@@ -91,9 +101,16 @@ class Shell:
     def _answered(self, as_json: bool, answer: Answer) -> None:
         """At once, or later, above the prompt."""
         self._say(_json(answer) if as_json else answer.text)
+        self._answering = False
+        while self._lines and not self._answering:
+            line = self._lines.popleft()
+            self._end() if line is None else self._carry_out(line)
 
     def _end(self) -> None:
         """The end of the input, or the terminal hung up."""
+        if self._answering and not self._at_terminal:
+            self._lines.append(None)
+            return
         gone = self._at_terminal and hung_up()
         self._service.leave("the hang-up of the terminal" if gone else "the end of the input")
 

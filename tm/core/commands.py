@@ -58,6 +58,8 @@ def parse_words(words: Sequence[str]) -> Command:
     verb = BY_NAME.get(words[0])
     if verb is None:
         raise UsageError(unknown(words[0]))
+    if "--help" in words[1:]:
+        return Command("help", (verb.name,))
     rest: list[str] = []
     values: dict[str, str] = {}
     options: set[str] = set()
@@ -119,7 +121,9 @@ def _fill(verb: Verb, words: list[str], options: frozenset[str], values: Mapping
             return Command(verb.name, tuple(words[1:]), options, signal=words[0])
         case Takes.LOG:
             _agree(verb, options)
-            return Command(verb.name, (words[0],), options, values, lines=_lines(verb, words[1:]))
+            return Command(
+                verb.name, (words[0],), options, values, lines=_lines(verb, words[1:], values.get("--lines"))
+            )
         case _:
             return Command(verb.name, tuple(words), options)
 
@@ -130,14 +134,16 @@ def _agree(verb: Verb, options: frozenset[str]) -> None:
         raise UsageError(f"--raw and --json exclude one another. Usage: {verb.usage}")
 
 
-def _lines(verb: Verb, words: list[str]) -> int | None:
-    if not words:
-        return None
-    if len(words) > 1:
+def _lines(verb: Verb, words: list[str], named: str | None) -> int | None:
+    """How many lines, as the word behind the name or the option says; only the latter can say none."""
+    if len(words) > 1 or (words and named is not None):
         raise UsageError(verb.missing)
-    if not (words[0].isascii() and words[0].isdecimal()) or len(words[0]) > 9 or int(words[0]) == 0:
+    if not words and named is None:
+        return None
+    word, least = (words[0], 1) if named is None else (named, 0)
+    if not (word.isascii() and word.isdecimal()) or len(word) > 9 or int(word) < least:
         raise UsageError("Please provide a valid number of lines to display.")
-    return int(words[0])
+    return int(word)
 
 
 def help_text(word: str | None) -> str:

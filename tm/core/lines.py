@@ -1,7 +1,8 @@
 """Bytes of output as lines: cutting at line ends, and making lines safe to show.
 
 Guarantees: `cut` never drops, doubles or reorders a byte; what `printable` returns cannot move the cursor, ring,
-retitle or otherwise steer a terminal: colours pass, everything else is shown as an escape or dropped.
+retitle or otherwise steer a terminal: colours pass, and end with the line, everything else is shown as an escape or
+dropped.
 """
 
 from __future__ import annotations
@@ -14,6 +15,9 @@ LINE_BYTES = 64 * 1024
 LONGEST_CHARACTER = 4
 
 _COLOUR = r"\x1b\[[0-9;]*m"
+_RESET = "\x1b[0m"
+_COLOURED = re.compile(rf"{_COLOUR}(?<!\x1b\[m)(?<!\x1b\[0m)(?!.*\x1b\[0?m)", re.DOTALL)
+"""A colour that nothing after it ends."""
 _ESCAPE = re.compile(rf"({_COLOUR})|\x1b(?:\[[0-?]*[ -/]*[@-~]|[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\)?|[ -/]*[0-~])|\x1b")
 _STRAYS = {
     code: f"\\x{code:02x}"
@@ -54,14 +58,20 @@ def printable(text: str) -> str:
     text = text.rstrip("\r")
     if "\x1b" in text:
         text = _ESCAPE.sub(_shown, text)
+        text += _RESET if _COLOURED.search(text) else ""
     if text.isascii():  # else it would cost more than what follows
         return text.translate(_STRAYS)
     return _STRAY.sub(lambda match: _STRAYS[ord(match[0])], text)
 
 
+def without_colours(text: str) -> str:
+    """The same without colour sequences."""
+    return re.sub(_COLOUR, "", text) if "\x1b" in text else text
+
+
 def plain(text: str) -> str:
     """One line without any control character, for tables and messages; line ends become spaces."""
-    return re.sub(_COLOUR, "", printable(" ".join(text.split("\n"))))
+    return without_colours(printable(" ".join(text.split("\n"))))
 
 
 def _shown(match: re.Match[str]) -> str:

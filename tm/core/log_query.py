@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from tm.core.commands import Command, UsageError
-from tm.core.lines import decoded
+from tm.core.lines import decoded, without_colours
 from tm.core.log_times import TIME_FORMS, moment
 from tm.core.verbs import DEFAULT_LINES
 
@@ -49,15 +49,17 @@ class Sieve:
 
     def passes(self, line: bytes) -> bool:
         """Whether it is found in the line."""
-        if self._literal is not None:
+        if self._literal is not None and b"\x1b" not in line:
             return self._literal in line
-        text = decoded(line)
+        text = without_colours(decoded(line))
         half = PART_CHARACTERS // 2
         starts = range(0, max(1, len(text) - half), half)
         return any(self._line.search(text, start, start + PART_CHARACTERS) for start in starts)
 
     def may_pass(self, block: bytes) -> bool:
         """False when no line of a block can pass; much quicker than to ask for each."""
+        if b"\x1b" in block:
+            return True
         if self._literal is not None:
             return self._literal in block
         if self._block is None or max(map(len, block.split(b"\n"))) > PART_CHARACTERS:
@@ -87,7 +89,8 @@ def query(command: Command, now: float) -> Query:
         raise UsageError("--since is later than --until: no line can be both.")
     default = DEFAULT_LINES if since is None else None
     pattern = command.values.get("--grep")
-    return Query(command.lines or default, since, until, None if pattern is None else Sieve(pattern))
+    count = default if command.lines is None else command.lines
+    return Query(count, since, until, None if pattern is None else Sieve(pattern))
 
 
 def _moment(command: Command, option: str, now: float) -> float | None:

@@ -18,10 +18,14 @@ _STAMP: Final = re.compile(
     rb'[\[(]?(?:\{"time": ?")?'
     rb"(\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?: ?(?:Z|[+-]\d\d:?\d\d))?)(?!\d)"
 )
-_AGO: Final = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)?(?: ago)?")
+_AGO: Final = re.compile(r"((?:\d+(?:\.\d+)?(?:ms|s|m|h|d))+)(?: ago)?", re.ASCII)
+_SPAN: Final = re.compile(r"([\d.]+)(ms|s|m|h|d)", re.ASCII)
+_EPOCH: Final = re.compile(r"@?(\d{9,11}(?:\.\d+)?)", re.ASCII)
 _CLOCK: Final = re.compile(r"(\d\d?):(\d\d)(?::(\d\d))?")
 _UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-TIME_FORMS: Final = "10m (ago), 14:30, yesterday, 2026-01-31, '2026-01-31 14:30:05' or 2026-01-31T14:30:05+01:00"
+TIME_FORMS: Final = (
+    "10m or 1h30m (ago), 14:30, yesterday, 2026-01-31, '2026-01-31 14:30:05' or 2026-01-31T14:30:05+01:00"
+)
 
 Line: TypeAlias = tuple[int, bytes]
 """Which log, and a line of it without its end."""
@@ -42,7 +46,9 @@ def time_of(line: bytes) -> float | None:
 def moment(word: str, now: float) -> float | None:
     """What an operator means by a time; None where it is none. `now` is an instant."""
     if found := _AGO.fullmatch(word):
-        return now - float(found[1]) * _UNITS[found[2] or "s"]
+        return now - sum(float(each) * _UNITS[unit] for each, unit in _SPAN.findall(found[1]))
+    if found := _EPOCH.fullmatch(word):
+        return float(found[1])
     midnight = datetime.fromtimestamp(now).replace(hour=0, minute=0, second=0, microsecond=0)
     days = {"today": 0, "yesterday": 1}
     if word in days:

@@ -99,6 +99,7 @@ VERBS: Final[tuple[Verb, ...]] = (
             Option("--since", "only lines from this time on, all of them unless N is given", value="TIME"),
             Option("--until", "only lines up to this time", value="TIME"),
             Option("--grep", "only lines in which this regular expression is found", value="REGEX"),
+            Option("--lines", "as N: so many lines, 0 for none of what there is", "-n", "N"),
             Option("--raw", "show lines as they are, without names and with every control sequence"),
             Option("--follow", "go on with what comes, until Ctrl-C", "-f"),
             _JSON,

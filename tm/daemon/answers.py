@@ -37,7 +37,7 @@ class Answer:
     @property
     def text(self) -> str:
         """Note and lines as one text without a line end."""
-        return "\n".join([*filter(None, [self.note and f"[{self.note}]"]), *self.lines])
+        return "\n".join([*filter(None, [self.note]), *self.lines])
 
 
 def failed(text: str, outcome: Outcome = Outcome.FAILED) -> Answer:

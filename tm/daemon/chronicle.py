@@ -96,6 +96,12 @@ class Chronicle:
         self._ledger.stopping = by
         self._write(stopping_line(by))
 
+    def end(self) -> bool:
+        """The daemon leaves; whether nothing outlives it, and so nothing has to be known."""
+        if self._journal is not None and not self._ledger.rows:
+            self._journal.remove()
+        return not self._ledger.rows
+
     def _write(self, line: bytes) -> bool:
         """Put a line on record, or all of them where one is owed or there are too many; whether that was done."""
         if self._journal is None:

@@ -117,13 +117,12 @@ class Page:
         self._lines.append(self._how.prefix(source.name if self._how.several else "", source.stream) + text)
         self._data.append(as_data(source.name, source.through, line, text))
 
-    def answer(self, nothing: str) -> Answer:
-        """The answer. `nothing`: what is said where there is none."""
-        if not self._lines and not self._how.raw:
-            return Answer((nothing,), [], marks=self.marks)
-        note = "Earlier lines are left out: an answer has room for 1 MiB." if self._cut_short else ""
+    def answer(self, nothing: str, beside: str) -> Answer:
+        """The answer. `nothing`: what is noted where there is none; `beside`: what is noted in any case."""
+        cut = "Earlier lines are left out: an answer has room for 1 MiB. Ask for less of it." if self._cut_short else ""
+        notes = [beside, cut, "" if self._lines else nothing]
         data = {"base64": b64encode(self._raw).decode()} if self._how.raw else self._data
-        return Answer(self._lines, data, note=note, marks=self.marks)
+        return Answer(self._lines, data, note=" ".join(filter(None, notes)), marks=self.marks)
 
 
 def _only(found: Sequence[Found]) -> Sequence[bytes]:

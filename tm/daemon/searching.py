@@ -49,6 +49,10 @@ class _Fruitless(Exception):
     """The search cannot be done; the text is for the operator."""
 
 
+class _Timeless(Exception):
+    """The lines of a log have no times."""
+
+
 class Searching:
     """One `logs` command. `style`: how lines are shown; `waits`: it goes on in the next turn; `followed`: what comes is
     told from the answer on.
@@ -62,6 +66,7 @@ class Searching:
         self._places: dict[Source, str] = {}
         self._work = self._through()
         self._slices = 0
+        self._timeless: list[str] = []
         self._ended = self.waits = self.followed = False
         self.answered: Answered = lambda answer: None
 
@@ -120,7 +125,8 @@ class Searching:
             yield from page.add(found)
             if not self.followed or self._slices == began:
                 narrowed = self._query.needs_times or self.sieve is not None
-                return page.answer("No line of the log matches." if narrowed else "No logs available for this task.")
+                nothing = "No line of the log matches." if narrowed else "No logs available for this task."
+                return page.answer(nothing, _without_times(self._timeless))
         raise _Fruitless("More comes than can be looked through. Ask without --follow, or for something simpler.")
 
     def _look(self) -> Generator[None, None, list[Found]]:
@@ -137,6 +143,9 @@ class Searching:
             except FileNotFoundError:
                 self._places[source] = ""
                 continue
+            except _Timeless:
+                self._timeless.append(source.name)
+                continue
             except OSError as error:
                 raise _unreadable(source, error) from None
             room -= room // left - search.room
@@ -152,12 +161,11 @@ class Searching:
             search.between(log.behind(self._places[source]), 0)
             return search
         search = Search(log, asked.count, asked.sieve, room)
-        if asked.needs_times:
+        if asked.count == 0:
+            search.between(0, 0)
+        elif asked.needs_times:
             if not has_times(log):
-                raise _Fruitless(
-                    f"The log of '{source.name}' has no times, which --since and --until need: its last lines begin "
-                    "with none. With logTimestamps: true, or logFormat: json, every line has one."
-                )
+                raise _Timeless if len(self._sources) > 1 else _Fruitless(_no_times(source.name))
             near = 0 if asked.until is None else (yield from distance(log, asked.until, beyond=True))
             far = None if asked.since is None else (yield from distance(log, asked.since))
             search.between(far, near)
@@ -222,6 +230,19 @@ def _query(command: Command) -> Query:
 
 def _unreadable(source: Source, error: OSError) -> _Fruitless:
     return _Fruitless(f"The log of '{source.name}' cannot be read: {source.path}: {os.strerror(error.errno or 0)}")
+
+
+def _no_times(name: str) -> str:
+    return (
+        f"The log of '{name}' has no times, which --since and --until need: its last lines begin with none. "
+        "With logTimestamps: true, or logFormat: json, every line has one."
+    )
+
+
+def _without_times(names: Sequence[str]) -> str:
+    """That some logs were not looked through."""
+    listed = ", ".join(dict.fromkeys(names))
+    return f"Left out, since their lines have no times: {listed}." if listed else ""
 
 
 def _nothing() -> None:

@@ -132,6 +132,8 @@ class Service:
         finally:
             self.outputs.settle()
             self._notifications.end()
+            if self._chronicle.end() and self.outputs.files.slots is not None:
+                self.outputs.files.slots.remove()
             self._log.write(Level.INFO, "taskmaster", "end", "leaving")
         return 0
 

@@ -100,6 +100,11 @@ class Journal:
         self._size_bytes = self._compact_bytes = len(content)
         self._torn = False
 
+    def remove(self) -> None:
+        """It is not needed any more. Where it cannot be removed it stays."""
+        with suppress(OSError):
+            os.unlink(self.path)
+
     def fileno(self) -> int:
         """The descriptor, still its own."""
         return self._fd

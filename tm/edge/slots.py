@@ -23,6 +23,7 @@ class Slots:
     """The slots of one file. `left`: the pairs that the last process has left, the second number by the first."""
 
     def __init__(self, path: str) -> None:
+        self._path = path
         self.left: dict[int, int] = {}
         self._free = list(range(_MOST - 1, -1, -1))
         self._memory: mmap.mmap | None = None
@@ -53,6 +54,11 @@ class Slots:
         if self._memory is not None:
             self._memory.close()
             self._memory = None
+
+    def remove(self) -> None:
+        """Nobody has to know. Where the file cannot be removed it stays."""
+        with suppress(OSError):
+            os.unlink(self._path)
 
     def _map(self, path: str) -> mmap.mmap:
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)
