@@ -92,9 +92,12 @@ def test_what_lives_goes_on_and_what_is_at_rest_stays_so(tmp_path: Path) -> None
         assert json.loads(life.daemon.ctl("--json", "status", "quiet_1").stdout)[0]["uptime"] >= uptime
         pid = int(str(before["quiet_1"]["pid"]))
         assert f"quiet_1 adopt: pid {pid} is taken over" in life.daemon.errors
+        told = "Taken over from an earlier daemon: quiet_1, quiet_2, coded\n"
+        assert told in life.daemon.ctl("status").stdout
         assert life.daemon.ctl("stop", "quiet").returncode == 0
         assert not alive(pid)
         assert life.daemon.ctl("start", "quiet").returncode == 0
+        assert "Taken over from an earlier daemon: coded\n" in life.daemon.ctl("status").stdout
 
 
 def test_a_survivor_that_ends_is_known_by_its_exit_code(tmp_path: Path) -> None:

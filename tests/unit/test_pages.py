@@ -22,6 +22,7 @@ from tm.core.timers import Instant
 from tm.core.transitions import Event, State
 from tm.core.verbs import VERBS, Option, Takes, Verb
 from tm.daemon.views import PLAIN, Views
+from tm.daemon.wiring import Wiring
 from tm.faces import jsonrpc
 from tm.faces.methods import METHODS
 from tm.faces.session import lost
@@ -189,6 +190,9 @@ def test_the_members_of_lost_are_listed() -> None:
 
 class NoOutputs:
     """Where no process has written anything."""
+
+    def wiring(self, _key: object) -> Wiring:
+        return Wiring()
 
     def troubles(self) -> list[str]:
         return []

@@ -122,7 +122,7 @@ class Adoption:
         assert row.pid is not None
         outputs, start = self._parts.outputs, launch(row.task, row.n, {})
         found = procfs.open_pipes(row.pid, set(known.pipes.values()))
-        wiring = Wiring(policy=start.logs, instance=row.name)
+        wiring = Wiring(policy=start.logs, instance=row.name, adopted=True)
         troubles = []
         for name, inode in known.pipes.items():
             tail = partial(outputs.memory.tail, key, name)

@@ -31,6 +31,7 @@ from tm.daemon.wiring import Key
 from tm.edge import procfs
 from tm.edge.eventlog import EventLog
 
+_NAMED = 10
 _EVENTS_SHOWN = 20
 _INSTANCES_SHOWN = 10
 _MIB = 1024 * 1024
@@ -74,6 +75,7 @@ class Views:
         below = [ailment(row, now, last_words(self._outputs, row)) for row in ailing]
         below += [line for row in rows for line in unkillable.lines(row, now)]
         below += self._outputs.troubles()
+        below += _adopted([row.name for row in rows if self._outputs.wiring(key_of(row)).adopted])
         return Answer(lines + (["", *below] if below else []), [self._row(row, now) for row in rows])
 
     def pid(self, rows: Sequence[Process] | None) -> Answer:
@@ -212,6 +214,12 @@ def _tree(members: Sequence[procfs.Stat]) -> list[str]:
         lines.append(f"{'  ' * depth}{each.pid} {each.state} {each.cpu_s:.2f}s {size} {command}")
         todo += [(child, depth + 1) for child in reversed(by_parent.get(each.pid, []))]
     return lines
+
+
+def _adopted(names: Sequence[str]) -> list[str]:
+    """That an earlier daemon has started them."""
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return [f"Taken over from an earlier daemon: {', '.join(names[:_NAMED])}{more}"] if names else []
 
 
 def _settings(task: Task, env: bool) -> list[str]:

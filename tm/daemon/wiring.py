@@ -36,7 +36,7 @@ Key: TypeAlias = tuple[str, int]
 class Wiring:
     """The pipes of one start. `childs_ends` are given to the child; a stream goes by its name, and stands in `senders`
     where it goes to syslog, in `files` where it goes to a file, in `formed` where its lines have a form there;
-    `instance` and `pid` say who writes.
+    `instance` and `pid` say who writes; `adopted`: another daemon has started it.
     """
 
     streams: dict[str, Stream] = field(default_factory=dict)
@@ -47,6 +47,7 @@ class Wiring:
     policy: LogPolicy = PLAIN
     instance: str = ""
     pid: int = 0
+    adopted: bool = False
 
     @property
     def stdio(self) -> tuple[int, int]:
