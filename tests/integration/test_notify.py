@@ -58,17 +58,19 @@ def manager(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Manager]
     listening.close()
 
 
-def foreground(home: Path, address: str, *flags: str, config: str = CONFIG, **kwargs: int) -> subprocess.Popen[bytes]:
+def foreground(
+    home: Path, address: str, *flags: str, config: str = CONFIG, stdin: int | None = None, **changes: str
+) -> subprocess.Popen[bytes]:
     (home / "web.yaml").write_text(config)
     own = ["--state-dir", "state", "--socket", "control.sock", *flags]
-    variables = environment(home) | {"NOTIFY_SOCKET": address}
+    variables = environment(home) | {"NOTIFY_SOCKET": address} | changes
     return subprocess.Popen(
         [*PROGRAM, *own, "web.yaml"],
         cwd=home,
         env=variables,
         stderr=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
-        **kwargs,
+        stdin=stdin,
     )
 
 
@@ -87,8 +89,38 @@ def test_the_life_of_a_foreground_daemon(tmp_path: Path, manager: Manager) -> No
         manager.hear("READY=1")
     finally:
         program.terminate()
-    assert manager.hear("STOPPING=1")[0] == "STOPPING=1"
+    assert manager.hear("STOPPING=1") == ["STOPPING=1", "STATUS=shutting down", "EXTEND_TIMEOUT_USEC=20000000"]
     assert program.wait(20) == 0
+
+
+def test_a_watchdog_hears_that_the_loop_turns(tmp_path: Path, manager: Manager) -> None:
+    program = foreground(tmp_path, manager.address, "-n", WATCHDOG_USEC="200000")
+    try:
+        manager.hear("READY=1")
+        for _ in range(3):
+            assert manager.hear("WATCHDOG=1") == ["WATCHDOG=1"]
+        program.send_signal(signal.SIGSTOP)
+        manager.everything()
+        manager._socket.settimeout(1)
+        with pytest.raises(TimeoutError):
+            manager.hear("WATCHDOG=1")
+        program.send_signal(signal.SIGCONT)
+        manager._socket.settimeout(20)
+        manager.hear("WATCHDOG=1")
+    finally:
+        program.terminate()
+        program.wait(20)
+
+
+@pytest.mark.parametrize("variables", [{}, {"WATCHDOG_USEC": "1000", "WATCHDOG_PID": "1"}, {"WATCHDOG_USEC": "-1"}])
+def test_a_watchdog_of_somebody_else_hears_nothing(tmp_path: Path, manager: Manager, variables: dict[str, str]) -> None:
+    program = foreground(tmp_path, manager.address, "-n", **variables)
+    try:
+        manager.hear("READY=1")
+    finally:
+        program.terminate()
+        program.wait(20)
+    assert ["WATCHDOG=1"] not in manager.everything()
 
 
 def test_an_end_that_comes_before_the_boot_is_through(tmp_path: Path, manager: Manager) -> None:
@@ -99,7 +131,7 @@ def test_an_end_that_comes_before_the_boot_is_through(tmp_path: Path, manager: M
     assert program.wait(60) == 0
     heard = manager.everything()
     assert heard[0][0] in ("STOPPING=1", "READY=1"), "it may have been through all the same"
-    assert heard[-1] == ["STOPPING=1", "STATUS=shutting down"]
+    assert heard[-1][:2] == ["STOPPING=1", "STATUS=shutting down"]
 
 
 def test_the_count_follows_the_processes(tmp_path: Path, manager: Manager) -> None:

@@ -90,6 +90,10 @@ DAEMON_VARIABLES: Final = (
         ("NOTIFY_SOCKET",),
         "with `-n` and `-d`: where a service manager listens, a path, or an abstract name that begins with `@`",
     ),
+    Entry(
+        ("WATCHDOG_USEC", "WATCHDOG_PID"),
+        "with `-n`: within how many microseconds that service manager wants to hear that the loop turns, and from whom",
+    ),
     Entry(("XDG_RUNTIME_DIR",), "for users other than root: where socket and pidfile are"),
     Entry(("XDG_STATE_HOME", "HOME"), "for users other than root: where state is kept, by default `~/.local/state`"),
 )

@@ -39,7 +39,7 @@ from tm.edge import procfs
 from tm.edge.eventlog import EventLog
 from tm.edge.journal import Journal
 from tm.edge.loop import Loop, Rank
-from tm.edge.notify import Notifier
+from tm.edge.notify import Notifier, watchdog_s
 from tm.edge.outlet import Outlet
 from tm.edge.signals import Signals
 from tm.edge.slots import Slots
@@ -95,7 +95,8 @@ class Service:
         self._chronicle = self._keep_journal(machine, parts)
         self._signals = Signals(self._signalled)
         self._title = Title(self.loop, self.supervisor)
-        self._tidings = Tidings(Notifier(parts.notify), self._title)
+        every_s = None if parts.notify is None else watchdog_s(parts.environ, os.getpid())
+        self._tidings = Tidings(Notifier(parts.notify), self._title, self.loop, every_s)
         self.control.on_reload = self._tidings.reload
         self._requests = 0
         self.on_signal: Callable[[int], bool] = _not_mine
@@ -172,7 +173,8 @@ class Service:
                 self._log.write(Level.INFO, "taskmaster", "shutdown", f"asked for by {by}")
                 self.control.leaving = True
                 self._chronicle.leaving(by)
-                self._tidings.leaving()
+                graces = [row.task.graceful_stop_timeout_s for row in self.supervisor.rows.values() if row.alive]
+                self._tidings.leaving(max(graces, default=0.0))
                 self._notifications.hush()
                 self.on_leave()
                 self._reloading.shut_down(self.supervisor, by)

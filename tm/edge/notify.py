@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import socket
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 
 
@@ -32,6 +33,14 @@ class Notifier:
         """Give the descriptor back."""
         if self._socket is not None:
             self._socket.close()
+
+
+def watchdog_s(environ: Mapping[str, str], pid: int) -> float | None:
+    """How often the manager wants to hear that we live, in seconds; None where it does not, or not from us."""
+    if environ.get("WATCHDOG_PID", str(pid)) != str(pid):
+        return None
+    text = environ.get("WATCHDOG_USEC", "")
+    return int(text) / 1e6 if text.isascii() and text.isdecimal() and int(text[:18]) > 0 else None
 
 
 def reloading() -> tuple[str, str]:
