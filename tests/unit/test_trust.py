@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 from typing import NamedTuple
 
 import pytest
 
-from tm.core.trust import described, others_can_write, remedy
+from tm.core.trust import described, others_can_write, remedy, unfit
 
 
 class Found(NamedTuple):
@@ -50,3 +51,17 @@ def test_what_others_can_write_and_what_to_type(status: Found, euid: int, egid: 
 
 def test_owner_group_and_mode_are_told() -> None:
     assert described(Found(0o41777, 3, 4)) == "owner 3, group 4, mode 1777"
+
+
+@pytest.mark.parametrize(
+    ("status", "links", "why"),
+    [
+        (Found(0o100600), 1, None),
+        (Found(0o100600, 7), 1, None),
+        (Found(0o40700), 1, (errno.EINVAL, "it is no regular file")),
+        (Found(0o100600), 2, (errno.EMLINK, "it has a second name, a hard link")),
+        (Found(0o100600, 8), 1, (errno.EPERM, "it belongs to uid 8")),
+    ],
+)
+def test_what_cannot_be_a_file_of_ours(status: Found, links: int, why: tuple[int, str] | None) -> None:
+    assert unfit(status, links, {0, 7}) == why

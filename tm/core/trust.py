@@ -1,4 +1,4 @@
-"""Who can write a file or a directory besides root and ourselves, from what `stat` says of it.
+"""Who can write, or has made, a file or a directory besides root and ourselves, from what `stat` says of it.
 
 Guarantees: a foreign owner counts, and so do the bits for the world and for a group that is neither root's nor ours;
 the sticky bit excuses nothing, since whoever comes first with a name has it.
@@ -7,6 +7,7 @@ Leaves to others: asking `stat`, and what follows from the answer.
 
 from __future__ import annotations
 
+import errno
 import shlex
 import stat
 from typing import Protocol
@@ -31,6 +32,17 @@ class Status(Protocol):
 def others_can_write(status: Status, euid: int, egid: int) -> bool:
     """Whether somebody can who is neither root nor `euid`; members of the group `egid` count as ourselves."""
     return _is_foreign(status, euid) or _writers(status, egid) != ""
+
+
+def unfit(status: Status, links: int, trusted: set[int]) -> tuple[int, str] | None:
+    """Why a file cannot be one that we have made, as an errno and words: `links`: how many names it has, `trusted`: who
+    may own it. None: it can.
+    """
+    if not stat.S_ISREG(status.st_mode):
+        return errno.EINVAL, "it is no regular file"
+    if links > 1:
+        return errno.EMLINK, "it has a second name, a hard link"
+    return None if status.st_uid in trusted else (errno.EPERM, f"it belongs to uid {status.st_uid}")
 
 
 def described(status: Status) -> str:

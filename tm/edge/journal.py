@@ -16,12 +16,12 @@ from __future__ import annotations
 
 import errno
 import os
-import stat
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from typing import Final
 
 from tm.core.journal import BEGIN, Ledger, compacted, replay
+from tm.core.trust import unfit
 
 _FLAGS: Final = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
 _MODE: Final = 0o600
@@ -187,13 +187,9 @@ def _open(path: str) -> int:
 def _refuse_unfit(fd: int, path: str) -> None:
     """What it says is believed, and processes are signalled for it: a stranger must not have written it."""
     status = os.fstat(fd)
-    if not stat.S_ISREG(status.st_mode):
-        raise OSError(errno.EINVAL, "it is no regular file", path)
-    if status.st_nlink > 1:
-        raise OSError(errno.EMLINK, "it has a second name, a hard link", path)
     trusted = {0, os.geteuid(), os.stat(os.path.dirname(path) or ".").st_uid}
-    if status.st_uid not in trusted:
-        raise OSError(errno.EPERM, f"it belongs to uid {status.st_uid}", path)
+    if (why := unfit(status, status.st_nlink, trusted)) is not None:
+        raise OSError(*why, path)
 
 
 def _write(fd: int, content: bytes) -> None:

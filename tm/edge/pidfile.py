@@ -13,10 +13,10 @@ more, and it is opened again.
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import os
-import stat
+
+from tm.core.trust import unfit
 
 _FLAGS = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
 _MOST_BYTES = 8192
@@ -95,10 +95,6 @@ def _is_named(fd: int, path: str) -> bool:
 def _refuse_unfit(fd: int, path: str) -> None:
     """What a stranger has put there is neither written to nor believed."""
     status = os.fstat(fd)
-    if not stat.S_ISREG(status.st_mode):
-        raise OSError(errno.EINVAL, "it is no regular file", path)
-    if status.st_nlink > 1:
-        raise OSError(errno.EMLINK, "it has a second name, a hard link", path)
     trusted = {0, os.geteuid(), os.stat(os.path.dirname(path) or ".").st_uid}
-    if status.st_uid not in trusted:
-        raise OSError(errno.EPERM, f"it belongs to uid {status.st_uid}", path)
+    if (why := unfit(status, status.st_nlink, trusted)) is not None:
+        raise OSError(*why, path)
