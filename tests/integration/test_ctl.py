@@ -411,7 +411,7 @@ def test_what_becomes_of_a_process_stands_among_its_output(daemon: Daemon) -> No
     follower.communicate()
 
 
-def test_each_of_several_has_a_name_in_a_colour_of_its_own(daemon: Daemon) -> None:
+def test_each_of_several_has_a_name_in_the_colour_of_its_task(daemon: Daemon) -> None:
     daemon.ctl("start", "chat", "bad")
     plain = daemon.ctl("logs", "all", "1", "--all").stdout.splitlines()
     assert sorted(plain) == ["bad | ! oops", "chat | line"]

@@ -24,11 +24,12 @@ from tm.edge.logfile import Log
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """What `logs` reads: the file `path`, or what is `held` in memory. `name`: whose it is, '' for nobody; `through`:
-    the stream that carries it.
+    """What `logs` reads: the file `path`, or what is `held` in memory. `name`: whose it is, '' for nobody; `task`: of
+    its first writer; `through`: the stream that carries it.
     """
 
     name: str
+    task: str
     stream: str
     through: str
     path: str | None
@@ -107,7 +108,7 @@ def _source(outputs: Outputs, users: Sequence[tuple[Process, str]], path: str | 
     row, stream = users[0]
     through = carrier(row, stream)
     held = partial(outputs.memory.read, key_of(row), through)
-    return Source(_owner(users), stream, through, path, held)
+    return Source(_owner(users), row.task.name, stream, through, path, held)
 
 
 def _owner(users: Sequence[tuple[Process, str]]) -> str:

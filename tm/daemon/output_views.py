@@ -62,14 +62,14 @@ class Style:
     colour: bool
     several: bool = False
 
-    def prefix(self, name: str, stream: str) -> str:
-        """What stands before a line: whose it is where that is to be said, `!` before stderr beside stdout. A name has
+    def prefix(self, name: str, task: str, stream: str) -> str:
+        """What stands before a line: whose it is where that is to be said, `!` before stderr beside stdout. A task has
         one colour wherever it appears, none that means something elsewhere: no red, no grey.
         """
         mark = "! " if len(self.streams) > 1 and stream == "stderr" else ""
         if not name:
             return mark
-        shade = _SHADES[crc32(name.encode()) % len(_SHADES)]
+        shade = _SHADES[crc32(task.encode()) % len(_SHADES)]
         return f"\x1b[{shade}m{name} |\x1b[0m {mark}" if self.colour else f"{name} | {mark}"
 
 
@@ -114,7 +114,8 @@ class Page:
 
     def _add(self, source: Source, line: bytes) -> Generator[None]:
         text = yield from _in_pieces(_shown, line)
-        self._lines.append(self._how.prefix(source.name if self._how.several else "", source.stream) + text)
+        name = source.name if self._how.several else ""
+        self._lines.append(self._how.prefix(name, source.task, source.stream) + text)
         self._data.append(as_data(source.name, source.through, line, text))
 
     def answer(self, nothing: str, beside: str) -> Answer:
@@ -205,10 +206,10 @@ class Follower:
         return self._through[key]
 
     def _lines(self, key: Key, stream: str, lines: Iterable[bytes]) -> list[str]:
-        name = self._selection.row(key).name
+        row = self._selection.row(key)
         if self._how.raw:
             return [decoded(line) for line in lines]
         if self._how.as_json:
-            return [json.dumps(as_data(name, stream, line, _shown(line))) for line in lines]
-        before = self._how.prefix(name if self._selection.several else "", stream)
+            return [json.dumps(as_data(row.name, stream, line, _shown(line))) for line in lines]
+        before = self._how.prefix(row.name if self._selection.several else "", row.task.name, stream)
         return [before + _shown(line) for line in lines]
