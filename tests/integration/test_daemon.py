@@ -366,6 +366,22 @@ def test_it_gives_up_root_and_so_do_its_children(tmp_path: Path, way: str) -> No
 
 
 @needs_root
+def test_a_state_directory_that_stays_roots_keeps_nothing_from_being_started(tmp_path: Path) -> None:
+    """Where no file can be made the journal is written anew in its place, and read by the next one."""
+    for place in (tmp_path, *tmp_path.parents[:2]):
+        place.chmod(place.stat().st_mode | 0o011)
+    (tmp_path / "state").mkdir(mode=0o755)
+    with Background(tmp_path, CONFIG) as daemon:
+        pid = daemon.up("-u", "nobody")
+        (child,) = daemon.children()
+        assert (tmp_path / "state").stat().st_uid == 0
+        os.kill(pid, signal.SIGKILL)
+        until(lambda: not alive(pid), "its death")
+        daemon.up("-u", "nobody")
+        assert daemon.children() == [child]
+
+
+@needs_root
 @pytest.mark.parametrize("key", ["user: root", "group: root"])
 @pytest.mark.parametrize("form", ["-t", "-d"])
 def test_a_user_of_its_own_and_one_of_a_task_do_not_go_together(tmp_path: Path, key: str, form: str) -> None:

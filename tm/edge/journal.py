@@ -82,12 +82,20 @@ class Journal:
         self._size_bytes += written
 
     def compact(self, lines: Iterable[bytes]) -> None:
-        """Let these be its content. Raises OSError; it is what it was then."""
+        """Let these be its content. Raises OSError; it is what it was then.
+
+        Where we may not make a file in its directory, as a daemon that has given up root may not, it is written anew
+        in its place, which a kill in the middle would cut short.
+        """
         content = b"".join(lines)
         draft = f"{self.path}.new"
-        with suppress(FileNotFoundError):
-            os.unlink(draft)
-        fd = os.open(draft, _FLAGS | os.O_EXCL, _MODE)
+        try:
+            with suppress(FileNotFoundError):
+                os.unlink(draft)
+            fd = os.open(draft, _FLAGS | os.O_EXCL, _MODE)
+        except PermissionError:
+            self._write_anew(content)
+            return
         try:
             _write(fd, content)
             os.rename(draft, self.path)
@@ -97,6 +105,14 @@ class Journal:
             raise
         os.close(self._fd)
         self._fd = fd
+        self._size_bytes = self._compact_bytes = len(content)
+        self._torn = False
+
+    def _write_anew(self, content: bytes) -> None:
+        """Replace what is in the open file. Raises OSError."""
+        os.ftruncate(self._fd, 0)
+        self._size_bytes, self._torn = 0, True
+        _write(self._fd, content)
         self._size_bytes = self._compact_bytes = len(content)
         self._torn = False
 
