@@ -9,7 +9,6 @@ import json
 import os
 import shutil
 import signal
-import sys
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
@@ -17,11 +16,11 @@ from functools import partial
 
 import tm
 from tm.cli.notices import Notices
-from tm.core.commands import UsageError, complete, parse
+from tm.core.commands import Command, UsageError, complete, parse
 from tm.core.select import names
 from tm.daemon.answers import Answer, NoSuchTask, failed
 from tm.daemon.control import WISHES
-from tm.daemon.searching import Audience
+from tm.daemon.searching import Answered, Audience
 from tm.daemon.service import Service
 from tm.daemon.views import Look
 from tm.edge import linedit
@@ -86,7 +85,16 @@ class Shell:
             with suppress(NoSuchTask):
                 self._notices.promise(row.name for row in self._control.rows(command.words))
         self._say, self._answering = self._console.write, True
-        answered = partial(self._answered, "--json" in command.options)
+        begun = False
+        try:
+            self._ask(command, partial(self._answered, "--json" in command.options))
+            begun = True
+        finally:
+            self._say = self._console.tell
+            self._answering = self._answering and begun
+
+    def _ask(self, command: Command, answered: Answered) -> None:
+        """Have it carried out; a further search or follow takes the place of the one before."""
         if "--follow" in command.options:
             self._stop_following()
             audience = Audience(answered, lambda told: self._console.tell(told.text))
@@ -96,7 +104,6 @@ class Shell:
             if command.verb == "logs":
                 self._searching()
                 self._searching = end
-        self._say = self._console.tell
 
     def _answered(self, as_json: bool, answer: Answer) -> None:
         """At once, or later, above the prompt."""
@@ -156,7 +163,7 @@ def greeting(path: str, tasks: int, processes: int) -> str:
 
 def _look() -> Look:
     """How the terminal looks, if it is one."""
-    if not os.isatty(sys.stdout.fileno()):
+    if not os.isatty(1):
         return Look()
     return Look(shutil.get_terminal_size().columns, not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb")
 
