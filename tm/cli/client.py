@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 ANSWER_S = 30.0
 """How long an answer may take: the daemon does not wait for anything, so one that is late is stuck."""
+SEARCH_S = 1e9
+"""The same of `logs`, which may look through any amount; that the daemon ends is heard of in any case."""
 PATH_BYTES = 107
 READ_BYTES = 256 * 1024
 NOT_ALLOWED = -32001

@@ -15,7 +15,7 @@ import stat
 from time import monotonic, sleep
 
 from tm.cli.answer import as_json, show
-from tm.cli.client import Client, Gone, NoDaemon
+from tm.cli.client import SEARCH_S, Client, Gone, NoDaemon
 from tm.cli.codes import DONE
 from tm.cli.screen import complain
 
@@ -78,7 +78,7 @@ class _Following:
     def tell(self, client: Client) -> int:
         """Until the daemon goes away, or has nothing to tell; the exit code. Raises Failed, Gone."""
         first, *others = client.send(*requests(self._request, self._screen, self._wish.json, True, self._marks))
-        answer = client.answer(first)
+        answer = client.answer(first, SEARCH_S)
         if answer.get("outcome", DONE) or self._marks is None or self._request.verb == "logs":
             self._show(answer)
         if answer.get("outcome", DONE):

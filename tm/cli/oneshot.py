@@ -7,7 +7,7 @@ what happened, in its order; a wait ends with the outcome, the time allowed, or 
 from __future__ import annotations
 
 from tm.cli.answer import as_json, names, outcome, show
-from tm.cli.client import ANSWER_S, Failed, Gone, Late
+from tm.cli.client import ANSWER_S, SEARCH_S, Failed, Gone, Late
 from tm.cli.codes import DONE, FAILED, TIMED_OUT
 from tm.cli.request import Request, refusal
 from tm.cli.screen import complain
@@ -37,7 +37,8 @@ def perform(client: Client, wish: Wish, screen: Screen) -> int:
             from tm.cli.outcome import see_through
 
             return see_through(client, request, wish, screen)
-        limit_s = ANSWER_S if wish.timeout_s is None else wish.timeout_s
+        allowed_s = SEARCH_S if request.verb == "logs" else ANSWER_S
+        limit_s = allowed_s if wish.timeout_s is None else wish.timeout_s
         answer = client.call(request.verb, request.params(screen), limit_s)
         show(answer, wish, screen, request.raw)
         return outcome(request, answer)
