@@ -171,7 +171,8 @@ def _find(known: Saved) -> tuple[int | None, ExitStatus]:
     with suppress(OSError):
         fd = pidfd.open_pidfd(known.pid)
         number = pidfd.identity(fd)
-        if number == known.identity if number else pidfd.start_time(known.pid) == known.start:
+        began = known.start is not None and pidfd.start_time(known.pid) == known.start
+        if number == known.identity if number else began:
             if not pidfd.ended(fd):
                 return fd, UNKNOWN
             status = pidfd.exit_status(fd) or UNKNOWN
