@@ -35,7 +35,7 @@ from tm.daemon.outputs import Outputs
 from tm.daemon.platform import Machine
 from tm.daemon.supervisor import Supervisor
 from tm.daemon.wiring import Key, Wiring
-from tm.edge import pidfd, procfs
+from tm.edge import pidfd, procfs, reap
 from tm.edge.eventlog import EventLog
 from tm.edge.loop import Loop, Rank
 
@@ -108,7 +108,8 @@ class Adoption:
         fd, status = _find(known)
         if fd is None:
             self._log(Level.WARNING, row, f"pid {row.pid} is gone: {status}, {ORPHANED}")
-            if not procfs.group_is(row.pid, f"TASKMASTER_INSTANCE={row.name}"):
+            left = reap.group_exists(row.pid)  # without one there is no reason to look at all processes
+            if not (left and procfs.group_is(row.pid, f"TASKMASTER_INSTANCE={row.name}")):
                 self._parts.machine.disown(row.pid)
             self._parts.supervisor.reaped(row.pid, status, ORPHANED)
             return
