@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from tm.core.journal import Head, Ledger, compacted, gone_line, intent_line, row_line, stopping_line
 from tm.core.launch import SpawnFailure
@@ -56,7 +56,7 @@ class Chronicle:
 
     def intend(self, key: Key) -> SpawnFailure | None:
         """It is about to be spawned; why it must not be, where that cannot be put on record."""
-        generation = self._generations.get(key, 0) + 1
+        generation = self.generation(key) + 1
         self._ledger.intents[key] = generation
         if not self._write(intent_line(*key, generation)):
             del self._ledger.intents[key]
@@ -72,13 +72,13 @@ class Chronicle:
         """An observer of the rows."""
         key = (after.task.name, after.n)
         known = self._ledger.rows.get(key)
-        row = saved(after, self._generations.get(key, 0))
+        identity, pipes = Identity(), None
         if after.pid is not None and what.event is Event.SPAWNED:
             identity = identify(after.pid) if self._journal is not None else Identity()
-            row = replace(row, start=identity.start, identity=identity.number, pipes=self._pipes(key))
+            pipes = self._pipes(key)
         elif after.pid is not None and known is not None:
-            row = replace(row, start=known.start, identity=known.identity, pipes=known.pipes)
-        self._ledger.rows[key] = row
+            identity, pipes = Identity(known.start, known.identity), known.pipes
+        row = self._ledger.rows[key] = saved(after, self.generation(key), identity.start, identity.number, pipes)
         if what.event in (Event.SPAWNED, Event.SPAWN_FAILED):
             self._ledger.intents.pop(key, None)
         self._write(row_line(row))
