@@ -155,9 +155,10 @@ class _Glass:
 
     def look(self, fd: int) -> bytes | None:
         """What is in a pipe; b'' at its end, None when there is nothing now. Raises OSError."""
-        count = self._tee(fd, self._in, PEEK_BYTES, _NONBLOCK)
-        if count < 0:
+        while (count := self._tee(fd, self._in, PEEK_BYTES, _NONBLOCK)) < 0:
             number = ctypes.get_errno()
+            if number == errno.EINTR:  # a signal, as of a child that has ended; nobody else tries again for ctypes
+                continue
             if number == errno.EAGAIN:
                 return None
             raise OSError(number, os.strerror(number))
