@@ -11,16 +11,17 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
 from tm.core.ports import LINE_BYTES
 from tm.edge.connection import NOTICE_BYTES, OWED_BYTES, Calls, Connection, Room
+from tm.edge.door import Door, Peer, peer
 from tm.edge.loop import Loop
 from tm.edge.presence import Presence
-from tm.edge.sockets import Held, Listener, Peer, Unusable, peer
+from tm.edge.sockets import Held, Listener, Unusable
 
 NOT_ROOT = pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 
@@ -31,12 +32,47 @@ def path(tmp_path: Path) -> Path:
 
 
 @contextmanager
-def listening(path: Path) -> Iterator[Listener]:
-    listener = Listener(str(path))
+def listening(path: Path, listener: Listener | None = None) -> Iterator[Listener]:
+    listener = listener or Listener(str(path))
     try:
         yield listener
     finally:
         listener.close()
+
+
+@contextmanager
+def door(listener: Listener) -> Iterator[Door]:
+    made = Door(listener.accept)
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+def handed_over(path: Path, owned: bool) -> Listener:
+    """A listener around a socket that somebody else has made: another process, which is gone by now."""
+    made = socket.socket(socket.AF_UNIX)
+    made.bind(str(path))
+    if (child := os.fork()) == 0:
+        made.listen()
+        os._exit(0)
+    os.waitpid(child, 0)
+    made.set_inheritable(True)
+    return Listener.over(made.detach(), str(path), None, owned)
+
+
+def knocks(path: Path, listener: Listener) -> bool:
+    """Whether who connects to `path` reaches this listener."""
+    with suppress(BlockingIOError):
+        while True:
+            listener.accept().close()
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(str(path))
+        try:
+            listener.accept().close()
+        except BlockingIOError:
+            return False
+    return True
 
 
 def dead(path: Path) -> None:
@@ -173,9 +209,7 @@ def test_a_file_that_goes_is_heard_of_and_made_again(tmp_path: Path, how: str) -
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
         with socket.socket(socket.AF_UNIX) as client:
             client.connect(str(path))
-            let_in = listener.accept(b"")
-            assert let_in is not None
-            let_in[0].close()
+            listener.accept().close()
         ready.close()
     presence.close()
 
@@ -237,10 +271,10 @@ def test_it_is_not_made_again_over_a_living_one(path: Path) -> None:
 
 
 def test_the_kernel_says_who_the_peer_is(path: Path) -> None:
-    with listening(path) as listener, socket.socket(socket.AF_UNIX) as client:
-        assert listener.accept(b"") is None
+    with listening(path) as listener, door(listener) as entry, socket.socket(socket.AF_UNIX) as client:
+        assert entry.let_in(b"") is None
         client.connect(str(path))
-        let_in = listener.accept(b"")
+        let_in = entry.let_in(b"")
         assert let_in is not None
         with let_in[0]:
             assert let_in[1] == (os.getpid(), os.geteuid(), frozenset((os.getegid(), *os.getgroups())))
@@ -250,7 +284,7 @@ def test_the_kernel_says_who_the_peer_is(path: Path) -> None:
 
 def test_without_descriptors_a_client_is_told_and_hung_up_on(path: Path) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with listening(path) as listener:
+    with listening(path) as listener, door(listener) as entry:
         clients = [socket.socket(socket.AF_UNIX) for _ in range(7)]
         for client in clients:
             client.settimeout(20)
@@ -264,11 +298,11 @@ def test_without_descriptors_a_client_is_told_and_hung_up_on(path: Path) -> None
                 while True:
                     filling.append(os.open(os.devnull, os.O_RDONLY))
             for _ in clients[:4]:
-                known = listener.accept(b"busy\n")
+                known = entry.let_in(b"busy\n")
                 assert known is not None, "the reserve is theirs"
                 let_in.append(known)
             for _ in clients[4:]:
-                assert listener.accept(b"busy\n") is None
+                assert entry.let_in(b"busy\n") is None
         finally:
             for fd in filling:
                 os.close(fd)
@@ -280,9 +314,98 @@ def test_without_descriptors_a_client_is_told_and_hung_up_on(path: Path) -> None
             each.close()
         with socket.socket(socket.AF_UNIX) as late:
             late.connect(str(path))
-            again = listener.accept(b"busy\n")
+            again = entry.let_in(b"busy\n")
             assert again is not None
             again[0].close()
+
+
+# ---- a socket that was handed over
+
+
+def test_a_socket_of_an_earlier_daemon_is_served_with_its_file(path: Path) -> None:
+    with listening(path, handed_over(path, owned=True)) as listener:
+        assert listener.named
+        assert knocks(path, listener)
+        assert not os.get_inheritable(listener.fileno())
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(str(path))
+            assert peer(client).pid == os.getpid()
+        path.unlink()
+        assert listener.renew()
+        assert knocks(path, listener)
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("by", ["nobody", "a dead socket", "a living one"])
+def test_of_an_earlier_daemon_whose_file_is_anothers_by_now_only_the_socket_is_taken(path: Path, by: str) -> None:
+    given = handed_over(path, owned=True)
+    fd = os.dup(given.fileno())
+    given.close()
+    assert not path.exists()
+    match by:
+        case "a dead socket":
+            dead(path)
+        case "a living one":
+            other = subprocess.Popen(
+                [sys.executable, "-c", BEGINS, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            )
+            assert other.stdin is not None
+            assert other.stdout is not None
+            print("go", file=other.stdin, flush=True)
+            assert other.stdout.readline() == "has it\n"
+    with listening(path, Listener.over(fd, str(path), None, owned=True)) as listener:
+        assert not listener.named
+        if by == "a living one":
+            with pytest.raises(Held):
+                listener.renew()
+            assert not listener.named
+            other.communicate("", timeout=20)
+        assert listener.renew()
+        assert knocks(path, listener)
+    assert not path.exists()
+
+
+def test_one_that_is_too_busy_to_be_asked_is_taken_for_the_one(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as made:
+        made.bind(str(path))
+        made.listen(1 << 20)
+        with suppress(BlockingIOError):
+            while True:
+                with socket.socket(socket.AF_UNIX) as client:
+                    client.setblocking(False)
+                    client.connect(str(path))
+        fd = made.detach()
+        with listening(path, Listener.over(fd, str(path), None, owned=True)) as listener:
+            assert listener.named
+
+
+def test_the_file_of_a_service_manager_is_left_as_it_is(path: Path) -> None:
+    listener = handed_over(path, owned=False)
+    path.chmod(0o640)
+    before = path.stat()
+    listener.give_to(os.geteuid(), os.getegid())
+    assert knocks(path, listener)
+    assert not listener.renew()
+    listener.close()
+    assert path.stat() == before
+
+
+def test_that_its_file_is_gone_is_the_service_managers_affair(path: Path) -> None:
+    with listening(path, handed_over(path, owned=False)) as listener:
+        path.unlink()
+        assert listener.named
+        assert not listener.renew()
+        assert not path.exists()
+
+
+def test_what_cannot_listen_is_refused_and_left_open(tmp_path: Path) -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs, pytest.raises(OSError, match="Invalid argument"):
+        Listener.over(ours.fileno(), str(tmp_path / "x.sock"), None, owned=True)
+    with (tmp_path / "file").open("wb") as file:
+        with pytest.raises(OSError, match=r"(?i)socket operation on non-socket"):
+            Listener.over(file.fileno(), str(tmp_path / "x.sock"), None, owned=True)
+        file.write(b"still open")
 
 
 # ---- a client

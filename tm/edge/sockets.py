@@ -1,22 +1,22 @@
-"""The file of a listening AF_UNIX socket: made, kept, made again, removed; and who knocks at it.
+"""The file of a listening AF_UNIX socket: made, kept, made again, removed.
 
 Guarantees: the file is its owner's alone (0600), or his and a named group's (0660), from the first moment that it
 listens, and a directory that had to be made is its owner's alone; a
 dead socket is replaced, a living one is `Held` and left as it is, what is no socket is never removed; at `close` the
-file goes only where its name still means this very socket. A few descriptors are kept in reserve, so that clients are
-let in though children have taken all others; who gets none is told so and hung up on, by means of the last. The kernel
-says who a peer is, not the peer.
-Leaves to others: watching (`faces.hub`), noticing that the name is gone (`edge.presence`), and what is said.
+file goes only where its name still means this very socket. The file of a socket that a service manager made is its
+own: whatever becomes of it is left as it is.
+Leaves to others: watching (`faces.hub`), who knocks (`edge.door`), noticing that the name is gone (`edge.presence`),
+what is said.
 
 Traps: a socket that was bound but does not listen yet looks dead. So whoever binds holds a lock on the directory until
 it listens, and whoever probes holds it too. A stranger can hold such a lock for ever where he may read the directory:
 it is waited for a short time only. The credentials that a client sees are those of the process that called listen(2):
-`adopt` calls it again, in the process that serves.
+`adopt` calls it again, in the process that serves. By the same credentials a socket that was handed over finds out
+whether its path still means it: nothing else that the kernel tells to everybody connects the two.
 """
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import fcntl
 import os
@@ -26,19 +26,12 @@ import stat
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import NamedTuple
 
 PATH_BYTES = 107
 """The longest path that every kernel takes."""
 
 _BACKLOG = 1024
-_SO_PEERGROUPS = 59
-_GROUPS_BYTES = 1024
-"""As much as `getsockopt` takes: 256 groups."""
 _LOCK_TRIES, _LOCK_WAIT_S = 50, 0.01
-_RESERVE = 5
-_NO_DESCRIPTOR = frozenset({errno.EMFILE, errno.ENFILE})
-_NOBODY = frozenset({errno.EAGAIN, errno.EINTR, errno.ECONNABORTED})
 
 
 class Unusable(Exception):
@@ -54,14 +47,6 @@ class Held(Unusable):
         self.pid = pid
 
 
-class Peer(NamedTuple):
-    """Who is at the other end. `pid` is 0 where the kernel does not say it."""
-
-    pid: int
-    uid: int
-    groups: frozenset[int]
-
-
 class Listener:
     """A socket that listens at `path`. Owns the descriptor and the file. `gid`: whose members may use it, None: nobody
     but the owner.
@@ -71,10 +56,27 @@ class Listener:
         """Make it. Raises Held or Unusable, and has changed nothing then."""
         self.path = path
         self.gid = gid
+        self._owned = True
         self._made_directory = not os.path.lexists(os.path.dirname(path) or ".")
         self._socket, self._inode = _make(path, gid, _LOCK_TRIES)
-        self._reserve: list[int] = []
-        self.refill()
+
+    @classmethod
+    def over(cls, fd: int, path: str, gid: int | None, owned: bool) -> Listener:
+        """Around `fd`, which listens at `path` already and is the listener's from now on. `owned`: the file was made
+        by an earlier daemon and is ours; else it is a service manager's. Raises OSError, and has closed nothing then.
+        """
+        given = socket.socket(fileno=fd)
+        try:
+            given.set_inheritable(False)
+            given.setblocking(False)
+            given.listen(_BACKLOG)
+        except OSError:
+            given.detach()
+            raise
+        made = cls.__new__(cls)
+        made.path, made.gid, made._owned, made._made_directory = path, gid, owned, False
+        made._socket, made._inode = given, _inode(path) if owned and _named(path) else None
+        return made
 
     def fileno(self) -> int:
         """The descriptor to be watched; another one after `renew` has returned true."""
@@ -82,7 +84,7 @@ class Listener:
 
     def descriptors(self) -> list[int]:
         """What has to stay open on the way into the background."""
-        return [self.fileno(), *self._reserve]
+        return [self.fileno()]
 
     def adopt(self) -> None:
         """The calling process is the one that serves, and its credentials are what clients see from now on."""
@@ -92,13 +94,13 @@ class Listener:
         """Let the file belong to whom the daemon is about to become. Raises OSError."""
         if self._made_directory:
             os.chown(os.path.dirname(self.path), uid, gid if self.gid is None else self.gid, follow_symlinks=False)
-        if self.named:
+        if self._owned and self.named:
             os.chown(self.path, uid, gid if self.gid is None else self.gid, follow_symlinks=False)
 
     @property
     def named(self) -> bool:
-        """Whether the path still means this socket."""
-        return self._inode is not None and _inode(self.path) == self._inode
+        """Whether the path still means this socket; always true where the file is not ours to see to."""
+        return not self._owned or (self._inode is not None and _inode(self.path) == self._inode)
 
     @property
     def closed(self) -> bool:
@@ -116,78 +118,18 @@ class Listener:
         self._socket, self._inode = fresh, inode
         return True
 
-    def accept(self, busy: bytes) -> tuple[socket.socket, Peer] | None:
-        """Let the next one in, not blocking; None when nobody waits, or when there is no descriptor for him: then he
-        has heard `busy`. Raises OSError when there is not even the one in reserve.
-        """
-        self.refill()
-        had = len(self._reserve)
-        client = self._next()
-        if client is None:
-            return None
-        if had and not self._reserve:
-            turn_away(client, busy)
-            self.refill()
-            return None
-        client.setblocking(False)
-        return client, peer(client)
+    def accept(self) -> socket.socket:
+        """The next one who waits. Raises OSError, BlockingIOError when nobody does."""
+        return self._socket.accept()[0]
 
     def close(self) -> None:
         """Listen no more; remove the file where it is ours. Closed already: nothing happens."""
         if self.closed:
             return
         with suppress(OSError):
-            if self.named:
+            if self._owned and self.named:
                 os.unlink(self.path)
         self._socket.close()
-        while self._reserve:
-            os.close(self._reserve.pop())
-
-    def refill(self) -> None:
-        """Take back into reserve what clients have left; to be called when one is gone."""
-        with suppress(OSError):
-            while len(self._reserve) < _RESERVE and not self.closed:
-                self._reserve.append(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))
-
-    def _next(self) -> socket.socket | None:
-        """Accept, at the expense of the reserve where nothing else is left; None when nobody waits. Raises OSError."""
-        try:
-            return self._socket.accept()[0]
-        except OSError as error:
-            if error.errno in _NOBODY:
-                return None
-            if error.errno not in _NO_DESCRIPTOR or not self._reserve:
-                raise
-        os.close(self._reserve.pop())
-        return self._next()
-
-
-def turn_away(client: socket.socket, line: bytes) -> None:
-    """Say `line`, which a fresh socket takes whole, and hang up."""
-    with client, suppress(OSError):
-        client.setblocking(False)
-        client.send(line)
-
-
-def peer(client: socket.socket) -> Peer:
-    """Who is at the other end of a connected socket. Raises OSError."""
-    if hasattr(socket, "SO_PEERCRED"):
-        size = struct.calcsize("3i")
-        pid, user, group = struct.unpack("3i", client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size))
-        return Peer(pid, user, frozenset((group, *_groups(client))))
-    uid, gid = ctypes.c_uint32(), ctypes.c_uint32()
-    if ctypes.CDLL(None, use_errno=True).getpeereid(client.fileno(), ctypes.byref(uid), ctypes.byref(gid)) != 0:
-        raise OSError(ctypes.get_errno(), "the peer's credentials cannot be read")
-    return Peer(0, uid.value, frozenset((gid.value,)))
-
-
-def _groups(client: socket.socket) -> tuple[int, ...]:
-    """The peer's supplementary groups; none where the kernel does not tell them, or there are more than fit."""
-    try:
-        data = client.getsockopt(socket.SOL_SOCKET, _SO_PEERGROUPS, _GROUPS_BYTES)
-    except OSError:
-        return ()
-    return struct.unpack(f"{len(data) // 4}I", data)
 
 
 def _make(path: str, gid: int | None, tries: int) -> tuple[socket.socket, tuple[int, int] | None]:
@@ -288,7 +230,31 @@ def _refuse_living(path: str) -> None:
             if error.errno == errno.EPROTOTYPE:
                 raise Held(path, None) from None
             raise
-        raise Held(path, peer(probe).pid or None)
+        raise Held(path, _listening(probe))
+
+
+def _named(path: str) -> bool:
+    """Whether `path` means the socket that this process was the last to call listen(2) on; one that is too busy to
+    be asked is taken for it.
+    """
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.setblocking(False)
+        try:
+            probe.connect(path)
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+        return _listening(probe) in (os.getpid(), None)
+
+
+def _listening(probe: socket.socket) -> int | None:
+    """The pid of who listens at the other end; None where the kernel does not say it."""
+    if not hasattr(socket, "SO_PEERCRED"):
+        return None
+    size = struct.calcsize("3i")
+    pid, _, _ = struct.unpack("3i", probe.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size))
+    return pid or None
 
 
 def _inode(path: str) -> tuple[int, int] | None:

@@ -21,8 +21,9 @@ from typing import Final
 from tm.core.ports import Watcher
 from tm.core.timers import Instant
 from tm.edge.connection import Calls, Connection, Room
+from tm.edge.door import Door, Peer, turn_away
 from tm.edge.presence import Presence
-from tm.edge.sockets import Listener, Peer, Unusable, turn_away
+from tm.edge.sockets import Listener, Unusable
 from tm.faces import jsonrpc
 from tm.faces.jsonrpc import Failure
 from tm.faces.session import Desk, Session, lost
@@ -44,6 +45,7 @@ class Hub:
     def __init__(self, watcher: Watcher, listener: Listener, desk: Desk, say: Callable[[str], None]) -> None:
         self._watcher = watcher
         self._listener = listener
+        self._door = Door(listener.accept)
         self._desk = desk
         self._say = say
         self._presence = Presence()
@@ -92,6 +94,7 @@ class Hub:
             self._watcher.unwatch(self._presence.fd)
         self._presence.close()
         self._listener.close()
+        self._door.close()
         until = time.monotonic() + LAST_CHANCE_S
         for client in list(self._clients):
             client.finish(until)
@@ -147,7 +150,7 @@ class Hub:
     def _accept(self) -> bool:
         """Let the next one in; whether there may be another."""
         try:
-            knocking = self._listener.accept(_FULL)
+            knocking = self._door.let_in(_FULL)
         except OSError as error:
             self._say(f"no client can be let in: {os.strerror(error.errno or 0)}; trying again")
             self._watcher.unwatch(self._listener.fileno())
@@ -188,7 +191,7 @@ class Hub:
 
     def _forget(self, connection: Connection) -> None:
         del self._clients[connection]
-        self._listener.refill()
+        self._door.refill()
 
     def _line(self, session: Session, line: bytes | None) -> None:
         session.line(line, self._room.full)
