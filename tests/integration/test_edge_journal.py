@@ -20,7 +20,7 @@ from tests.integration.driver import ROOT
 from tests.mounts import tmpfs
 from tests.unit.build import row
 from tests.waiting import until
-from tm.core.journal import Head, Ledger, gone_line, head_line, intent_line, replay, row_line, stopping_line
+from tm.core.journal import Head, Intent, Ledger, gone_line, head_line, intent_line, replay, row_line, stopping_line
 from tm.core.saved import saved
 from tm.core.transitions import State
 from tm.edge.journal import Journal
@@ -28,7 +28,7 @@ from tm.edge.journal import Journal
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 HEAD = Head("boot", "pid:[1]", "/etc/web.yaml")
 ROW = saved(row(State.RUNNING, pid=7, spawned_at=1.0), 3, 55, 99, {"stdout": 4})
-LINES = [head_line(HEAD), intent_line("web", 1, 3), row_line(ROW), intent_line("web", 2, 1), stopping_line("ada")]
+LINES = [head_line(HEAD), intent_line("web", 1, Intent(3, 9)), row_line(ROW), intent_line("web", 2, Intent(1, 9)), stopping_line("ada")]
 LEDGER = Ledger(HEAD, {ROW.key: ROW}, {("web", 2): 1}, "ada")
 
 
@@ -383,7 +383,7 @@ def test_a_file_that_cannot_be_read_is_told_by_its_name(path: Path, tmp_path: Pa
 
 
 def test_compaction_is_wanted_when_it_is_worth_it(path: Path) -> None:
-    line = intent_line("web", 1, 1)
+    line = intent_line("web", 1, Intent(1, 9))
     with journal(path) as opened:
         written = 0
         while written + len(line) <= 64 * 1024:

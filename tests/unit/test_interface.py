@@ -122,7 +122,7 @@ def test_state_is_where_the_table_says(monkeypatch: pytest.MonkeyPatch, uid: int
 
 def test_the_names_of_files_in_the_current_directory_are_those_of_the_code() -> None:
     known = names(interface.DAEMON_FILES)
-    assert {f"./{places.EXAMPLE}", f"./{opening.DEFAULT_LOG}", "./taskmaster.yaml"} <= set(known)
+    assert {f"./{places.EXAMPLE}", f"./{event_log.DEFAULT_LOG}", "./taskmaster.yaml"} <= set(known)
     assert set(places.searched({})) == {"taskmaster.yaml", "/etc/taskmaster.yaml"}
 
 

@@ -15,6 +15,7 @@ from tests.unit.build import died, happen, row, task
 from tm.core.exitstatus import UNKNOWN, ExitStatus
 from tm.core.journal import (
     Head,
+    Intent,
     Ledger,
     compacted,
     gone_line,
@@ -71,7 +72,7 @@ def rows(draw: st.DrawFn) -> Saved:
 FEW = st.integers(0, 3)
 LINES = st.one_of(
     rows().map(row_line),
-    st.builds(intent_line, FEW_NAMES, FEW, FEW),
+    st.builds(intent_line, FEW_NAMES, FEW, st.builds(Intent, FEW, FEW)),
     st.builds(gone_line, FEW_NAMES, FEW),
     NAMES.map(stopping_line),
     HEADS.map(head_line),
@@ -152,8 +153,8 @@ def test_what_is_no_number_is_not_written() -> None:
 
 def test_a_life_as_it_is_written_down() -> None:
     process = row(task=task("web"))
-    lines = [head_line(Head("boot", "pid:[1]", "/etc/web.yaml")), intent_line("web", 1, 1)]
-    assert read(lines).intents == {("web", 1): 1}
+    lines = [head_line(Head("boot", "pid:[1]", "/etc/web.yaml")), intent_line("web", 1, Intent(1, 9))]
+    assert read(lines).intents == {("web", 1): Intent(1, 9)}
     process, _ = happen(process, Event.START)
     process, _ = happen(process, Event.SPAWNED, pid=7)
     lines.append(row_line(saved(process, 1, start=55, identity=99, pipes={"stdout": 3})))
@@ -172,18 +173,18 @@ def test_a_life_as_it_is_written_down() -> None:
 
 
 def test_only_a_row_of_its_own_start_closes_an_intent() -> None:
-    lines = [intent_line("web", 1, 2), row_line(ROW), row_line(replace(ROW, n=2, generation=2))]
-    assert read(lines).intents == {("web", 1): 2}
+    lines = [intent_line("web", 1, Intent(2, 9)), row_line(ROW), row_line(replace(ROW, n=2, generation=2))]
+    assert read(lines).intents == {("web", 1): Intent(2, 9)}
     assert read([*lines, row_line(replace(ROW, generation=2))]).intents == {}
 
 
 def test_what_is_gone_has_no_intent_either() -> None:
-    assert read([intent_line("web", 1, 2), gone_line("web", 1)]) == Ledger()
+    assert read([intent_line("web", 1, Intent(2, 9)), gone_line("web", 1)]) == Ledger()
 
 
 def test_a_head_begins_anew() -> None:
     head = Head("another boot", "pid:[1]", "/etc/web.yaml")
-    assert read([row_line(ROW), intent_line("web", 1, 2), stopping_line("ada"), head_line(head)]) == Ledger(head)
+    assert read([row_line(ROW), intent_line("web", 1, Intent(2, 9)), stopping_line("ada"), head_line(head)]) == Ledger(head)
 
 
 # ---- damage
@@ -311,12 +312,12 @@ def test_a_number_that_no_clock_shows_is_skipped(number: bytes) -> None:
         changed(head_line(Head("a", "b", "c")), version=2),
         changed(head_line(Head("a", "b", "c")), boot=None),
         changed(stopping_line("ada"), by=""),
-        changed(intent_line("web", 1, 1), generation=-1),
+        changed(intent_line("web", 1, Intent(1, 9)), generation=-1),
         changed(gone_line("web", 1), n=...),
     ],
 )
 def test_nonsense_of_other_kinds_leaves_no_trace(line: bytes) -> None:
-    before = [intent_line("web", 1, 7), row_line(ROW)]
+    before = [intent_line("web", 1, Intent(7, 9)), row_line(ROW)]
     assert replay([*before, line]) == (read(before), [3])
 
 

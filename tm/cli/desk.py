@@ -6,7 +6,6 @@ a change is put into words once, however many hear it, and not at all where nobo
 
 from __future__ import annotations
 
-import os
 from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias
@@ -42,6 +41,7 @@ class Desk:
         self._loop = service.loop
         self._control = service.control
         self._log = log
+        self._pid = service.succession.pid
         self._reloading = reloading
         self._listeners: list[Listener] = []
         service.supervisor.observers.append(self._changed)
@@ -53,7 +53,7 @@ class Desk:
 
     def identity(self) -> dict[str, object]:
         """Which daemon this is: the path of its configuration, and its pid."""
-        return {"config": self._reloading.place, "pid": os.getpid()}
+        return {"config": self._reloading.place, "pid": self._pid}
 
     def follow(self, asked: Asked, by: str, tell: Tell, answered: Answered) -> End:
         """Answer `logs`, and tell what comes after it."""

@@ -27,7 +27,7 @@ def listen(config: Config, form: Form) -> Listener | None:
     path = named or places.socket_path(config.path, os.environ)
     try:
         places.make_runtime_directory(path, os.environ)
-        return Listener(path, _group(config))
+        return Listener(path, group(config))
     except Held as held:
         why, code, needed = str(held), RUNNING_ALREADY, form is not Form.SHELL
     except Unusable as unusable:
@@ -40,13 +40,13 @@ def listen(config: Config, form: Form) -> Listener | None:
     return None
 
 
-def _group(config: Config) -> int | None:
+def group(config: Config) -> int | None:
     """Whose members may use the socket. Raises Refusal."""
-    group = config.settings.socket_group
+    name = config.settings.socket_group
     try:
-        return None if group is None else spawn.group_id(group)
+        return None if name is None else spawn.group_id(name)
     except KeyError:
-        raise Refusal(f"there is no group '{group}' on this machine.", USAGE) from None
+        raise Refusal(f"there is no group '{name}' on this machine.", USAGE) from None
 
 
 def serve(service: Service, listener: Listener, parts: Parts) -> Hub:

@@ -19,7 +19,8 @@ import tm
 from tm.cli import places
 from tm.cli.face import serve
 from tm.cli.forms import DONE, NOT_STARTED, USAGE, Form, Refusal, reason, say
-from tm.cli.opening import Opened, open_daemon
+from tm.cli.guarding import guard, loaded, take_role, where
+from tm.cli.opening import Opened, follow, open_daemon
 from tm.cli.shell import Shell, greeting
 from tm.core.config import load
 from tm.core.errors import ConfigError
@@ -29,8 +30,9 @@ from tm.core.settings import Settings
 from tm.core.syslog import SYSLOG
 from tm.daemon.reloading import Reading
 from tm.daemon.service import Service
+from tm.daemon.ward import Inheritance, inherited
 from tm.edge import console
-from tm.edge.daemonize import Readiness, detach
+from tm.edge.daemonize import Readiness, detach, prevent_core
 from tm.edge.descriptors import tidy
 from tm.edge.world import Machine as World
 
@@ -40,6 +42,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     tidy()
     _write_anything()
     options = _parser().parse_args(arguments)
+    try:
+        left = inherited(os.environ)
+    except ValueError as error:
+        return _fail(f"{error}.", USAGE)
+    return _begin_anew(options) if left is None else _go_on(options, left)
+
+
+def _begin_anew(options: argparse.Namespace) -> int:
+    """Started by a person or an init system."""
     form = _form(options)
     try:
         here = places.here()
@@ -54,6 +65,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         opened = open_daemon(reading, read, form)
         return _in_background(opened) if form is Form.DAEMON else _run(opened, _nothing)
+    except Refusal as error:
+        return _fail(str(error), error.code)
+
+
+def _go_on(options: argparse.Namespace, left: Inheritance) -> int:
+    """Started by the guardian of a daemon that is no more, with what that has left."""
+    form = Form.DAEMON if options.daemon else Form.PLAIN
+    if form is Form.DAEMON:
+        prevent_core()
+    try:
+        place = where(left)
+        read = partial(_read, options, place.directory)
+        reading = loaded(left) or read(place.configuration)
+        return _run(follow(reading, read, form, place, left), _nothing)
+    except ConfigError as error:
+        return _fail(str(error), USAGE)
     except Refusal as error:
         return _fail(str(error), error.code)
 
@@ -103,23 +130,32 @@ def _up(end: Readiness, service: Service) -> None:
 
 
 def _run(opened: Opened, on_up: Callable[[Service], None]) -> int:
-    """Serve until the end; everything is given back then. Raises Refusal.
+    """Serve until the end; everything is given back then, also when the daemon never came so far. Raises Refusal.
 
     Clients are hung up on last: who waits for that, as `taskmasterctl shutdown` does, may start the next one at once.
+    A daemon with a guardian that fails on the way gives nothing back: the next one goes on with it.
     """
+    first, over = opened.parts.estate.left.hall is None, False
     with ExitStack() as last:
         try:
+            opened = guard(opened)
             service = _begin(opened, last)
             service.on_booted = partial(on_up, service)
-            return _with_shell(service, opened) if opened.form is Form.SHELL else service.run()
+            code = _with_shell(service, opened) if opened.form is Form.SHELL else service.run()
+            over = True
+        except Refusal:
+            over = first
+            raise
         finally:
-            opened.held.close()
+            if over or not opened.parts.estate.ward.guarded:
+                opened.held.close()
+    return code
 
 
 def _begin(opened: Opened, last: ExitStack) -> Service:
     """The daemon, about to run: its pid is written, its socket served, its rights are given up. Raises Refusal."""
     try:
-        opened.sign()
+        opened.sign(opened.parts.estate.ward.guardian)
     except OSError as error:
         raise Refusal(f"the pidfile or the lock cannot be written: {reason(error)}.") from None
     service = Service(opened.parts)
@@ -129,6 +165,7 @@ def _begin(opened: Opened, last: ExitStack) -> Service:
     except OSError as error:
         user = opened.parts.reloading.config.settings.user
         raise Refusal(f"user '{user}' cannot be taken on: {reason(error)}.") from None
+    opened.parts.estate.ward.on_lost = partial(take_role, opened, service)
     if opened.listener is not None:
         hub = serve(service, opened.listener, opened.parts)
         last.callback(hub.hang_up)

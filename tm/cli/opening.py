@@ -1,23 +1,24 @@
 """What a daemon opens and holds before it serves: state, pidfile, socket, event log; and whose rights it keeps.
 
-Guarantees: one daemon a state directory, and where none is named one a configuration by whatever name it goes; a second
-one is refused before it has changed anything. What somebody named and cannot be had is a Refusal; a default is done
-without where the form can, and that is said.
-Leaves to others: which socket, and who serves it (`cli.face`), the way into the background (`edge.daemonize`).
+Guarantees: a second daemon is refused before it has changed anything. What somebody named and cannot be had is a
+Refusal; a default is done without where the form can, and that is said. A daemon that follows another one by the same
+guardian holds what that held, without an instant in which nobody did.
+Leaves to others: who is the only one (`cli.locks`), which socket and who serves it (`cli.face`), the way into the
+background (`edge.daemonize`).
 """
 
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Callable
-from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from functools import partial
 
-from tm.cli import places
-from tm.cli.face import listen
-from tm.cli.forms import RUNNING_ALREADY, USAGE, Form, Refusal, reason, say
+from tm.cli.event_log import LOG, event_log
+from tm.cli.face import group, listen
+from tm.cli.forms import USAGE, Form, Refusal, reason
+from tm.cli.locks import hold_pidfile, running, state_and_locks
 from tm.core.config import Config
 from tm.core.journal import Head, Ledger
 from tm.core.records import Level
@@ -25,17 +26,31 @@ from tm.core.settings import Settings
 from tm.core.syslog import SYSLOG
 from tm.daemon.reloading import Reading, Reloading
 from tm.daemon.service import Parts
-from tm.edge import files, procfs, spawn, wishes
-from tm.edge.eventlog import EventLog, LogFile
+from tm.daemon.succession import Estate
+from tm.daemon.ward import Inheritance, Ward
+from tm.edge import procfs, spawn, wishes
+from tm.edge.eventlog import EventLog
 from tm.edge.journal import Journal
 from tm.edge.pidfile import Held, Pidfile
 from tm.edge.slots import Slots
 from tm.edge.sockets import Listener
-from tm.edge.syslog import Reporter, Syslog
 
-DEFAULT_LOG = "taskmaster.log"
-_LOCK = "lock"
-_STATE, _LOG = "state", "log"
+_STATE = "state"
+_PIDFILE, _SOCKET = "pidfile", "socket"
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """Where everything is, by whatever way it was found: what the next daemon opens, or holds already."""
+
+    configuration: str
+    directory: str
+    state: str
+    locks: tuple[str, ...]
+    pidfile: str | None
+    socket: str | None
+    socket_is_ours: bool
+    log: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +61,7 @@ class Opened:
 
     parts: Parts
     form: Form
-    state: str
+    where: Where
     files: tuple[Pidfile, ...]
     pidfile: Pidfile | None
     listener: Listener | None
@@ -57,35 +72,46 @@ class Opened:
     @property
     def history(self) -> str:
         """Where the shell keeps what was typed."""
-        return os.path.join(self.state, "history")
+        return os.path.join(self.where.state, "history")
 
-    def sign(self) -> None:
-        """Write our pid, which is another one in the background. Raises OSError."""
+    def sign(self, pid: int) -> None:
+        """Write the pid that people signal, which is another one in the background. Raises OSError."""
         for each in self.files:
-            each.write(str(os.getpid()), os.path.abspath(self.parts.reloading.config.path))
+            each.write(str(pid), os.path.abspath(self.parts.reloading.config.path))
         if self.pidfile is not None:
-            self.pidfile.write(str(os.getpid()))
+            self.pidfile.write(str(pid))
 
     def descriptors(self) -> list[int]:
         """What has to stay open on the way into the background."""
-        held = [each.fileno() for each in self.files]
-        held += [self.parts.journal.fileno()] if self.parts.journal is not None else []
-        held += [self.pidfile.fileno()] if self.pidfile is not None else []
-        held += self.listener.descriptors() if self.listener is not None else []
-        return [*held, self.parts.log.fileno()]
+        held = [*self.lasting().values(), self.parts.log.fileno()]
+        return [*held, self.parts.estate.journal.fileno()] if self.parts.estate.journal is not None else held
+
+    def lasting(self) -> dict[str, int]:
+        """What goes on to the next daemon, by name."""
+        lasting = {_lock(at): each.fileno() for at, each in enumerate(self.files)}
+        if self.pidfile is not None:
+            lasting[_PIDFILE] = self.pidfile.fileno()
+        if self.listener is not None:
+            lasting[_SOCKET] = self.listener.fileno()
+        return lasting
 
     def lower(self) -> None:
         """Give up root, if somebody was named, and hand over what is to be written later. Raises OSError."""
         if self.ids is None:
             return
-        if _LOG in self.given:
-            os.fchown(self.parts.log.fileno(), self.ids.uid, self.ids.gid)
+        whose = (self.ids.uid, self.ids.gid)
+        if LOG in self.given:
+            os.fchown(self.parts.log.fileno(), *whose)
         if _STATE in self.given:
-            directory = os.open(self.state, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-            os.fchown(directory, self.ids.uid, self.ids.gid)
+            directory = os.open(self.where.state, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            os.fchown(directory, *whose)
             os.close(directory)
+        if self.parts.estate.journal is not None:
+            os.fchown(self.parts.estate.journal.fileno(), *whose)
+        if self.parts.estate.slots is not None:
+            self.parts.estate.slots.give_to(*whose)
         if self.listener is not None:
-            self.listener.give_to(self.ids.uid, self.ids.gid)
+            self.listener.give_to(*whose)
         spawn.become(self.ids)
 
 
@@ -96,7 +122,7 @@ def open_daemon(reading: Reading, read: Callable[[str], Reading], form: Form) ->
         return _open(reading, read, form, held)
     except Held as other:
         held.close()
-        raise _running(other, reading.config) from None
+        raise running(other, reading.config) from None
     except Refusal:
         held.close()
         raise
@@ -106,152 +132,72 @@ def _open(reading: Reading, read: Callable[[str], Reading], form: Form, held: Ex
     config, settings = reading.config, reading.config.settings
     ids = _ids(settings)
     given = set() if settings.state_dir and os.path.lexists(settings.state_dir) else {_STATE}
-    state, files = _state(config, form, held)
-    given = given if files else set()
-    pidfile = _pidfile(config, form, held)
+    state, locks = state_and_locks(config, form, held)
+    given = given if locks else set()
+    pidfile = hold_pidfile(config, form, held)
     if (listener := listen(config, form)) is not None:
         held.callback(listener.close)
-    log = _log(config, form, state, given)
+    log = event_log(config, form, state, given)
     held.callback(log.close)
-    path = os.path.join(state, "wishes.json")
-    reloading = Reloading(reading, read, _wishes(path, config, log), path)
-    environ = dict(os.environ) | (spawn.who(settings.user or "") if ids else {})
+    reloading = _reloading(reading, read, state, log)
+    parts = _parts(reloading, log, state, held) if locks else Parts(reloading, log, dict(os.environ))
+    where = Where(
+        configuration=config.path,
+        directory=reloading.directory,
+        state=state,
+        locks=tuple(each.path for each in locks),
+        pidfile=None if pidfile is None else pidfile.path,
+        socket=None if listener is None else listener.path,
+        socket_is_ours=listener is not None and listener.owned,
+        log=SYSLOG if settings.logfile == SYSLOG else log.path,
+    )
+    environ = {**parts.environ, **spawn.who(settings.user or "")} if ids is not None else parts.environ
     notify = None if form is Form.SHELL else environ.get("NOTIFY_SOCKET")
-    journal, ledger = _journal(state, config, log) if files else (None, Ledger())
-    slots = Slots(os.path.join(state, "turns")) if journal is not None else None
-    if journal is not None and slots is not None:
-        held.callback(journal.close)
-        held.callback(slots.close)
-    parts = Parts(reloading, log, environ, notify, journal, ledger, slots)
-    return Opened(parts, form, state, tuple(files), pidfile, listener, ids, frozenset(given), held)
+    parts = replace(parts, environ=environ, notify=notify)
+    return Opened(parts, form, where, tuple(locks), pidfile, listener, ids, frozenset(given), held)
 
 
-# ---- state and pidfile: only one
+def follow(reading: Reading, read: Callable[[str], Reading], form: Form, where: Where, left: Inheritance) -> Opened:
+    """Hold what the daemon before held, and open what it had open. Raises Refusal; nothing is given back then."""
+    held = ExitStack()
+    locks = [Pidfile.over(path, left.kept[_lock(at)]) for at, path in enumerate(where.locks)]
+    pidfile = None if where.pidfile is None else Pidfile.over(where.pidfile, left.kept[_PIDFILE])
+    for each in (*locks, *([] if pidfile is None else [pidfile])):
+        held.callback(each.release)
+    listener = None
+    if where.socket is not None:
+        gid = group(reading.config)
+        listener = Listener.over(left.kept[_SOCKET], where.socket, gid, where.socket_is_ours)
+        held.callback(listener.close)
+    settings = replace(reading.config.settings, logfile=where.log)
+    log = event_log(replace(reading.config, settings=settings), form, where.state, set())
+    held.callback(log.close)
+    reloading = _reloading(reading, read, where.state, log)
+    parts = _parts(reloading, log, where.state, held) if locks else Parts(reloading, log, dict(os.environ))
+    estate = replace(parts.estate, left=left, ward=Ward(left.hall, left.kept))
+    parts = replace(parts, notify=parts.environ.get("NOTIFY_SOCKET"), estate=estate)
+    return Opened(parts, form, where, tuple(locks), pidfile, listener, None, frozenset(), held)
 
 
-def _state(config: Config, form: Form, held: ExitStack) -> tuple[str, list[Pidfile]]:
-    """The state directory, and the locks. Raises Held or Refusal."""
-    named = config.settings.state_dir
-    state = named or places.state_directory(config.path, os.environ)
-    try:
-        if named:
-            return named, [_locked(os.path.join(named, _LOCK), config, held)]
-        os.makedirs(places.state_base(os.environ), 0o755 if os.geteuid() == 0 else 0o700, exist_ok=True)
-        alone = _locked(places.identity_lock(config.path, os.environ), config, held)
-        try:
-            return state, [alone, _locked(os.path.join(state, _LOCK), config, held)]
-        except Held as other:
-            if form is not Form.SHELL or _same(other, config):
-                raise
-            state = places.own_state_directory(config.path, os.environ)
-            say(f"{other.path} is held by the daemon of {_whose(other)}; keeping state in {state}.")
-            return state, [alone, _locked(os.path.join(state, _LOCK), config, held)]
-    except OSError as error:
-        if named:
-            raise Refusal(f"the state directory {named} cannot be used: {reason(error)}.") from None
-        say(f"the state directory {state} cannot be used ({reason(error)}); going on without, and without its lock.")
-        return state, []
+def _parts(reloading: Reloading, log: EventLog, state: str, held: ExitStack) -> Parts:
+    """What the daemon is made of, with what outlives it. Raises Refusal."""
+    journal, ledger = _journal(state, reloading.config, log)
+    held.callback(journal.close)
+    slots = Slots(os.path.join(state, "turns"))
+    held.callback(slots.close)
+    return Parts(reloading, log, dict(os.environ), estate=Estate(journal, ledger, slots))
 
 
-def _locked(path: str, config: Config, held: ExitStack) -> Pidfile:
-    os.makedirs(os.path.dirname(path), 0o700, exist_ok=True)
-    lock = Pidfile(path, 0o600)
-    held.callback(lock.release)
-    lock.write(str(os.getpid()), os.path.abspath(config.path))
-    return lock
+def _reloading(reading: Reading, read: Callable[[str], Reading], state: str, log: EventLog) -> Reloading:
+    path = os.path.join(state, "wishes.json")
+    return Reloading(reading, read, _wishes(path, reading.config, log), path)
 
 
-def _pidfile(config: Config, form: Form, held: ExitStack) -> Pidfile | None:
-    """The pidfile: where one is named, and always in the background. Raises Held or Refusal."""
-    path = config.settings.pidfile
-    if path is None and form is not Form.DAEMON:
-        return None
-    try:
-        path = path or places.pidfile_path(config.path, os.environ)
-        places.make_runtime_directory(path, os.environ)
-        pidfile = Pidfile(path, 0o644)
-        held.callback(pidfile.release)
-        pidfile.write(str(os.getpid()))
-    except OSError as error:
-        where = path or error.filename
-        raise Refusal(f"the pidfile {where} cannot be written: {reason(error)}. Name one with --pidfile.") from None
-    return pidfile
+def _lock(at: int) -> str:
+    return f"lock{at}"
 
 
-def _running(other: Held, config: Config) -> Refusal:
-    """What an operator hears who starts a second one."""
-    code = RUNNING_ALREADY
-    who = f"as pid {other.pid}" if other.pid is not None else "and has only just begun"
-    if _same(other, config):
-        return Refusal(f"{config.path} is already running {who}; it holds {other.path}.", code)
-    advice = "Name another --state-dir, --socket and --pidfile for this one"
-    if len(other.lines) < 2:
-        return Refusal(f"a daemon is already running {who}; it holds {other.path}. {advice}.", code)
-    return Refusal(f"the daemon of {_whose(other)} is already running {who}; it holds {other.path}. {advice}.", code)
-
-
-def _whose(other: Held) -> str:
-    return other.lines[1] if len(other.lines) > 1 else "another configuration"
-
-
-def _same(other: Held, config: Config) -> bool:
-    """Whether the holder runs the same file."""
-    if len(other.lines) < 2:
-        return False
-    with suppress(OSError):
-        return os.path.samefile(other.lines[1], config.path)
-    return other.lines[1] == os.path.abspath(config.path)
-
-
-# ---- log, wishes, rights
-
-
-def _log(config: Config, form: Form, state: str, given: set[str]) -> EventLog:
-    """The event log; a file that is made here is noted in `given`. Raises Refusal."""
-    settings = config.settings
-    level, as_json = Level[settings.log_level.upper()], settings.log_format == "json"
-    if settings.logfile == SYSLOG:
-        return EventLog(_to_syslog(settings), level, as_json)
-    path = settings.logfile or _default_log(config, form, state)
-    try:
-        if path is not None and form is Form.DAEMON and not settings.logfile:
-            os.makedirs(os.path.dirname(path), 0o755, exist_ok=True)
-        new = path is not None and not os.path.lexists(path)
-        file = LogFile(path, settings.log_max_size_bytes, partial(_next_file, settings.log_keep))
-        if path is not None and new and stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            given.add(_LOG)
-        return EventLog(file, level, as_json)
-    except OSError as error:
-        why = f"the event log {path} cannot be opened: {os.strerror(error.errno or 0)}"
-    if settings.logfile or form is Form.DAEMON:
-        raise Refusal(f"{why}. Name another with --logfile.")
-    say(f"{why}; logging to stderr.")
-    return EventLog(LogFile(None), level, as_json)
-
-
-def _to_syslog(settings: Settings) -> Reporter:
-    """The event log's way to syslog. Raises Refusal."""
-    path = settings.syslog_socket
-    try:
-        return Reporter(Syslog(path))
-    except OSError as error:
-        why = f"the event log cannot be sent to syslog at {path}: {reason(error)}"
-        advice = "name its socket with 'syslogSocket' of 'taskmaster'"
-        raise Refusal(f"{why}. Start a syslog daemon, or {advice}, or name a file with --logfile.") from None
-
-
-def _next_file(keep: int, path: str, fd: int) -> int:
-    return files.open_next(path, keep, fd)
-
-
-def _default_log(config: Config, form: Form, state: str) -> str | None:
-    match form:
-        case Form.SHELL:
-            return DEFAULT_LOG
-        case Form.PLAIN:
-            return None
-        case Form.DAEMON:
-            return places.log_path(config.path, state)
+# ---- wishes, journal, rights
 
 
 def _wishes(path: str, config: Config, log: EventLog) -> wishes.Wishes:
@@ -262,7 +208,7 @@ def _wishes(path: str, config: Config, log: EventLog) -> wishes.Wishes:
         return {}
 
 
-def _journal(state: str, config: Config, log: EventLog) -> tuple[Journal | None, Ledger]:
+def _journal(state: str, config: Config, log: EventLog) -> tuple[Journal, Ledger]:
     """The journal and what it holds of this boot, this pid namespace and this configuration. Raises Refusal."""
     path = os.path.join(state, "journal")
     head = Head(procfs.boot_id(), procfs.pid_namespace(), os.path.abspath(config.path))

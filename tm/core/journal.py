@@ -4,8 +4,9 @@ A daemon that dies leaves processes; the journal tells the next one which they a
 append-only: one JSON object a line, compact and ASCII, its `kind` first:
 
 * `head`: of which boot, pid namespace and configuration what follows is. It begins anew, all before it is forgotten;
-* `intent`: an instance is about to be spawned, and `generation` is the number of this start;
+* `intent`: an instance is about to be spawned; `generation` is the number of this start, `tick` the time of it;
 * `row`: what is known of an instance now. It takes the place of an earlier row, and closes an intent of its generation;
+* `ended`: the process has ended, in this way; what follows from that its next row tells;
 * `gone`: the instance is no longer kept, nor is an intent of it;
 * `stopping`: the daemon has begun to shut down, on behalf of somebody.
 
@@ -20,9 +21,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
-from tm.core.saved import Key, Saved, count, from_members, members, name, text
+from tm.core.exitstatus import ExitStatus
+from tm.core.saved import Key, Saved, count, end_members, from_members, members, name, read_end, text
 
 VERSION: Final = 1
 BEGIN: Final = b'{"kind":"'
@@ -38,14 +40,41 @@ class Head:
     configuration: str
 
 
+class Intent(NamedTuple):
+    """A start that was intended: its number, and when, in clock ticks since boot."""
+
+    generation: int
+    tick: int
+
+
 @dataclass(slots=True)
 class Ledger:
-    """What a journal comes to. `intents`: the generation of each open one; `stopping`: on whose behalf, '' for no."""
+    """What a journal comes to. `intents`: those that are open; `ended`: how processes ended whose rows do not say it
+    yet, by pid; `pids`: all that were ever on record; `stopping`: on whose behalf, '' for no.
+    """
 
     head: Head | None = None
     rows: dict[Key, Saved] = field(default_factory=dict)
-    intents: dict[Key, int] = field(default_factory=dict)
+    intents: dict[Key, Intent] = field(default_factory=dict)
+    ended: dict[int, ExitStatus] = field(default_factory=dict)
+    pids: set[int] = field(default_factory=set, compare=False)
     stopping: str = ""
+
+    def put(self, row: Saved) -> None:
+        """What is known of an instance now."""
+        before = self.rows.get(row.key)
+        if before is not None and before.pid is not None:
+            self.ended.pop(before.pid, None)
+        if row.pid is not None:
+            self.pids.add(row.pid)
+        self.rows[row.key] = row
+
+    def drop(self, key: Key) -> None:
+        """It is no longer kept."""
+        before = self.rows.pop(key, None)
+        if before is not None and before.pid is not None:
+            self.ended.pop(before.pid, None)
+        self.intents.pop(key, None)
 
 
 # ---- lines
@@ -57,14 +86,19 @@ def head_line(head: Head) -> bytes:
     return _line("head", {"version": VERSION, **about})
 
 
-def intent_line(task: str, n: int, generation: int) -> bytes:
+def intent_line(task: str, n: int, intent: Intent) -> bytes:
     """Say that it is about to be spawned."""
-    return _line("intent", {"task": task, "n": n, "generation": generation})
+    return _line("intent", {"task": task, "n": n, **intent._asdict()})
 
 
 def row_line(row: Saved) -> bytes:
     """Say what is known of it now. Raises ValueError for an instant that is no number."""
     return _line("row", members(row))
+
+
+def ended_line(pid: int, status: ExitStatus) -> bytes:
+    """Say how a process has ended."""
+    return _line("ended", {"pid": pid, "exit_status": end_members(status)})
 
 
 def gone_line(task: str, n: int) -> bytes:
@@ -81,7 +115,8 @@ def compacted(ledger: Ledger) -> list[bytes]:
     """The fewest lines that come to the same."""
     lines = [] if ledger.head is None else [head_line(ledger.head)]
     lines += map(row_line, ledger.rows.values())
-    lines += [intent_line(*key, generation) for key, generation in ledger.intents.items()]
+    lines += [ended_line(pid, status) for pid, status in ledger.ended.items()]
+    lines += [intent_line(*key, intent) for key, intent in ledger.intents.items()]
     return [*lines, stopping_line(ledger.stopping)] if ledger.stopping else lines
 
 
@@ -128,17 +163,19 @@ def _taken(ledger: Ledger, line: dict[str, Any]) -> Ledger:
         case "head":
             return Ledger(_head(line))
         case "intent":
-            key, generation = _key(line), count(line["generation"])
-            ledger.intents[key] = generation
+            key = _key(line)
+            ledger.intents[key] = Intent(count(line["generation"]), count(line.get("tick", 0)))
         case "row":
             row = from_members(line)
-            ledger.rows[row.key] = row
-            if ledger.intents.get(row.key) == row.generation:
+            ledger.put(row)
+            intent = ledger.intents.get(row.key)
+            if intent is not None and intent.generation == row.generation:
                 del ledger.intents[row.key]
+        case "ended":
+            pid, status = count(line["pid"]), read_end(line["exit_status"])
+            ledger.ended[pid] = status
         case "gone":
-            key = _key(line)
-            ledger.rows.pop(key, None)
-            ledger.intents.pop(key, None)
+            ledger.drop(_key(line))
         case "stopping":
             ledger.stopping = name(line["by"])
         case _:

@@ -92,9 +92,13 @@ def restored(row: Saved, task: Task, restart_floor_s: float) -> Process:
 
 def members(row: Saved) -> dict[str, object]:
     """The row as an object of JSON."""
-    status = row.exit_status
-    ended = None if status is None else [status.number, status.dumped_core]
+    ended = None if row.exit_status is None else end_members(row.exit_status)
     return {name: getattr(row, name) for name in _MEMBERS} | {"exit_status": ended}
+
+
+def end_members(status: ExitStatus) -> list[object]:
+    """How a process ended, as an array of JSON."""
+    return [status.number, status.dumped_core]
 
 
 def from_members(given: Mapping[str, object]) -> Saved:
@@ -160,7 +164,8 @@ def _pipes(value: object) -> dict[str, int]:
     return {name(stream): count(inode) for stream, inode in value.items()}
 
 
-def _ended(value: object) -> ExitStatus:
+def read_end(value: object) -> ExitStatus:
+    """Read such an array. Raises TypeError, ValueError."""
     match value:
         case [None, False]:
             return ExitStatus(None)
@@ -190,7 +195,7 @@ _MEMBERS: Final[Mapping[str, Callable[[object], Any]]] = {
     "since": _instant,
     "spawned_at": _or_none(_instant),
     "auto_started_at": _or_none(_instant),
-    "exit_status": _or_none(_ended),
+    "exit_status": _or_none(read_end),
     "hint": text,
 }
 """How each member is read; its name is that of `Saved`."""

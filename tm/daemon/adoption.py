@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 from tm.core.config import Config
 from tm.core.exitstatus import UNKNOWN, ExitStatus
-from tm.core.journal import Ledger
+from tm.core.journal import Intent, Ledger
 from tm.core.launch import launch
 from tm.core.process import Process
 from tm.core.records import Level
@@ -29,11 +29,12 @@ from tm.core.remnant import remnant
 from tm.core.saved import Saved, restored, saved
 from tm.core.task import Task
 from tm.core.transitions import Event, State
-from tm.daemon.chronicle import Chronicle, identify
+from tm.daemon.chronicle import Chronicle, Identity, identify
 from tm.daemon.deaths import Deaths
 from tm.daemon.outputs import Outputs
 from tm.daemon.platform import Machine
 from tm.daemon.supervisor import Supervisor
+from tm.daemon.ward import Inheritance, Ward
 from tm.daemon.wiring import Key, Wiring
 from tm.edge import pidfd, procfs, reap
 from tm.edge.eventlog import EventLog
@@ -42,7 +43,7 @@ from tm.edge.loop import Loop, Rank
 ORPHANED = "it ended while no daemon was there"
 
 
-class Parts(NamedTuple):
+class Parties(NamedTuple):
     """Whom an adoption concerns."""
 
     loop: Loop
@@ -50,51 +51,81 @@ class Parts(NamedTuple):
     machine: Machine
     outputs: Outputs
     deaths: Deaths
-    chronicle: Chronicle
     log: EventLog
 
 
 class Adoption:
-    """What becomes of a ledger."""
+    """What becomes of a ledger, and of what a guardian has kept."""
 
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, parts: Parties, chronicle: Chronicle, ward: Ward, ledger: Ledger, left: Inheritance) -> None:
         self._parts = parts
+        self._chronicle = chronicle
+        self._ward = ward
+        self._ledger = ledger
+        self._left = left
+        self._pipes = left.pipes()
 
-    def begin(self, ledger: Ledger, config: Config) -> None:
+    def begin(self, config: Config) -> None:
         """Take over all that is on record, as if nothing had been, under the tasks of `config`."""
-        for key, generation in list(ledger.intents.items()):
-            self._complete(ledger, key, generation, config)
+        ledger = self._ledger
+        doubtful = [key for key, intent in list(ledger.intents.items()) if not self._complete(key, intent, config)]
         tasks = {name: self._task(config, name, ledger) for name, _ in ledger.rows}
         floor_s = config.settings.restart_floor_s
         known = {key: restored(row, tasks[key[0]], floor_s) for key, row in ledger.rows.items()}
         rows = {key: _settled(row) for key, row in known.items()}
         self._parts.supervisor.take_over(replace(config, tasks=tasks), rows)
-        self._parts.chronicle.begin(ledger.rows)
-        for key, row in rows.items():
-            if row.pid is not None:
-                self._settle(key, row, ledger.rows[key])
+        self._chronicle.begin(ledger)
+        ended = {key: status for key, row in rows.items() if row.pid is not None and (status := self._settle(key, row))}
         for key in rows:  # when everybody who shares a file is known
             self._parts.outputs.files.resume(self._parts.outputs.wiring(key))
+        for key, status in ended.items():
+            self._die(key, rows[key], status)
+        self._hold(rows)
+        for pid in self._left.exits:
+            self._ward.noted(pid)
         for key, row in known.items():
-            if row.spawning or key in ledger.intents:
+            if (row.spawning or key in ledger.intents) and key not in doubtful:
                 self._start(key, rows)
 
-    def _complete(self, ledger: Ledger, key: Key, generation: int, config: Config) -> None:
-        """It was about to be spawned: put on record that it was, where it was. Who leads a session and was given these
-        variables is it.
-        """
-        name, n = key
-        marks = {f"TASKMASTER_TASK={name}", f"TASKMASTER_N={n}", f"TASKMASTER_GENERATION={generation}"}
-        pid = procfs.leader_with(marks)
-        if pid is None:
-            return
+    def _complete(self, key: Key, intent: Intent, config: Config) -> bool:
+        """It was about to be spawned: put on record that it was, where it was; whether that could be told."""
+        candidates = self._spawned(key, intent)
+        if len(candidates) > 1:
+            pids = ", ".join(map(str, candidates))
+            text = f"it was just being started, and nobody can tell which of these it is: pids {pids}"
+            remedy = f"nothing is started; end them and type: start {key[0]}"
+            self._parts.log.write(Level.ERROR, key[0], "adopt", f"{text}; {remedy}")
+            return False
+        if not candidates:
+            return True
+        ledger, (name, n), now = self._ledger, key, self._parts.loop.now
+        pid = candidates[0]
         task = config.tasks.get(name) or remnant(name)
-        now = self._parts.loop.now
         row = restored(ledger.rows[key], task, 0.0) if key in ledger.rows else Process(task, n, now)
         row = replace(row, state=State.STARTED, pid=pid, since=now, spawned_at=now)
-        identity = identify(pid)
-        ledger.rows[key] = saved(row, generation, identity.start, identity.number, procfs.pipes(pid))
+        ended = self._left.exits.get(pid)
+        identity = identify(pid) if ended is None else Identity(ended.start)
+        kept = {
+            name.stream: name.inode for name in self._pipes if (name.key, name.generation) == (key, intent.generation)
+        }
+        ledger.put(saved(row, intent.generation, identity.start, identity.number, kept or procfs.pipes(pid)))
         del ledger.intents[key]
+        return True
+
+    def _spawned(self, key: Key, intent: Intent) -> list[int]:
+        """The process of a start that was intended. Who leads a session and was given these variables is it; else it
+        is a child of the guardian's, alive or ended, that leads a session, began after that and is not on record.
+        """
+        name, n = key
+        marks = {f"TASKMASTER_TASK={name}", f"TASKMASTER_N={n}", f"TASKMASTER_GENERATION={intent.generation}"}
+        pid = procfs.leader_with(marks)
+        if pid is not None:
+            return [pid]
+        if not self._ward.guarded:
+            return []
+        living = procfs.leaders_of(self._ward.guardian)
+        begun = living | {pid: ended.start for pid, ended in self._left.exits.items()}
+        return [pid for pid, tick in begun.items() if tick >= intent.tick and pid not in self._ledger.pids]
 
     @staticmethod
     def _task(config: Config, name: str, ledger: Ledger) -> Task:
@@ -102,49 +133,92 @@ class Adoption:
         numbers = [n for task, n in ledger.rows if task == name]
         return replace(config.tasks.get(name) or remnant(name), instances=max(numbers))
 
-    def _settle(self, key: Key, row: Process, known: Saved) -> None:
-        """Go on with a process that lives, or hear of its end."""
+    def _settle(self, key: Key, row: Process) -> ExitStatus | None:
+        """Go on with a process that lives; how it ended, where it has, with what it left in its pipes to be read."""
         assert row.pid is not None
-        fd, status = _find(known)
+        known, machine, ward = self._ledger.rows[key], self._parts.machine, self._ward
+        fd, status = self._find(known)
         if fd is None:
-            self._log(Level.WARNING, row, f"pid {row.pid} is gone: {status}, {ORPHANED}")
-            left = reap.group_exists(row.pid)  # without one there is no reason to look at all processes
-            if not (left and procfs.group_is(row.pid, f"TASKMASTER_INSTANCE={row.name}")):
-                self._parts.machine.disown(row.pid)
-            self._parts.supervisor.reaped(row.pid, status, ORPHANED)
-            return
-        self._parts.machine.adopt(row.pid, fd)
-        lost = self._go_on_hearing(key, row, known)
-        self._parts.loop.watch(fd, partial(self._ended, row.pid, fd), Rank.DEATH)
+            self._go_on_hearing(key, row, {})
+            return status
+        machine.adopt(row.pid, fd)
+        lost = self._go_on_hearing(key, row, procfs.open_pipes(row.pid, set(known.pipes.values()) - self._inodes()))
+        if not (ward.guarded and procfs.parent(row.pid) == ward.guardian):
+            self._parts.loop.watch(fd, partial(self._ended, row.pid, fd), Rank.DEATH)
         self._log(Level.INFO, row, f"pid {row.pid} is taken over{lost}")
+        return None
 
-    def _go_on_hearing(self, key: Key, row: Process, known: Saved) -> str:
-        """Have its output again; what is to be said where some of it cannot be had."""
+    def _die(self, key: Key, row: Process, status: ExitStatus) -> None:
+        """It has ended while no daemon was there."""
         assert row.pid is not None
-        outputs, start = self._parts.outputs, launch(row.task, row.n, {})
-        found = procfs.open_pipes(row.pid, set(known.pipes.values()))
-        wiring = Wiring(policy=start.logs, instance=row.name, adopted=True)
-        troubles = []
+        self._log(Level.WARNING, row, f"pid {row.pid} is gone: {status}, {ORPHANED}")
+        left = reap.group_exists(row.pid)  # without one there is no reason to look at all processes
+        if not (left and procfs.group_is(row.pid, f"TASKMASTER_INSTANCE={row.name}")):
+            self._parts.machine.disown(row.pid)
+        self._parts.outputs.process_ended(key)
+        self._parts.supervisor.reaped(row.pid, status, ORPHANED if status == UNKNOWN else "")
+
+    def _inodes(self) -> set[int]:
+        return {name.inode for name in self._pipes}
+
+    def _go_on_hearing(self, key: Key, row: Process, found: dict[int, int]) -> str:
+        """Have its output again, from what was kept and what was `found`; what is to be said where some of it cannot be
+        had.
+        """
+        known = self._ledger.rows[key]
+        mine = {name: fd for name, fd in self._pipes.items() if name.inode in known.pipes.values() and name.key == key}
+        found |= {name.inode: self._pipes.pop(name) for name in mine}
+        wiring, troubles = self._wiring(row), []
         for name, inode in known.pipes.items():
-            tail = partial(outputs.memory.tail, key, name)
-            target = start.targets.get(name)
-            if inode not in found:
+            if inode in found:
+                troubles.append(self._wire(key, row, wiring, name, found[inode]))
+            else:
                 troubles.append(f"it has closed its {name}")
+        self._parts.machine.keep(key, wiring)
+        self._parts.outputs.attach(key, wiring, row.pid)
+        return "".join(f"; {each}" for each in troubles if each)
+
+    def _wiring(self, row: Process) -> Wiring:
+        policy = launch(row.task, row.n, {}).logs
+        return Wiring(policy=policy, instance=row.name, adopted=not self._ward.guarded)
+
+    def _wire(self, key: Key, row: Process, wiring: Wiring, name: str, fd: int) -> str:
+        """Let a pipe go where it went; what is to be said where it cannot."""
+        outputs, target = self._parts.outputs, launch(row.task, row.n, {}).targets.get(name)
+        tail = partial(outputs.memory.tail, key, name)
+        try:
+            wiring.add(name, target, outputs.files, tail, fd)
+        except OSError as error:
+            wiring.add(name, None, outputs.files, tail, fd)
+            return f"{target} cannot be opened ({os.strerror(error.errno or 0)}): its {name} is kept in memory"
+        return ""
+
+    def _hold(self, rows: Mapping[Key, Process]) -> None:
+        """Pipes of earlier starts, which descendants may write to; those of nobody are closed."""
+        for name, fd in self._pipes.items():
+            if name.key not in rows:
+                self._ward.drop(fd)
+                os.close(fd)
                 continue
-            try:
-                wiring.add(name, target, outputs.files, tail, found[inode])
-            except OSError as error:
-                troubles.append(
-                    f"{target} cannot be opened ({os.strerror(error.errno or 0)}): its {name} is kept in memory"
-                )
-                wiring.add(name, None, outputs.files, tail, found[inode])
-        outputs.attach(key, wiring, row.pid)
-        return "".join(f"; {each}" for each in troubles)
+            row = rows[name.key]
+            wiring = self._wiring(row)
+            self._wire(name.key, row, wiring, name.stream, fd)
+            self._parts.outputs.attach(name.key, wiring, None)
 
     def _ended(self, pid: int, fd: int) -> None:
         """One that was taken over has ended."""
         self._parts.loop.unwatch(fd)
         self._parts.deaths.ended(pid, pidfd.exit_status(fd) or UNKNOWN)
+
+    def _find(self, known: Saved) -> tuple[int | None, ExitStatus]:
+        """A pidfd of the process on record, where it lives; else how it ended."""
+        assert known.pid is not None
+        ended = self._left.exits.get(known.pid)
+        if ended is not None and known.start in (None, ended.start):
+            return None, ended.status
+        if known.pid in self._ledger.ended:
+            return None, self._ledger.ended[known.pid]
+        return _find(known)
 
     def _start(self, key: Key, rows: Mapping[Key, Process]) -> None:
         """It was about to be started, and was not: it is on record nowhere."""

@@ -10,19 +10,23 @@ Leaves to others: the lines (`core.journal`), the file (`edge.journal`), and wha
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from tm.core.journal import Head, Ledger, compacted, gone_line, intent_line, row_line, stopping_line
+from tm.core.exitstatus import ExitStatus
+from tm.core.journal import Head, Intent, Ledger, compacted, ended_line, gone_line, intent_line, row_line, stopping_line
 from tm.core.launch import SpawnFailure
 from tm.core.process import Occurrence, Process, Send
-from tm.core.saved import Saved, saved
+from tm.core.saved import saved
 from tm.core.transitions import Event
 from tm.daemon.wiring import Key
 from tm.edge import pidfd
 from tm.edge.faults import point
 from tm.edge.journal import Journal
+
+_TICKS = os.sysconf("SC_CLK_TCK")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,22 +51,30 @@ class Chronicle:
         self._owed = False
         self._trouble = ""
 
-    def begin(self, rows: Mapping[Key, Saved]) -> None:
+    def begin(self, ledger: Ledger) -> None:
         """Begin anew, with what was taken over."""
-        self._ledger.rows.update(rows)
-        self._generations.update({key: row.generation for key, row in rows.items()})
+        self._ledger.rows.update(ledger.rows)
+        self._ledger.ended.update(ledger.ended)
+        self._ledger.pids.update(ledger.pids)
+        self._generations.update({key: row.generation for key, row in ledger.rows.items()})
         self._owed = True
         self._write(b"")
 
     def intend(self, key: Key) -> SpawnFailure | None:
         """It is about to be spawned; why it must not be, where that cannot be put on record."""
-        generation = self.generation(key) + 1
-        self._ledger.intents[key] = generation
-        if not self._write(intent_line(*key, generation)):
+        intent = Intent(self.generation(key) + 1, ticks())
+        self._ledger.intents[key] = intent
+        if not self._write(intent_line(*key, intent)):
             del self._ledger.intents[key]
             return SpawnFailure("journal", f"the journal cannot be written: {self._trouble}", shortage=True)
-        self._generations[key] = generation
+        self._generations[key] = intent.generation
         return None
+
+    def ended(self, pid: int, status: ExitStatus) -> None:
+        """The process has ended, and nobody could tell again how once it has been reaped."""
+        self._ledger.ended[pid] = status
+        self._write(ended_line(pid, status))
+        point("after-ended")
 
     def generation(self, key: Key) -> int:
         """The number of its latest start."""
@@ -78,7 +90,8 @@ class Chronicle:
             pipes = self._pipes(key)
         elif after.pid is not None and known is not None:
             identity, pipes = Identity(known.start, known.identity), known.pipes
-        row = self._ledger.rows[key] = saved(after, self.generation(key), identity.start, identity.number, pipes)
+        row = saved(after, self.generation(key), identity.start, identity.number, pipes)
+        self._ledger.put(row)
         if what.event in (Event.SPAWNED, Event.SPAWN_FAILED):
             self._ledger.intents.pop(key, None)
         self._write(row_line(row))
@@ -87,8 +100,7 @@ class Chronicle:
     def dropped(self, row: Process) -> None:
         """It is gone for good."""
         key = (row.task.name, row.n)
-        self._ledger.rows.pop(key, None)
-        self._ledger.intents.pop(key, None)
+        self._ledger.drop(key)
         self._write(gone_line(*key))
 
     def leaving(self, by: str) -> None:
@@ -141,3 +153,8 @@ def identify(pid: int) -> Identity:
         number = pidfd.identity(fd)
         os.close(fd)
     return Identity(pidfd.start_time(pid), number)
+
+
+def ticks() -> int:
+    """Now, in the clock by which the kernel tells when a process began."""
+    return int(time.clock_gettime(time.CLOCK_BOOTTIME) * _TICKS)

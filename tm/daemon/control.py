@@ -59,7 +59,7 @@ class Control:
         self._log = log
         self.history = History(log)
         self._by = CONFIGURATION
-        self._views = Views(outputs, log, self.history.last)
+        self.views = Views(outputs, log, self.history.last)
         self.tell: Callable[[str], None] = lambda text: None
         self.leave: Callable[[str], None] = lambda by: None
         self.on_reload: Callable[[bool], None] = lambda begins: None
@@ -168,11 +168,11 @@ class Control:
         rows = self.rows(command.words)
         now = self._loop.sample()
         for_people = "--json" not in command.options
-        answer = self._views.status(rows, now, look, for_people and "--long" in command.options)
+        answer = self.views.status(rows, now, look, for_people and "--long" in command.options)
         if not for_people:
             return answer
         of_one_task = bool(command.words) and len({row.task.name for row in rows}) == 1
-        details = self._views.show(rows, now, False).lines if of_one_task else ()
+        details = self.views.show(rows, now, False).lines if of_one_task else ()
         return Answer([*self._header(), *answer.lines, *details], answer.data)
 
     def _header(self) -> list[str]:
@@ -260,13 +260,13 @@ class Control:
         return Answer(lines, {"missed": list(missed)}, Outcome.FAILED if missed else Outcome.DONE)
 
     def _pid(self, command: Command, _look: Look) -> Answer:
-        return self._views.pid(self.rows(command.words) if command.words else None)
+        return self.views.pid(self.rows(command.words) if command.words else None)
 
     def _show(self, command: Command, _look: Look) -> Answer:
-        return self._views.show(self.rows(command.words), self._loop.sample(), "--env" in command.options)
+        return self.views.show(self.rows(command.words), self._loop.sample(), "--env" in command.options)
 
     def _recent(self, command: Command, _look: Look) -> Answer:
-        return self._views.events({row.name for row in self.rows(command.words)} if command.words else None)
+        return self.views.events({row.name for row in self.rows(command.words)} if command.words else None)
 
     def _check(self, command: Command, _look: Look) -> Answer:
         reading = self._reloading.read(command.words[0] if command.words else None)

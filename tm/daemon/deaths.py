@@ -20,7 +20,9 @@ _AT_ONCE = 50
 
 
 class Deaths:
-    """Turns SIGCHLD into what the supervisor hears. `on_other` hears of a child that is nobody's leader."""
+    """Turns SIGCHLD into what the supervisor hears. `on_other` hears of a child that is nobody's leader,
+    `on_end` how a leader has ended, while it is a zombie.
+    """
 
     def __init__(self, loop: Loop, supervisor: Supervisor, outputs: Outputs) -> None:
         self._loop = loop
@@ -28,6 +30,7 @@ class Deaths:
         self._outputs = outputs
         self._oom_kills = procfs.oom_kills()
         self.on_other: Callable[[int, ExitStatus], None] = _ignore
+        self.on_end: Callable[[int, ExitStatus], None] = _ignore
 
     def reap(self) -> None:
         """Reap until nobody is left, or for a slice of time and then again in the next turn."""
@@ -36,12 +39,23 @@ class Deaths:
         try:
             while more and self._loop.sample() - began <= SLICE_S:
                 more = False
-                for pid, status in reap.reap(_AT_ONCE):
+                for _ in range(_AT_ONCE):
+                    if (found := reap.look()) is None:
+                        break
                     more = True
-                    self.ended(pid, status)
+                    self._note(*found)
+                    self.ended(*found)
         finally:
             if more:
                 self._loop.call_at(FIRST, self.reap)
+
+    def _note(self, pid: int, status: ExitStatus) -> None:
+        """Put it on record, then let it go. Its group can be looked for only after that."""
+        try:
+            if self._supervisor.key_of(pid) is not None:
+                self.on_end(pid, status)
+        finally:
+            reap.release(pid)
 
     def ended(self, pid: int, status: ExitStatus) -> None:
         """One death. The table hears of it even where the last words fail: it has been reaped and comes but once."""

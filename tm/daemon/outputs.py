@@ -31,7 +31,7 @@ Listener = Callable[[Key, str, bytes], None]
 
 class Outputs:
     """All streams. Owns their descriptors; `files` and `memory` are where they go, `reports` what is told of logs that
-    take nothing.
+    take nothing. `on_close` hears of each descriptor that is about to be closed.
     """
 
     def __init__(self, loop: Loop, tails: Tails, on_trouble: Callable[[str, str], None]) -> None:
@@ -45,6 +45,7 @@ class Outputs:
         self._refused = Refusals(loop, self._retry, self._give_up)
         self._changes = Changes(loop)
         self.listeners: list[Listener] = []
+        self.on_close: Callable[[int], None] = lambda fd: None
 
     def open(self, key: Key, launch: Launch) -> Wiring | SpawnFailure:
         """Open what one start writes to; a log that cannot be opened is a failed start with the reason."""
@@ -65,10 +66,13 @@ class Outputs:
         for stream in wiring.streams.values():
             self._close(None, stream)
 
-    def attach(self, key: Key, wiring: Wiring, pid: int = 0) -> None:
-        """The process has started: watch what it writes."""
-        self._current[key] = wiring
-        wiring.pid = pid
+    def attach(self, key: Key, wiring: Wiring, pid: int | None = 0) -> None:
+        """The process has started: watch what it writes. None: it has ended, and its descendants hold the pipes."""
+        if pid is None:
+            self._held.setdefault(key, []).extend(wiring.streams.values())
+        else:
+            self._current[key] = wiring
+        wiring.pid = pid or 0
         wiring.adopt(key, wiring.policy)
         for name, stream in wiring.streams.items():
             self._watch(key, name, stream)
@@ -237,6 +241,7 @@ class Outputs:
 
     def _close(self, key: Key | None, stream: Stream) -> None:
         self._unwatch(stream)
+        self.on_close(stream.fd)
         stream.close()
         self._refused.discard(stream)
         if key is not None and stream in (held := self._held.get(key, [])):

@@ -45,7 +45,8 @@ class Platform(Protocol):
 
 
 class Machine:
-    """This machine. `intend` is asked before each spawn why it must not be; `generation` numbers the starts.
+    """This machine. `intend` is asked before each spawn why it must not be; `generation` numbers the starts; `keep` is
+    given the pipes of one that is about to be.
 
     A process that another daemon has started is reached by its pidfd, never by its number, which may be a stranger's
     by now.
@@ -60,6 +61,7 @@ class Machine:
         self._disowned: set[int] = set()
         self.intend: Callable[[Key], SpawnFailure | None] = lambda key: None
         self.generation: Callable[[Key], int] = lambda key: 0
+        self.keep: Callable[[Key, Wiring], None] = lambda key, wiring: None
 
     def spawn(self, key: Key, launch: Launch) -> int | SpawnFailure:
         """Put it on record, wire its output and start it."""
@@ -71,6 +73,7 @@ class Machine:
         wiring = self._outputs.open(key, launch)
         if isinstance(wiring, SpawnFailure):
             return wiring
+        self.keep(key, wiring)
         self._give(launch, wiring)
         with default_for_child():
             outcome = spawn.spawn(launch, (self._null, *wiring.stdio))

@@ -11,10 +11,8 @@ import signal
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import partial
 
 from tm.core.config import Config
-from tm.core.journal import Head, Ledger
 from tm.core.launch import inherited, log_policy
 from tm.core.notification import Sender
 from tm.core.process import Process
@@ -22,27 +20,23 @@ from tm.core.records import Level
 from tm.core.tail import Tails
 from tm.core.timers import Instant
 from tm.core.transitions import Event
-from tm.daemon import adoption
-from tm.daemon.adoption import Adoption
-from tm.daemon.chronicle import Chronicle
+from tm.daemon.adoption import Parties
 from tm.daemon.control import Control
 from tm.daemon.deaths import Deaths
 from tm.daemon.notification import Notifications
 from tm.daemon.outputs import Outputs
 from tm.daemon.platform import Machine
 from tm.daemon.reloading import Reloading, empty
+from tm.daemon.succession import Estate, Succession
 from tm.daemon.supervisor import Supervisor
 from tm.daemon.tidings import Tidings
 from tm.daemon.title import Title
 from tm.daemon.unkillable import unsent
-from tm.edge import procfs
 from tm.edge.eventlog import EventLog
-from tm.edge.journal import Journal
 from tm.edge.loop import Loop, Rank
 from tm.edge.notify import Notifier, watchdog_s
 from tm.edge.outlet import Outlet
 from tm.edge.signals import Signals
-from tm.edge.slots import Slots
 
 LEAVE = (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT)
 MOST_TOLD = 10
@@ -58,10 +52,8 @@ class Parts:
     environ: Mapping[str, str]
     notify: str | None = None
     """Where its service manager listens."""
-    journal: Journal | None = None
-    ledger: Ledger = field(default_factory=Ledger)
-    slots: Slots | None = None
-    """The journal, what an earlier daemon has left in it, and whose turn it is at each log."""
+    estate: Estate = field(default_factory=Estate)
+    """What outlives a daemon."""
 
 
 class Service:
@@ -80,7 +72,7 @@ class Service:
             self._log.put = self._stderr.put
         self._tails = Tails(config.settings.tail_memory_bytes)
         self.outputs = Outputs(self.loop, self._tails, self._trouble)
-        self.outputs.files.slots = parts.slots
+        self.outputs.files.slots = parts.estate.slots
         machine = Machine(self.outputs)
         self.supervisor = Supervisor(self.loop, machine, empty(config), parts.environ)
         self.control = Control(self.loop, self.supervisor, self._reloading, self.outputs, self._log)
@@ -92,7 +84,9 @@ class Service:
         self._deaths.on_other = self._notifications.reaped
         self.control.on_refused = self._notifications.reload_refused
         self.outputs.reports.on_change = self._log_changed
-        self._chronicle = self._keep_journal(machine, parts)
+        parties = Parties(self.loop, self.supervisor, machine, self.outputs, self._deaths, self._log)
+        self.succession = Succession(parts.estate, parties, self._reloading.place, self._journal_trouble)
+        self.control.views.daemon = self.succession.pid
         self._signals = Signals(self._signalled)
         self._title = Title(self.loop, self.supervisor)
         every_s = None if parts.notify is None else watchdog_s(parts.environ, os.getpid())
@@ -104,44 +98,38 @@ class Service:
         self.on_leave: Callable[[], None] = _nothing
         self.on_dropped: Callable[[Process], None] = lambda row: None
         self.on_renew: Callable[[], None] = _nothing
+        self._listen_to_rows()
+
+    def _listen_to_rows(self) -> None:
         self.supervisor.on_bug = self._impossible
         self.supervisor.on_unsent = self._unsent
         self.supervisor.on_dropped = self._dropped
         self.supervisor.on_applied = self._applied
-        hear = (self._chronicle, self.control.history, self._title, self._notifications)
+        hear = (self.succession, self.control.history, self._title, self._notifications)
         self.supervisor.observers += [each.observe for each in hear]
-
-    def _keep_journal(self, machine: Machine, parts: Parts) -> Chronicle:
-        """Put on record what outlives the daemon, and take over what an earlier one has left at the boot."""
-        head = Head(procfs.boot_id(), procfs.pid_namespace(), self._reloading.place)
-        chronicle = Chronicle(parts.journal, head, lambda key: self.outputs.wiring(key).pipes(), self._journal_trouble)
-        machine.intend, machine.generation = chronicle.intend, chronicle.generation
-        concerned = adoption.Parts(
-            self.loop, self.supervisor, machine, self.outputs, self._deaths, chronicle, self._log
-        )
-        self._left_by = parts.ledger.stopping
-        self._adoption = partial(Adoption(concerned).begin, parts.ledger, self._reloading.config)
-        return chronicle
 
     def run(self) -> int:
         """Boot and serve until the end; the exit code."""
         self.loop.watch(self._signals.fd, self._signals.receive, Rank.DEATH)
-        self._log.write(Level.INFO, "taskmaster", "start", f"{self._reloading.config.path}, pid {os.getpid()}")
+        self._log.write(Level.INFO, "taskmaster", "start", f"{self._reloading.config.path}, pid {self.succession.pid}")
         self.loop.call_at(self.loop.now, self._boot)
         try:
             self.loop.run()
         finally:
             self.outputs.settle()
             self._notifications.end()
-            if self._chronicle.end() and self.outputs.files.slots is not None:
-                self.outputs.files.slots.remove()
+            self.succession.end()
             self._log.write(Level.INFO, "taskmaster", "end", "leaving")
         return 0
 
     def _boot(self) -> None:
         """The first thing that the loop does, so that nothing that goes wrong in it can end the daemon."""
         try:
-            self._adoption()
+            self.succession.take_over(self._reloading.config)
+            self._title.recount()
+            if by := self.succession.ordered_to_leave:
+                self.leave(by)
+                return
             self._reloading.boot(self.supervisor)
             self._start_again()
             self._tell_kept_down()
@@ -150,7 +138,7 @@ class Service:
 
     def _start_again(self) -> None:
         """An earlier daemon was just stopping this, in order to leave: what is launched at a start is started again."""
-        if self._left_by:
+        if self.succession.was_leaving:
             for key, row in list(self.supervisor.rows.items()):
                 if row.stopping and self._reloading.wanted(row):
                     self.supervisor.ask(key, Event.START, by="the start of taskmaster")
@@ -172,7 +160,7 @@ class Service:
             case 1:
                 self._log.write(Level.INFO, "taskmaster", "shutdown", f"asked for by {by}")
                 self.control.leaving = True
-                self._chronicle.leaving(by)
+                self.succession.leaving(by)
                 graces = [row.task.graceful_stop_timeout_s for row in self.supervisor.rows.values() if row.alive]
                 self._tidings.leaving(max(graces, default=0.0))
                 self._notifications.hush()
@@ -192,6 +180,7 @@ class Service:
 
     def _booted(self) -> None:
         self._title.show()
+        self.succession.booted()
         if not self.control.leaving:
             self._tidings.booted()
         self.on_booted()
@@ -247,7 +236,7 @@ class Service:
 
     def _dropped(self, row: Process) -> None:
         key = (row.task.name, row.n)
-        self._chronicle.dropped(row)
+        self.succession.dropped(row)
         self.outputs.forget(key)
         self.control.history.forget(key)
         self.on_dropped(row)

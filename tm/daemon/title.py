@@ -37,6 +37,11 @@ class Title:
             self._running += 1 if after.running else -1
             self.update()
 
+    def recount(self) -> None:
+        """The rows are others than those that were counted."""
+        self._running = sum(row.running for row in self._supervisor.rows.values())
+        self.update()
+
     def update(self) -> None:
         """Have the title set in the next turn."""
         if self._due is None:

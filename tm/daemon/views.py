@@ -60,11 +60,12 @@ class Views:
         changes: dict[Key, Change],
         look_around: Callable[[], Sessions] = procfs.sessions,
     ) -> None:
-        """`look_around` finds the processes of the machine, by session."""
+        """`look_around` finds the processes of the machine, by session; `daemon` is the pid that people signal."""
         self._look_around = look_around
         self._outputs = outputs
         self._log = log
         self._changes = changes
+        self.daemon = os.getpid()
 
     def status(self, rows: Sequence[Process], now: Instant, look: Look, long: bool) -> Answer:
         """The table, and what ails the failing below it."""
@@ -81,7 +82,7 @@ class Views:
     def pid(self, rows: Sequence[Process] | None) -> Answer:
         """The daemon's pid, or the pids of the processes that are alive."""
         if rows is None:
-            return Answer((str(os.getpid()),), os.getpid())
+            return Answer((str(self.daemon),), self.daemon)
         alive = {row.name: row.pid for row in rows if row.pid is not None}
         return Answer([str(pid) for pid in alive.values()], alive)
 

@@ -5,7 +5,8 @@ over and a living one is left exactly as it was; a holder's file is not removed 
 and a file that is a stranger's, or has a second name, is refused.
 
 The lock belongs to the open file, not to a process: it goes through fork, and ends with the last copy of the
-descriptor. That is why nobody unlocks by hand, and why the starter of a daemon may simply leave.
+descriptor. That is why the starter of a daemon may simply leave, why a daemon's death does not end it while its
+guardian lives, and why it is unlocked by hand at an end in order.
 
 Traps: between our open and our lock the earlier holder may have removed the file; what is locked then has no name any
 more, and it is opened again.
@@ -45,6 +46,13 @@ class Pidfile:
         self.path = path
         self._fd = _take(path, mode)
 
+    @classmethod
+    def over(cls, path: str, fd: int) -> Pidfile:
+        """Around a descriptor that holds it already, and is the pidfile's from now on."""
+        made = cls.__new__(cls)
+        made.path, made._fd = path, fd
+        return made
+
     def fileno(self) -> int:
         """The descriptor, still ours."""
         return self._fd
@@ -56,12 +64,15 @@ class Pidfile:
         os.pwrite(self._fd, content, 0)
 
     def release(self) -> None:
-        """Remove the file, or empty it where the directory is not ours; then give it up."""
+        """Remove the file, or empty it where the directory is not ours; then give it up, also for a guardian that holds
+        it as well.
+        """
         try:
             if _is_named(self._fd, self.path):
                 os.unlink(self.path)
         except OSError:
             os.ftruncate(self._fd, 0)
+        fcntl.flock(self._fd, fcntl.LOCK_UN)
         os.close(self._fd)
 
 

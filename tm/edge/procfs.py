@@ -148,6 +148,36 @@ def leader_with(variables: set[str]) -> int | None:
     return None
 
 
+def leaders_of(parent: int) -> dict[int, int]:
+    """The children of a process that lead a session, each with when it began, in clock ticks since boot."""
+    found = {}
+    try:
+        with open(f"/proc/{parent}/task/{parent}/children", "rb") as file:
+            children = list(map(int, file.read().split()))
+    except OSError:
+        return {}
+    for pid in children:
+        words = _words(pid)
+        if len(words) > 19 and int(words[3]) == pid:
+            found[pid] = int(words[19])
+    return found
+
+
+def parent(pid: int) -> int | None:
+    """Whose child it is; None when it is gone or there is no /proc."""
+    words = _words(pid)
+    return int(words[1]) if len(words) > 1 else None
+
+
+def _words(pid: int) -> list[bytes]:
+    """The fields of /proc/PID/stat from the third on, after the name, which may hold anything."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            return file.read().rpartition(b")")[2].split()
+    except OSError:
+        return []
+
+
 def group_is(pgid: int, variable: str) -> bool:
     """Whether a process group has a member that was started with this variable, as `NAME=value`."""
     for members in sessions().values():

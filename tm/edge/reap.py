@@ -1,7 +1,7 @@
 """The dead and how to reach the living: waitpid, kill, and whose orphans come to us.
 
-Guarantees: `reap` gives every dead child once and never waits; a signal goes to a process that has not been reaped, or
-to a group that has a member, so that a number used again by a stranger is not hit.
+Guarantees: every dead child is seen, and can be put on record before it is let go; nothing waits; a signal goes to a
+process that has not been reaped, or to a group that has a member, so that a number used again by a stranger is not hit.
 
 Traps: a process group outlives its leader, and its number is not given out while it has a member; that is why the
 question "is something left of the group" must be asked at once when the leader has been reaped. Nobody tells when the
@@ -14,23 +14,28 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
-from collections.abc import Iterator
 
 from tm.core.exitstatus import ExitStatus
 
 _PR_SET_CHILD_SUBREAPER = 36
 
 
-def reap(most: int) -> Iterator[tuple[int, ExitStatus]]:
-    """The children that have ended, `most` of them: (pid, how)."""
-    for _ in range(most):
-        try:
-            pid, status = os.waitpid(-1, os.WNOHANG)
-        except ChildProcessError:
-            return
-        if pid == 0:
-            return
-        yield pid, ExitStatus.from_wait(status)
+def look() -> tuple[int, ExitStatus] | None:
+    """A child that has ended, and how; it stays, and its number its own, until `release`. None: there is none."""
+    try:
+        found = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return None
+    if found is None:
+        return None
+    if found.si_code == os.CLD_EXITED:
+        return found.si_pid, ExitStatus(found.si_status)
+    return found.si_pid, ExitStatus(-found.si_status, found.si_code == os.CLD_DUMPED)
+
+
+def release(pid: int) -> None:
+    """Let a child that has ended go."""
+    os.waitpid(pid, 0)
 
 
 def adopt_orphans() -> bool:

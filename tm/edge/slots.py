@@ -49,6 +49,11 @@ class Slots:
             _PAIR.pack_into(self._memory, slot * _PAIR.size, 0, 0)
             self._free.append(slot)
 
+    def give_to(self, uid: int, gid: int) -> None:
+        """Let the file belong to whom the daemon is about to become. Raises OSError."""
+        if self._memory is not None:
+            os.chown(self._path, uid, gid, follow_symlinks=False)
+
     def close(self) -> None:
         """Nothing is noted any more."""
         if self._memory is not None:

@@ -78,6 +78,11 @@ class Listener:
         made._socket, made._inode = given, _inode(path) if owned and _named(path) else None
         return made
 
+    @property
+    def owned(self) -> bool:
+        """Whether the file is ours."""
+        return self._owned
+
     def fileno(self) -> int:
         """The descriptor to be watched; another one after `renew` has returned true."""
         return self._socket.fileno()

@@ -1,0 +1,126 @@
+"""Giving a daemon its guardian: the fork in two, what the next daemon is to know, and the daemon that takes the role.
+
+Guarantees: the process that was started becomes the guardian and the daemon goes on as its child; a daemon that comes
+after another one has the configuration as that had loaded it, whatever is in the file by now, and reads the file only
+where that cannot be had, as after an upgrade; nothing that outlives a daemon, such as processes, is there without what
+is on record, so that where there is no journal there is no guardian.
+Leaves to others: the guardian (`daemon.guardian`) and the way to it (`daemon.ward`).
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import signal
+import socket
+import sys
+from dataclasses import asdict, replace
+from typing import Any, NoReturn
+
+from tm.cli.forms import Form
+from tm.cli.opening import Opened, Where
+from tm.core.records import Level
+from tm.daemon import role
+from tm.daemon.reloading import Reading
+from tm.daemon.service import Service
+from tm.daemon.ward import Inheritance, Ward
+from tm.edge import hall, reap
+
+_LOADED = "configuration"
+
+
+class Loaded:
+    """The configuration as it was loaded, kept for the next daemon."""
+
+    def __init__(self, ward: Ward) -> None:
+        self._ward = ward
+
+    def put(self, reading: Reading) -> None:
+        """It is this one from now on; where there is no room for it, the next daemon reads the file."""
+        before = self._ward.kept.get(_LOADED)
+        try:
+            self._ward.keep({_LOADED: hall.in_memory(pickle.dumps(reading, pickle.HIGHEST_PROTOCOL))})
+        except OSError:
+            if before is not None:
+                self._ward.drop(before)
+        if before is not None:
+            os.close(before)
+
+
+def loaded(left: Inheritance) -> Reading | None:
+    """The configuration that was kept; None where that cannot be had, as one that another version has put there."""
+    fd = left.kept.get(_LOADED)
+    if fd is None:
+        return None
+    try:
+        with open(fd, "rb", closefd=False) as file:
+            file.seek(0)
+            reading = pickle.load(file)
+    except (OSError, pickle.UnpicklingError, EOFError, ImportError, AttributeError, TypeError, ValueError, LookupError):
+        return None
+    return reading if isinstance(reading, Reading) else None
+
+
+def guard(opened: Opened) -> Opened:
+    """Fork: the calling process becomes the guardian, and the daemon goes on in the child, into which this returns.
+    Where there is one, or can be none, it returns here. Raises OSError.
+    """
+    estate = opened.parts.estate
+    needless = opened.form is Form.SHELL or estate.ward.guarded
+    if needless or estate.journal is None or not sys.platform.startswith("linux"):
+        return opened
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    code = role.code()
+    signal.pthread_sigmask(signal.SIG_BLOCK, role.FORWARDED)
+    kept = {**opened.lasting(), role.CODE: code}
+    pid = os.fork()
+    if pid:
+        theirs.close()
+        _be_guardian(opened, {"hall": ours.fileno(), "daemon": pid}, kept)
+    os.setpgid(0, 0)
+    ours.close()
+    estate = replace(estate, ward=Ward(theirs, kept))
+    return replace(opened, parts=replace(opened.parts, estate=estate))
+
+
+def _be_guardian(opened: Opened, about: dict[str, Any], kept: dict[str, int]) -> NoReturn:
+    """In the parent."""
+    if opened.form is Form.DAEMON:
+        null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+        os.dup2(null, 2)
+    reap.adopt_orphans()
+    role.become({**_standing(opened), **about}, kept)
+
+
+def take_role(opened: Opened, service: Service) -> None:
+    """The guardian has died: become it, and start the next daemon, which takes everything over. Where that cannot be,
+    go on without.
+    """
+    ward, log = opened.parts.estate.ward, opened.parts.log
+    log.write(Level.WARNING, "taskmaster", "guardian", "the guardian has died; taking its place")
+    try:
+        opened.sign(os.getpid())
+        about = {"hall": None, "daemon": None, "ready": True, "stopping": service.succession.by}
+        role.become({**_standing(opened), **about}, ward.kept)
+    except OSError as error:
+        why = os.strerror(error.errno or 0)
+        log.write(Level.ERROR, "taskmaster", "guardian", f"its place cannot be taken ({why}): going on without")
+
+
+def _standing(opened: Opened) -> dict[str, Any]:
+    """How the next daemon is started, and what it is to know."""
+    import setproctitle
+
+    flags = sys.orig_argv[1 : len(sys.orig_argv) - len(sys.argv)]
+    reloading = opened.parts.reloading
+    return {
+        "argv": [sys.executable, *flags, os.path.join(reloading.directory, sys.argv[0]), *sys.argv[1:]],
+        "title": f"taskmaster: guardian of {os.path.basename(reloading.config.path)}",
+        "path": os.path.dirname(setproctitle.__file__),
+        "where": asdict(opened.where),
+    }
+
+
+def where(left: Inheritance) -> Where:
+    """Where everything is. Raises TypeError."""
+    return Where(**left.where)

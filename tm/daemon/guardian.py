@@ -1,0 +1,277 @@
+"""The guardian: the daemon's parent, which outlives it, keeps what it must not lose, and starts the next one.
+
+It runs in a bare interpreter (`edge.bare`), so that it is small, starts in a few milliseconds, and has next to nothing
+in it that could fail. The process that was started as taskmaster becomes it and keeps its pid, the one in the pidfile,
+which init scripts and service managers signal. The daemon is its child.
+
+* It keeps descriptors: the pipes' read ends, the listening socket, the locks, the configuration as it was loaded. What
+  is in a pipe when the daemon dies is there for the next one, and a client that knocks meanwhile waits.
+* It is the parent of whatever the daemon leaves (child subreaper), and a mailbox: how a child ended is noted before it
+  is reaped, and kept until the daemon has put it on record.
+* It starts the daemon again when that has died: at once where it had been up for a second, else after 50 ms, doubling
+  to 5 s. What it keeps is inherited by exec and named in a file in memory, the same that a guardian begins from.
+* It forwards signals. They are blocked in the daemon until that can take them, so that none is lost.
+* An order to stop outlives the daemon too: the next one is told, and goes on with it.
+
+An orderly end of the daemon, or one by its own exit code before it was ever up, is also the guardian's, with that code.
+Where the guardian dies, the daemon reads the end of the hall and becomes the guardian itself, in the same way.
+
+The daemon says `keep NAME...` (with a descriptor each), `drop NAME...`, `noted PID...`, `ready`, `stopping BY` and
+`renew` (run the code that is kept, which may be another version by now); the guardian says `exited PID STATUS`. Unknown
+words are ignored, so that either side may be the older one.
+
+Traps: a signal between the look and the wait is not missed, since it writes into the bell. The daemon gets a process
+group of its own: Ctrl-C reaches it once, through here.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import socket
+import time
+from contextlib import suppress
+
+from tm.daemon.role import FORWARDED, become
+from tm.edge.bare import show
+from tm.edge.hall import KEEP, VARIABLE, Hall, read_state, write_state
+from tm.edge.signals import Signals
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+_CORE = 0x80
+_FIRST_S, _MOST_S = 0.05, 5.0
+_UP_S = 1.0
+
+
+class Guardian:
+    """One guardian, from a state as `become` takes it."""
+
+    def __init__(self, state: dict[str, Any]) -> None:
+        self._state = state
+        self._kept: dict[str, int] = state["kept"]
+        self._exits: dict[str, list[int]] = state.get("exits", {})
+        self._ready: bool = state.get("ready", False)
+        self._stopping: str = state.get("stopping", "")
+        self._daemon: int | None = state["daemon"]
+        self._why = "took the place of its guardian, which has died"
+        self._failures = 0
+        self._look_due = True
+        self._began = time.monotonic()
+        self._again: float | None = None if self._daemon else self._began
+        self._unsent: list[int] = []
+        self._poll = select.poll()
+        self._hall: Hall | None = None
+        for fd in (*self._kept.values(), state["hall"]):
+            if fd is not None:
+                os.set_inheritable(fd, False)
+        if state["hall"] is not None:
+            self._open(socket.socket(fileno=state["hall"]))
+        self._signals = Signals(self._forward)
+        self._poll.register(self._signals.fd, select.POLLIN)
+
+    def run(self) -> int:
+        """Keep, forward, start again, until the daemon has ended in order; the exit code."""
+        while True:
+            wait_ms = None if self._again is None else max(0, int((self._again - time.monotonic()) * 1000) + 1)
+            ready = dict(self._poll.poll(wait_ms))
+            if self._hall is not None and self._hall.fileno() in ready:
+                self._tell()
+                self._listen()
+            if self._signals.fd in ready:
+                self._signals.receive()
+            if self._look_due and (code := self._reap()) is not None:
+                return code
+            if self._again is not None and time.monotonic() >= self._again:
+                self._start()
+
+    # ---- signals and deaths
+
+    def _forward(self, signum: int) -> None:
+        """A signal: to the daemon, or to the next one; the death of a child is looked at when all were heard."""
+        if signum == signal.SIGCHLD:
+            self._look_due = True
+        elif signum in FORWARDED and self._daemon is not None:
+            os.kill(self._daemon, signum)
+        elif signum in FORWARDED:
+            self._unsent.append(signum)
+
+    def _reap(self) -> int | None:
+        """Note how children have ended, then let them go; the exit code where it is over."""
+        self._look_due = False
+        while True:
+            try:
+                found = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            except ChildProcessError:
+                return None
+            if found is None:
+                return None
+            pid, status = found.si_pid, found.si_status
+            if found.si_code == os.CLD_EXITED:
+                status <<= 8
+            elif found.si_code == os.CLD_DUMPED:
+                status |= _CORE
+            if pid != self._daemon:
+                self._note(pid, status)
+            os.waitpid(pid, 0)
+            if pid == self._daemon and (code := self._daemon_ended(status)) is not None:
+                return code
+
+    def _note(self, pid: int, status: int) -> None:
+        """Who led a session may be an instance, and stays in the mailbox; of others the daemon only hears."""
+        start = _start_of_leader(pid)
+        if start is not None:
+            self._exits[str(pid)] = [status, start]
+        if self._hall is not None:
+            self._hall.say("exited", str(pid), str(status))
+            self._tell()
+
+    def _daemon_ended(self, status: int) -> int | None:
+        """The exit code where that is the end; else the next one is due."""
+        self._listen()
+        self._close()
+        self._daemon = None
+        code, signum = status >> 8, status & ~_CORE & 0xFF
+        if not signum and (self._stopping or not self._ready or code == 0):
+            return code
+        now = time.monotonic()
+        self._failures = 0 if self._ready and now - self._began >= _UP_S else self._failures + 1
+        self._wait(f"was killed by {signal.Signals(signum).name}" if signum else f"ended with exit code {code}")
+        return None
+
+    def _wait(self, why: str) -> None:
+        """Start the daemon soon."""
+        self._why = why
+        wait_s = min(_MOST_S, _FIRST_S * 2 ** min(self._failures - 1, 20)) if self._failures else 0.0
+        self._again = time.monotonic() + wait_s
+
+    # ---- the daemon
+
+    def _start(self) -> None:
+        """Start it, with all that is kept; where the machine cannot, later."""
+        self._again, self._began = None, time.monotonic()
+        try:
+            self._spawn()
+        except OSError:
+            self._daemon = None
+            self._close()
+            self._failures += 1
+            self._wait(self._why)
+            return
+        while self._unsent and self._daemon is not None:
+            os.kill(self._daemon, self._unsent.pop(0))
+
+    def _spawn(self) -> None:
+        """Raises OSError."""
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._open(ours)
+        about = {
+            "where": self._state["where"],
+            "kept": self._kept,
+            "exits": self._exits,
+            "stopping": self._stopping,
+            "why": self._why,
+        }
+        fd = write_state({"hall": theirs.fileno(), **about})
+        try:
+            signal.pthread_sigmask(signal.SIG_SETMASK, FORWARDED)
+            self._daemon = os.fork()
+            if self._daemon == 0:
+                self._run_daemon(fd, theirs.fileno())
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, ())
+            theirs.close()
+            os.close(fd)
+
+    def _run_daemon(self, state: int, hall: int) -> None:
+        """In the child: become the daemon. Signals stay blocked until it can take them."""
+        try:
+            os.setpgid(0, 0)
+            for fd in (state, hall, *self._kept.values()):
+                os.set_inheritable(fd, True)
+            self._signals.close()
+            argv = self._state["argv"]
+            environ = {name: value for name, value in os.environ.items() if name != "TASKMASTER_FAULT"}
+            os.execve(argv[0], argv, {**environ, VARIABLE: str(state)})
+        finally:
+            os._exit(1)
+
+    def _open(self, hall: socket.socket) -> None:
+        self._hall = Hall(hall, self._kept)
+        self._poll.register(self._hall, select.POLLIN)
+
+    def _close(self) -> None:
+        if self._hall is not None:
+            self._poll.unregister(self._hall)
+            self._hall.close()
+            self._hall = None
+
+    def _tell(self) -> None:
+        """Send what is owed, now or when the daemon has read what there is. What it never gets is in the mailbox."""
+        if self._hall is not None:
+            self._hall.send()
+            self._poll.modify(self._hall, select.POLLIN | (select.POLLOUT if self._hall.owes else 0))
+
+    def _listen(self) -> None:
+        """Do all that the daemon has said. The end of the hall means that it has died, which SIGCHLD tells."""
+        while self._hall is not None:
+            try:
+                message = self._hall.hear()
+            except EOFError:
+                self._close()
+                return
+            if message is None:
+                return
+            self._do(*message)
+
+    def _do(self, word: str, rest: str, fds: list[int]) -> None:
+        names = rest.split()
+        match word:
+            case _ if word == KEEP:
+                self._drop(names)
+                self._kept.update(zip(names, fds, strict=False))
+            case "drop":
+                self._drop(names)
+            case "noted":
+                for pid in names:
+                    self._exits.pop(pid, None)
+            case "ready":
+                self._ready = True
+            case "stopping":
+                self._stopping = rest
+            case "renew":
+                self._renew()
+            case _:  # of another version
+                pass
+
+    def _drop(self, names: list[str]) -> None:
+        for name in names:
+            if (fd := self._kept.pop(name, None)) is not None:
+                os.close(fd)
+
+    def _renew(self) -> None:
+        """Run the source that is kept, which may be another one now; where that cannot be, go on with this."""
+        hall = self._hall.fileno() if self._hall is not None else None
+        about = {"exits": self._exits, "ready": self._ready, "stopping": self._stopping, "daemon": self._daemon}
+        with suppress(OSError):
+            become({**self._state, **about, "hall": hall}, self._kept)
+
+
+def _start_of_leader(pid: int) -> int | None:
+    """When a process began, in clock ticks since boot, if it leads a session."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            words = file.read().rpartition(b")")[2].split()
+    except OSError:
+        return None
+    return int(words[19]) if int(words[3]) == pid else None
+
+
+def main(fd: str) -> int:
+    """The guardian, from the state in a file in memory."""
+    state = read_state(int(fd))
+    show(state["title"], state["path"])
+    return Guardian(state).run()

@@ -1,0 +1,48 @@
+"""Becoming the guardian: the code that it is made of, and the exec.
+
+Guarantees: a process that could not become it is what it was, and gives no descriptor to its children.
+Leaves to others: what the guardian does (`daemon.guardian`).
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+
+from tm.edge.bare import packed, run_instead
+from tm.edge.hall import write_state
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, NoReturn
+
+CODE = "guardian"
+"""The name by which the code is kept."""
+FORWARDED = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
+"""The signals that are the daemon's, whoever of the two gets them."""
+
+
+def code() -> int:
+    """The guardian's code, as it is on the disk now, in a file in memory. Raises OSError, SyntaxError."""
+    return packed("tm.edge.hall", "tm.edge.bare", "tm.edge.signals", "tm.daemon.role", "tm.daemon.guardian")
+
+
+def become(state: dict[str, Any], kept: dict[str, int]) -> NoReturn:
+    """Let the calling process be the guardian from now on, with these descriptors by name, CODE among them.
+
+    `state` names: `hall` and `daemon`, the way to the daemon and its pid, None where there is none; `argv`, how it is
+    started, and `where`, what it is to know; `title`, what ps shows, and `path`, where setproctitle is; and what else
+    `Guardian` remembers. Raises OSError.
+    """
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, (*FORWARDED, signal.SIGCHLD))
+    fd = write_state({**state, "kept": kept})
+    going = [each for each in (fd, state["hall"], *kept.values()) if each is not None]
+    try:
+        for each in going:
+            os.set_inheritable(each, True)
+        run_instead(kept[CODE], str(fd))
+    finally:
+        for each in going:
+            os.set_inheritable(each, False)
+        os.close(fd)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)

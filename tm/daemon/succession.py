@@ -1,0 +1,109 @@
+"""What a daemon has from the one before, and what it leaves to the next: the journal, the guardian, and taking over.
+
+Guarantees: what is needed to go on after a death at any instant is on record, or with the guardian, before it is; a
+daemon that was told to leave goes on leaving after its death where there is a guardian, since nobody else has asked for
+anything meanwhile. Where a person has started the next one he wants it up.
+Leaves to others: the lines (`daemon.chronicle`), the hall (`daemon.ward`), the processes (`daemon.adoption`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from tm.core.config import Config
+from tm.core.journal import Head, Ledger
+from tm.core.process import Occurrence, Process, Send
+from tm.core.records import Level
+from tm.daemon.adoption import Adoption, Parties
+from tm.daemon.chronicle import Chronicle
+from tm.daemon.ward import Inheritance, PipeName, Ward
+from tm.daemon.wiring import Key, Wiring
+from tm.edge import procfs
+from tm.edge.journal import Journal
+from tm.edge.slots import Slots
+
+
+@dataclass(frozen=True, slots=True)
+class Estate:
+    """What outlives a daemon: its journal, what that held of the one before, whose turn it is at each log; its
+    guardian, and what that has kept of the one before.
+    """
+
+    journal: Journal | None = None
+    ledger: Ledger = field(default_factory=Ledger)
+    slots: Slots | None = None
+    ward: Ward = field(default_factory=lambda: Ward(None, {}))
+    left: Inheritance = field(default_factory=Inheritance)
+
+
+class Succession:
+    """Of one daemon. `by`: on whose behalf it leaves, '' while it does not."""
+
+    def __init__(self, estate: Estate, parties: Parties, place: str, say: Callable[[str], None]) -> None:
+        """`place` is the configuration's path; `say` hears what went wrong."""
+        head = Head(procfs.boot_id(), procfs.pid_namespace(), place)
+        self._estate, self._parties = estate, parties
+        self._chronicle = Chronicle(estate.journal, head, lambda key: parties.outputs.wiring(key).pipes(), say)
+        self.by = ""
+        parties.machine.intend = self._chronicle.intend
+        parties.machine.generation = self._chronicle.generation
+        parties.machine.keep = self._keep
+        parties.deaths.on_end = self._chronicle.ended
+        parties.outputs.on_close = estate.ward.drop
+        estate.ward.on_exited = parties.deaths.ended
+
+    @property
+    def pid(self) -> int:
+        """The pid that people signal: the guardian's where there is one."""
+        return self._estate.ward.guardian
+
+    @property
+    def ordered_to_leave(self) -> str:
+        """On whose behalf the daemon before was leaving, with what we have to go on; '' for no."""
+        return self._estate.left.stopping
+
+    @property
+    def was_leaving(self) -> bool:
+        """Whether the one before was leaving, and a person has started this one."""
+        return bool(self._estate.ledger.stopping) and not self.ordered_to_leave
+
+    def take_over(self, config: Config) -> None:
+        """Take over everything that the one before has left, under the tasks of `config`."""
+        estate = self._estate
+        if estate.left.why:
+            sentence = f"the daemon before {estate.left.why}; this one takes over"
+            self._parties.log.write(Level.WARNING, "taskmaster", "guardian", sentence)
+        estate.ward.open(self._parties.loop)
+        Adoption(self._parties, self._chronicle, estate.ward, estate.ledger, estate.left).begin(config)
+
+    def observe(self, before: Process, what: Occurrence, after: Process, sent: Sequence[Send]) -> None:
+        """An observer of the rows."""
+        self._chronicle.observe(before, what, after, sent)
+
+    def dropped(self, row: Process) -> None:
+        """It is gone for good."""
+        self._chronicle.dropped(row)
+
+    def booted(self) -> None:
+        """The daemon is up."""
+        self._estate.ward.ready()
+
+    def leaving(self, by: str) -> None:
+        """The shutdown begins on behalf of `by`."""
+        self.by = by
+        self._chronicle.leaving(by)
+        self._estate.ward.stopping(by)
+
+    def end(self) -> None:
+        """The daemon leaves; where nothing outlives it nothing has to be known."""
+        if self._chronicle.end() and self._estate.slots is not None:
+            self._estate.slots.remove()
+
+    def _keep(self, key: Key, wiring: Wiring) -> None:
+        """Have the guardian keep the pipes of a start."""
+        if self._estate.ward.guarded:
+            generation = self._chronicle.generation(key)
+            streams = wiring.streams.items()
+            named = {str(PipeName(each.inode, name, key, generation)): each.fd for name, each in streams}
+            self._estate.ward.keep(named)

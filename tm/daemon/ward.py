@@ -1,0 +1,198 @@
+"""The daemon's side of its guardian: what it has it keep, what it tells it and hears, and what is done when it dies.
+
+Guarantees: nothing here waits for the guardian, also where that is stopped: what it does not take now it gets when it
+does, with the descriptors as they are then; without a guardian nothing is kept and everything goes on.
+Leaves to others: what is made of an inheritance (`daemon.adoption`, `cli.opening`), and the other side
+(`daemon.guardian`).
+
+A pipe is kept under a name that says whose it is, before its process is started: a process that has ended when the next
+daemon comes has left nothing else that could tell.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from tm.core.exitstatus import ExitStatus
+from tm.daemon.wiring import Key
+from tm.edge.hall import KEEP, VARIABLE, Hall, read_state
+from tm.edge.loop import Loop, Rank
+
+_PIPE = "pipe"
+_AT_ONCE = 50
+
+
+class PipeName(NamedTuple):
+    """Whose pipe it is: the inode, the stream, and which start of which instance."""
+
+    inode: int
+    stream: str
+    key: Key
+    generation: int
+
+    def __str__(self) -> str:
+        """One word."""
+        task, n = self.key
+        return f"{_PIPE}:{self.inode}:{self.stream}:{n}:{self.generation}:{task.encode().hex()}"
+
+
+def pipe_name(word: str) -> PipeName | None:
+    """Read it again; None for the name of something else."""
+    kind, *rest = word.split(":")
+    if kind != _PIPE:
+        return None
+    inode, stream, n, generation, task = rest
+    return PipeName(int(inode), stream, (bytes.fromhex(task).decode(), int(n)), int(generation))
+
+
+class Ended(NamedTuple):
+    """How a process that led a session ended, and when it had begun, in clock ticks since boot."""
+
+    status: ExitStatus
+    start: int
+
+
+@dataclass(slots=True)
+class Inheritance:
+    """What an earlier daemon has left, beside what is on record. `kept`: descriptors by name; `exits`: how processes
+    ended whose end is perhaps on record nowhere; `stopping`: on whose behalf that daemon was leaving, '' for no;
+    `why`: what became of it. `hall`: the way to the guardian; `where`: where everything is, in the words of who had it
+    kept.
+    """
+
+    hall: socket.socket | None = None
+    where: dict[str, Any] = field(default_factory=dict)
+    kept: dict[str, int] = field(default_factory=dict)
+    exits: dict[int, Ended] = field(default_factory=dict)
+    stopping: str = ""
+    why: str = ""
+
+    def pipes(self) -> dict[PipeName, int]:
+        """The pipes among what is kept."""
+        named = ((pipe_name(word), fd) for word, fd in self.kept.items())
+        return {name: fd for name, fd in named if name is not None}
+
+
+def inherited(environ: dict[str, str] | os._Environ[str]) -> Inheritance | None:
+    """What this process was given by a guardian or an earlier daemon; None where it was started by anybody else. The
+    variable is gone then. Raises ValueError where it makes no sense.
+    """
+    word = environ.pop(VARIABLE, None)
+    if word is None:
+        return None
+    try:
+        state: dict[str, Any] = read_state(int(word))
+        hall = socket.socket(fileno=state["hall"])
+        exits = {int(pid): Ended(ExitStatus.from_wait(how), start) for pid, (how, start) in state["exits"].items()}
+        return Inheritance(hall, state["where"], state["kept"], exits, state["stopping"], state["why"])
+    except (OSError, ValueError, EOFError, TypeError, KeyError, AttributeError) as error:
+        raise ValueError(f"the variable {VARIABLE} is taskmaster's own and not to be set by others") from error
+
+
+class Ward:
+    """A daemon with a guardian, or without. `kept`: what the guardian is to have, by name; the descriptors belong to
+    others. `on_exited` hears how a child of the guardian ended, `on_lost` that the guardian has died.
+    """
+
+    def __init__(self, end: socket.socket | None, kept: Mapping[str, int]) -> None:
+        """`end` is ours of the hall, which is the ward's from now on; `kept`: what it has already."""
+        self.kept = dict(kept)
+        self._names = {fd: name for name, fd in kept.items()}
+        self._hall = None if end is None else Hall(end, self.kept)
+        self._loop: Loop | None = None
+        self._waits: bool | None = None
+        self.on_exited: Callable[[int, ExitStatus], None] = lambda pid, status: None
+        self.on_lost: Callable[[], None] = lambda: None
+
+    @property
+    def guarded(self) -> bool:
+        """Whether there is a guardian."""
+        return self._hall is not None
+
+    @property
+    def guardian(self) -> int:
+        """The pid that people signal: the guardian's, or our own."""
+        return os.getppid() if self.guarded else os.getpid()
+
+    def open(self, loop: Loop) -> None:
+        """Hear it from now on."""
+        self._loop = loop
+        self._watch()
+
+    def keep(self, fds: Mapping[str, int]) -> None:
+        """Have these kept. One of a name that there is takes its place."""
+        fresh = {name: fd for name, fd in fds.items() if self.kept.get(name) != fd}
+        self.kept.update(fresh)
+        self._names.update({fd: name for name, fd in fresh.items()})
+        self._say(KEEP, *fresh)
+
+    def drop(self, fd: int) -> None:
+        """It is about to be closed."""
+        if (name := self._names.pop(fd, None)) is not None:
+            del self.kept[name]
+            self._say("drop", name)
+
+    def noted(self, pid: int) -> None:
+        """How it ended is on record."""
+        self._say("noted", str(pid))
+
+    def ready(self) -> None:
+        """The daemon is up."""
+        self._say("ready")
+
+    def stopping(self, by: str) -> None:
+        """It leaves, on behalf of `by`; whoever comes after its death has to go on with that."""
+        self._say("stopping", by)
+
+    def renew(self) -> None:
+        """The guardian is to run the code that is kept."""
+        self._say("renew")
+
+    def close(self) -> None:
+        """There is nothing more to say."""
+        if self._hall is not None:
+            self._hall.close()
+            self._hall = None
+
+    def _say(self, word: str, *names: str) -> None:
+        if self._hall is not None:
+            self._hall.say(word, *names)
+            self._watch()
+
+    def _watch(self) -> None:
+        """Hear it, and where something is owed also when it takes more."""
+        if self._loop is not None and self._hall is not None and self._waits is not self._hall.owes:
+            self._waits = self._hall.owes
+            self._loop.watch(self._hall.fileno(), self._heard, Rank.DEATH, both=self._waits)
+
+    def _heard(self) -> None:
+        """What the guardian says."""
+        for _ in range(_AT_ONCE):
+            if self._hall is None:
+                return
+            try:
+                message = self._hall.hear()
+            except EOFError:
+                self._lose()
+                return
+            if message is None:
+                break
+            word, rest, _ = message
+            if word == "exited":
+                pid, status = map(int, rest.split())
+                self.on_exited(pid, ExitStatus.from_wait(status))
+                self.noted(pid)
+        if self._hall is not None:
+            self._hall.send()
+            self._watch()
+
+    def _lose(self) -> None:
+        assert self._hall is not None
+        if self._loop is not None:
+            self._loop.unwatch(self._hall.fileno())
+        self.close()
+        self.on_lost()
