@@ -28,8 +28,14 @@ from tm.edge.journal import Journal
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 HEAD = Head("boot", "pid:[1]", "/etc/web.yaml")
 ROW = saved(row(State.RUNNING, pid=7, spawned_at=1.0), 3, 55, 99, {"stdout": 4})
-LINES = [head_line(HEAD), intent_line("web", 1, Intent(3, 9)), row_line(ROW), intent_line("web", 2, Intent(1, 9)), stopping_line("ada")]
-LEDGER = Ledger(HEAD, {ROW.key: ROW}, {("web", 2): 1}, "ada")
+LINES = [
+    head_line(HEAD),
+    intent_line("web", 1, Intent(3, 9)),
+    row_line(ROW),
+    intent_line("web", 2, Intent(1, 9)),
+    stopping_line("ada"),
+]
+LEDGER = Ledger(HEAD, {ROW.key: ROW}, {("web", 2): Intent(1, 9)}, stopping="ada")
 
 
 def silent(sentence: str) -> None:

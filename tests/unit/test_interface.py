@@ -11,7 +11,7 @@ from types import ModuleType
 import pytest
 
 from tests.unit.build import task
-from tm.cli import answer, ctl, follow, forms, oneshot, opening, outcome, places, request, script, top
+from tm.cli import answer, ctl, event_log, follow, forms, oneshot, outcome, places, request, script, top
 from tm.core import interface
 from tm.core.interface import Entry, Exit
 from tm.core.launch import launch

@@ -184,7 +184,9 @@ def test_what_is_gone_has_no_intent_either() -> None:
 
 def test_a_head_begins_anew() -> None:
     head = Head("another boot", "pid:[1]", "/etc/web.yaml")
-    assert read([row_line(ROW), intent_line("web", 1, Intent(2, 9)), stopping_line("ada"), head_line(head)]) == Ledger(head)
+    assert read([row_line(ROW), intent_line("web", 1, Intent(2, 9)), stopping_line("ada"), head_line(head)]) == Ledger(
+        head
+    )
 
 
 # ---- damage
