@@ -84,7 +84,7 @@ def test_what_was_appended_is_read_by_the_next_one(path: Path) -> None:
     with journal(path) as second:
         assert second.load() == LEDGER
         second.append(gone_line("web", 1))
-    assert loaded(path) == Ledger(HEAD, {}, {("web", 2): 1}, "ada")
+    assert loaded(path) == Ledger(HEAD, {}, {("web", 2): Intent(1, 9)}, stopping="ada")
 
 
 def test_it_is_for_nobody_else_and_closed_on_exec(path: Path) -> None:
@@ -196,7 +196,7 @@ def test_what_a_full_disk_does_not_take_leaves_no_half_line(small_disk: Path) ->
         opened.append(gone_line("web", 1))
         (small_disk / "filler").unlink()
         opened.append(stopping_line("bob"))
-    assert loaded(path) == Ledger(HEAD, {}, {("web", 2): 1}, "bob")
+    assert loaded(path) == Ledger(HEAD, {}, {("web", 2): Intent(1, 9)}, stopping="bob")
 
 
 def test_compaction_on_a_full_disk_keeps_the_old_one(small_disk: Path) -> None:
