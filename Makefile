@@ -35,12 +35,12 @@ SUITES := $(sort $(dir $(wildcard $(foreach s,integration fault conformance,test
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: FORCE help build dev run check format lint types unit fresh pages test rest soak bench generate clean
+.PHONY: FORCE help build dev run check format lint types unit fresh pages test rest soak bench generate clean bytecode
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
 
-build: $(BUILT) ## make .venv and install taskmaster into it, editable
+build: bytecode ## make .venv and install taskmaster into it, editable
 
 run: build ## run taskmaster here: make run [CONFIG=file]
 	@exec $(BIN)/taskmaster $(if $(CONFIG),'$(CONFIG)')
@@ -49,7 +49,7 @@ check: format lint types unit fresh pages ## what must hold before a commit: sty
 
 test: check rest ## check, then the integration, fault and conformance tests
 
-soak: $(DEV) ## bad weather at random for half an hour: make soak [SECONDS=60] [SEED=7]
+soak: $(DEV) bytecode ## bad weather at random for half an hour: make soak [SECONDS=60] [SEED=7]
 	@SECONDS='$(SECONDS)' SEED='$(SEED)' $(BIN)/python3 -m tests.fault.soak
 
 bench: build ## run every benchmark of bench/
@@ -79,7 +79,7 @@ lint: $(DEV)
 types: $(DEV)
 	$(BIN)/mypy --strict tm
 
-unit: $(DEV)
+unit: $(DEV) bytecode
 	$(BIN)/python3 -m pytest tests/unit --cov=tm.core --cov-branch --cov-fail-under=100
 
 fresh: $(DEV)
@@ -94,8 +94,14 @@ pages:
 	@if command -v mandoc >/dev/null; then mandoc -T lint -W warning man/*.[1-9]; \
 	else echo "manual pages not checked: there is no mandoc here"; fi
 
-rest: $(DEV)
+rest: $(DEV) bytecode
 	$(if $(SUITES),$(BIN)/python3 -m pytest $(SUITES),@echo "no tests beside the unit tests yet")
+
+# A start without byte code compiles every module anew, which takes several times as long as the rest of it. An editable
+# installation brings none, and where PYTHONDONTWRITEBYTECODE is set no start leaves any. What is fresh is not touched; a
+# directory that we may not write in costs time and nothing else.
+bytecode: $(BUILT)
+	@$(BIN)/python3 -m compileall -q tm || true
 
 # ---- the environment
 
