@@ -7,11 +7,12 @@ from collections.abc import Mapping
 
 import pytest
 
-from tm.core.config import Config, load
+from tm.core.config import Config
 from tm.core.context import Context
 from tm.core.document import read
 from tm.core.errors import ConfigError, Missing, Problem, Unreadable
 from tm.core.field import Kind
+from tm.core.loading import load
 from tm.core.nodes import AllRejected, Node, Rejected
 from tm.core.source import Report
 from tm.core.task import Task

@@ -10,14 +10,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.unit.reading import Files, config, found, problems, task
-from tm.core import config as module
-from tm.core.config import EMPTY, Config, load
+from tm.core import loading as module
+from tm.core.config import EMPTY, Config
 from tm.core.context import absolute
 from tm.core.errors import ConfigError
 from tm.core.field import Field
-from tm.core.settings import FIELDS as SETTING_FIELDS
+from tm.core.loading import load
+from tm.core.setting_keys import FIELDS as SETTING_FIELDS
 from tm.core.settings import Settings
-from tm.core.task import FIELDS, MERGED, KillMode, Restart, Task, instance_name
+from tm.core.task import MERGED, KillMode, Restart, Task, instance_name
+from tm.core.task_keys import FIELDS
 from tm.core.template import Slot, Template
 
 MINIMAL = "tasks: {web: {command: run}}"

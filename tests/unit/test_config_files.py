@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tests.unit.reading import Files, config, found, problems
-from tm.core.config import load
 from tm.core.errors import ConfigError, Missing, Unreadable
+from tm.core.loading import load
 
 A = "tasks: {a: {cmd: x}}"
 B = "tasks: {b: {cmd: x}}"

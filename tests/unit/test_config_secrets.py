@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.unit.reading import Files, problems
-from tm.core.config import load
 from tm.core.errors import ConfigError
+from tm.core.loading import load
 from tm.core.source import may_hold_secrets
 
 SECRET = "hunter2"

@@ -10,8 +10,9 @@ import pytest
 from tests.unit.reading import config
 from tm.core.example import example, reference
 from tm.core.field import Field
-from tm.core.settings import FIELDS as SETTING_FIELDS
-from tm.core.task import FIELDS, Restart
+from tm.core.setting_keys import FIELDS as SETTING_FIELDS
+from tm.core.task import Restart
+from tm.core.task_keys import FIELDS
 
 ETC = Path(__file__).resolve().parents[2] / "etc"
 

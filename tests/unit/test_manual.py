@@ -6,9 +6,10 @@ import re
 
 import pytest
 
-from tm.core import manual, settings, task
-from tm.core.field import Field, OnReload
+from tm.core import manual, setting_keys, task_keys
+from tm.core.field import Field
 from tm.core.kinds import DURATION, TEXT
+from tm.core.task import OnReload
 
 
 def field(key: str = "grace", doc: str = "how long", **rest: object) -> Field:
@@ -66,13 +67,13 @@ def test_every_answer_to_a_reload_has_its_sentence(each: OnReload) -> None:
 
 
 def test_every_key_is_an_entry() -> None:
-    page = manual.page(task.FIELDS, settings.FIELDS)
+    page = manual.page(task_keys.FIELDS, setting_keys.FIELDS)
     listed = set(re.findall(r"^\.It Cm (\S+)", page, re.MULTILINE))
-    assert {each.key for each in (*task.FIELDS, *settings.FIELDS)} <= listed
+    assert {each.key for each in (*task_keys.FIELDS, *setting_keys.FIELDS)} <= listed
 
 
 def test_no_line_but_a_macro_begins_with_a_dot() -> None:
-    page = manual.page(task.FIELDS, settings.FIELDS)
+    page = manual.page(task_keys.FIELDS, setting_keys.FIELDS)
     strange = [
         line for line in page.splitlines() if line.startswith((".", "'")) and not re.match(r"\.([A-Z][a-z]|\\\")", line)
     ]

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from tests.unit.build import task
 from tm.core.reload import as_data, changed_settings, describe, diff
 from tm.core.settings import Settings
-from tm.core.task import FIELDS, OnReload, Task
+from tm.core.task import OnReload, Task
+from tm.core.task_keys import FIELDS
 from tm.core.template import Template
 
 OTHER = {

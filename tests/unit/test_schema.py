@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from tm.core.config import TOP_KEYS
 from tm.core.field import Field
+from tm.core.loading import TOP_KEYS
 from tm.core.schema import schema
-from tm.core.settings import FIELDS as SETTING_FIELDS
-from tm.core.task import FIELDS
+from tm.core.setting_keys import FIELDS as SETTING_FIELDS
+from tm.core.task_keys import FIELDS
 
 ETC = Path(__file__).resolve().parents[2] / "etc"
 

@@ -12,8 +12,9 @@ from tests.unit.reading import convert, node, rejected
 from tm.core import kinds
 from tm.core.field import Kind
 from tm.core.nodes import AllRejected, Scalar
-from tm.core.settings import FIELDS as SETTINGS
-from tm.core.task import FIELDS, KillMode, Restart
+from tm.core.setting_keys import FIELDS as SETTINGS
+from tm.core.task import KillMode, Restart
+from tm.core.task_keys import FIELDS
 from tm.core.template import Slot, Template
 from tm.core.values import yaml_reading
 

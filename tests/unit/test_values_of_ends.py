@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tm.core.backoff import delay_s
-from tm.core.exitstatus import UNKNOWN, ExitStatus, signal_name
+from tm.core.exitstatus import UNKNOWN, ExitStatus
 from tm.core.records import Level, Record
+from tm.core.signal_names import signal_name
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tm.core.config import load
 from tm.core.errors import ConfigError, Missing, Unreadable
+from tm.core.loading import load
 from tm.edge.world import BYTES_MOST, Machine
 
 AS_ROOT = os.geteuid() == 0

@@ -107,8 +107,8 @@ def _default(config: str, environ: Mapping[str, str]) -> str:
 def _configured(config: str) -> str | None:
     """`taskmaster.socket` as the file has it. A file that is wrong by now steers nobody away from its daemon."""
     with_packages()
-    from tm.core.config import load
     from tm.core.errors import ConfigError
+    from tm.core.loading import load
     from tm.edge.world import Machine
 
     try:

@@ -22,7 +22,6 @@ from tm.cli.forms import DONE, NOT_STARTED, USAGE, Form, Refusal, reason, say
 from tm.cli.guarding import guard, loaded, take_role, where
 from tm.cli.opening import Opened, follow, open_daemon
 from tm.cli.shell import Shell, greeting
-from tm.core.config import load
 from tm.core.errors import ConfigError
 from tm.core.records import Level
 from tm.core.report import blamed, cause, hint
@@ -235,6 +234,8 @@ def _config_path(options: argparse.Namespace, form: Form) -> str:
 
 def _read(options: argparse.Namespace, here: str, path: str) -> Reading:
     """Read and check; flags win over the file, `here` is where relative directories begin. Raises ConfigError."""
+    from tm.core.loading import load  # YAML and the keys are half of all imports, and not every start reads a file
+
     world = World(os.environ, here)
     config = load(path, world, "--user" if options.user is not None else "")
     return Reading(replace(config, settings=_with_flags(config.settings, options, here)), world)

@@ -17,14 +17,11 @@ from tm.core.context import Context
 from tm.core.errors import did_you_mean, quoted
 from tm.core.field import FREE_PREFIX
 from tm.core.nodes import Mapping, Node, Rejected, Scalar, Sequence, gather, kind_of, scalar
+from tm.core.signal_names import signal_number
 from tm.core.syslog import SYSLOG
+from tm.core.task import MERGED, SENT, UNLIMITED
 from tm.core.template import Slot, Template, Unexpandable, expand
-from tm.core.values import signal_number, size_of, yaml_reading
-
-UNLIMITED: Final = -1
-MERGED: Final = Template(("stdout",))
-SENT: Final = Template((SYSLOG,))
-"""The values of `stderr: stdout` and `stdout: syslog`. No path is equal to them, since paths are absolute."""
+from tm.core.values import size_of, yaml_reading
 
 _BYTES: Final = frozenset(["as", "core", "data", "fsize", "memlock", "msgqueue", "rss", "stack"])
 _COUNTS: Final = frozenset(["cpu", "nice", "nofile", "nproc", "rtprio", "rttime", "sigpending"])

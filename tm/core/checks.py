@@ -11,11 +11,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
-from tm.core.blocks import MERGED, SENT
 from tm.core.errors import Problem, quoted
 from tm.core.nodes import Scalar
 from tm.core.source import Report
-from tm.core.task import Task
+from tm.core.task import MERGED, SENT, Task
 
 _NUMBERED = re.compile(r"(.+)_([1-9][0-9]{0,4})")
 

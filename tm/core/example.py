@@ -14,7 +14,7 @@ import textwrap
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from tm.core import settings, task
+from tm.core import setting_keys, task_keys
 from tm.core.field import Field
 
 _WIDTH: Final = 100
@@ -107,9 +107,9 @@ def reference() -> str:
     sections = [
         _HEAD,
         _INCLUDE,
-        "taskmaster:\n" + "\n".join(_keys(settings.FIELDS, 2)),
+        "taskmaster:\n" + "\n".join(_keys(setting_keys.FIELDS, 2)),
         _DEFAULTS,
-        "tasks:\n  sleeper:\n" + "\n".join(_keys(task.FIELDS, 4)),
+        "tasks:\n  sleeper:\n" + "\n".join(_keys(task_keys.FIELDS, 4)),
     ]
     return "\n".join(section.rstrip("\n") + "\n" for section in sections)
 

@@ -7,16 +7,9 @@ Leaves to others: getting the status (`edge.reap`) and judging it (`core.process
 
 from __future__ import annotations
 
-import signal
 from dataclasses import dataclass
 
-
-def signal_name(signum: int) -> str:
-    """`SIGTERM` for 15; a real-time or unknown number as `SIGRTMIN+n` or `signal n`."""
-    try:
-        return signal.Signals(signum).name
-    except ValueError:
-        return f"SIGRTMIN+{signum - signal.SIGRTMIN}" if signum > signal.SIGRTMIN else f"signal {signum}"
+from tm.core.signal_names import signal_name
 
 
 @dataclass(frozen=True, slots=True)

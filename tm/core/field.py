@@ -2,14 +2,13 @@
 
 Guarantees: every key that is unknown, given twice (in whatever spelling) or holds what does not fit is reported at its
 place; what is empty counts as not given; a key that came by `<<` yields to one written there.
-Leaves to others: which keys there are (`core.task`, `core.settings`), and what must be there.
+Leaves to others: which keys there are (`core.task_keys`, `core.setting_keys`), and what must be there.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from enum import Enum
 from typing import Any
 
 import yaml
@@ -20,18 +19,10 @@ from tm.core.errors import Place, quoted
 from tm.core.nodes import AllRejected, Entry, Node, Rejected, Scalar
 from tm.core.nodes import Mapping as MappingNode
 from tm.core.source import Report
+from tm.core.task import OnReload
 
 FREE_PREFIX = "x-"
 """Keys that begin so are for the reader's own use, at every level."""
-
-
-class OnReload(Enum):
-    """What a changed key does to a process that runs."""
-
-    RESPAWN = "respawn"
-    LIVE = "live"
-    SCALE = "scale only"
-    START = "at the next start of taskmaster"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """The sorts of values that keys have: for each its converter, what it expects in words, and its JSON Schema.
 
 Guarantees: one declaration for the parser, the messages, the schema and the manual.
-Leaves to others: which key has which (`core.task`, `core.settings`).
+Leaves to others: which key has which (`core.task_keys`, `core.setting_keys`).
 """
 
 from __future__ import annotations

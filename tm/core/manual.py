@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from tm.core import settings, task
-from tm.core.field import Field, OnReload
+from tm.core import setting_keys, task_keys
+from tm.core.field import Field
 from tm.core.mdoc import item
+from tm.core.task import OnReload
 
 ON_RELOAD: Final = {
     OnReload.RESPAWN: "A change restarts the processes of the task.",
@@ -154,4 +155,4 @@ def _entry(each: Field) -> list[str]:
 
 
 if __name__ == "__main__":
-    print(page(task.FIELDS, settings.FIELDS), end="")
+    print(page(task_keys.FIELDS, setting_keys.FIELDS), end="")

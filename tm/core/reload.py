@@ -10,11 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from tm.core import settings
 from tm.core.config import Config
 from tm.core.saved import Key
 from tm.core.settings import Settings
-from tm.core.task import FIELDS, OnReload, Task
+from tm.core.task import OnReload, Task
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +70,8 @@ def diff(old: Mapping[str, Task], new: Mapping[str, Task]) -> Plan:
 
 def changed(old: Task, new: Task, rule: OnReload) -> Iterator[str]:
     """The keys under `rule` whose values differ; a command differs too where its text is the same and means another."""
+    from tm.core.task_keys import FIELDS  # a boot compares nothing, and is quicker without the keys
+
     for field in FIELDS:
         same = getattr(old, field.attribute) == getattr(new, field.attribute)
         if field.key == "command":
@@ -81,7 +82,11 @@ def changed(old: Task, new: Task, rule: OnReload) -> Iterator[str]:
 
 def changed_settings(old: Settings, new: Settings) -> tuple[str, ...]:
     """The keys of the `taskmaster:` block whose values differ."""
-    return tuple(each.key for each in settings.FIELDS if getattr(old, each.attribute) != getattr(new, each.attribute))
+    if old == new:
+        return ()
+    from tm.core.setting_keys import FIELDS  # as in `changed`
+
+    return tuple(each.key for each in FIELDS if getattr(old, each.attribute) != getattr(new, each.attribute))
 
 
 def describe(plan: Plan) -> list[str]:

@@ -11,9 +11,9 @@ import posixpath
 import shlex
 from collections.abc import Sequence
 
-from tm.core.exitstatus import signal_name
 from tm.core.lines import plain
 from tm.core.process import Occurrence, Process, Send, expected, short_of_means
+from tm.core.signal_names import signal_name
 from tm.core.task import Task
 from tm.core.timers import Instant
 from tm.core.transitions import Event, State

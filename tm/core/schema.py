@@ -11,9 +11,9 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from tm.core import settings, task
-from tm.core.config import NAME, TOP_KEYS
+from tm.core import setting_keys, task_keys
 from tm.core.field import FREE_PREFIX, Field
+from tm.core.loading import NAME, TOP_KEYS
 
 _FREE: dict[str, Any] = {f"^{FREE_PREFIX}": {}}
 _NULL = {"type": "null"}
@@ -30,8 +30,8 @@ def schema() -> dict[str, Any]:
         "patternProperties": _FREE,
         "additionalProperties": False,
         "definitions": {
-            "task": _mapping("A task.", task.FIELDS),
-            "taskmaster": _mapping("The daemon itself.", settings.FIELDS),
+            "task": _mapping("A task.", task_keys.FIELDS),
+            "taskmaster": _mapping("The daemon itself.", setting_keys.FIELDS),
         },
     }
 

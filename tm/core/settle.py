@@ -19,7 +19,8 @@ from tm.core.errors import Missing, Place, Problem, Unreadable, quoted
 from tm.core.field import Block, Given, refuse
 from tm.core.nodes import Rejected, Scalar
 from tm.core.source import Report, Source
-from tm.core.task import KEYS, Task
+from tm.core.task import Task
+from tm.core.task_keys import KEYS
 from tm.core.template import Template
 
 _MAY_BE_MISSING = "?"

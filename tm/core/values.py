@@ -9,7 +9,6 @@ Leaves to others: lists and mappings (`core.blocks`), and which key takes which 
 from __future__ import annotations
 
 import re
-import signal
 from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeVar
 
@@ -18,6 +17,7 @@ import yaml
 from tm.core.context import Context
 from tm.core.errors import did_you_mean, quoted
 from tm.core.nodes import Node, Rejected, Scalar, scalar
+from tm.core.signal_names import signal_names, signal_number
 
 T = TypeVar("T")
 DURATION_MOST_S: Final = 3650 * 86400
@@ -34,7 +34,6 @@ _UNIT_SECONDS: Final = (86400.0, 3600.0, 60.0, 1.0, 0.001)
 _SIZE = re.compile(r"((?:0|[1-9][0-9]{0,17})(?:\.[0-9]{1,9})?) ?(?:B|([KMGT])(I?)B)?", re.IGNORECASE)
 _OCTAL = re.compile(r"(?:0[oO])?[0-7]{1,4}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
-_REALTIME = re.compile(r"RTMIN\+([0-9]{1,2})")
 _ID = re.compile(r"[0-9]{1,10}")
 
 
@@ -132,23 +131,6 @@ def size_of(node: Scalar, written: str) -> int:
     if in_bytes > BYTES_MOST:
         raise Rejected(node, "out-of-range", f"{quoted(written)} is more than a file can hold")
     return in_bytes
-
-
-def signal_number(written: str) -> int | None:
-    """The signal of a name (with or without SIG, in any case) or of a number; None: there is none."""
-    if _ID.fullmatch(written):
-        return int(written) if int(written) in signal.valid_signals() else None
-    name = written.upper().removeprefix("SIG")
-    if found := _REALTIME.fullmatch(name):
-        number = int(signal.SIGRTMIN) + int(found[1])
-        return number if number <= signal.SIGRTMAX else None
-    known = signal.Signals.__members__.get(f"SIG{name}")
-    return None if known is None else int(known)
-
-
-def signal_names() -> list[str]:
-    """The names of all signals of this machine."""
-    return list(signal.Signals.__members__)
 
 
 def a_signal(node: Node, _context: Context) -> int:

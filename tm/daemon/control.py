@@ -21,8 +21,8 @@ from tm.core.records import Level, Record
 from tm.core.reload import Plan, as_data, describe
 from tm.core.report import place
 from tm.core.select import NotFound, select
+from tm.core.signal_names import signal_number
 from tm.core.transitions import Event, Refused
-from tm.core.values import signal_number
 from tm.core.verbs import BY_NAME
 from tm.daemon.answers import Answer, NoSuchTask, Outcome, failed
 from tm.daemon.history import History

@@ -11,11 +11,11 @@ from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 
-from tm.core.blocks import MERGED
 from tm.core.launch import launch
 from tm.core.lines import decoded, printable
 from tm.core.log_search import Held, Search
 from tm.core.process import Process
+from tm.core.task import MERGED
 from tm.daemon.outputs import Outputs
 from tm.daemon.wiring import Key
 from tm.edge import files

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import os
 
-from tm.core.exitstatus import signal_name
 from tm.core.process import Process
 from tm.core.report import lingering
+from tm.core.signal_names import signal_name
 from tm.core.task import KillMode
 from tm.core.timers import Instant
 from tm.edge import procfs, reap

@@ -15,11 +15,11 @@ from functools import cached_property
 from itertools import groupby
 from typing import TypeAlias, overload
 
-from tm.core.exitstatus import signal_name
 from tm.core.lines import plain
 from tm.core.process import Process
 from tm.core.report import ailment, cause, cells, hint, place, table, uptime
-from tm.core.task import FIELDS, MERGED, Task
+from tm.core.signal_names import signal_name
+from tm.core.task import MERGED, Task
 from tm.core.template import Template
 from tm.core.timers import Instant
 from tm.daemon import unkillable
@@ -250,6 +250,8 @@ def _text(key: str, value: object) -> str:
 
 
 def _configuration(task: Task, env: bool) -> dict[str, object]:
+    from tm.core.task_keys import FIELDS  # a daemon that was handed its tasks settled begins without the keys
+
     shown = {field.key: _shown_value(getattr(task, field.attribute)) for field in FIELDS}
     shown["environment"] = {name: value.text if env else "***" for name, value in task.environment}
     return shown

@@ -3,7 +3,7 @@
 Guarantees: reading never blocks (a FIFO or device is refused) and is bounded in size; as root, a file that others can
 write is refused, since whoever writes it commands root; whatever was read, or looked for in vain, is remembered by its
 stamp, taken from the open descriptor, so that a change during the reading counts as one.
-Leaves to others: what the files mean (`core.config`).
+Leaves to others: what the files mean (`core.loading`).
 """
 
 from __future__ import annotations

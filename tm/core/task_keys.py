@@ -1,0 +1,116 @@
+"""The keys that a task may hold, each declared once.
+
+Guarantees: `FIELDS` is all there is to know of the keys: the parser, the defaults, the schema, the manual, the example
+and the reload rule read it.
+Leaves to others: what a task is (`core.task`), how a file becomes tasks (`core.loading`). A daemon that is handed its
+tasks settled never needs this module.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tm.core import kinds
+from tm.core.field import Field, Table
+from tm.core.task import DISCARD, KillMode, OnReload, Restart
+
+INSTANCES_MOST: Final = 10_000
+
+_RESTART: Final = kinds.one_of(
+    {each.value: each for each in Restart}
+    | {"unexpected": Restart.ON_FAILURE, "true": Restart.ALWAYS, "false": Restart.NEVER},
+    advertised=3,
+)
+_LOG_FORMAT: Final = kinds.one_of({word: word for word in ("raw", "json")}, advertised=2)
+_ON_LOG_ERROR: Final = kinds.one_of({word: word for word in ("wait", DISCARD)}, advertised=2)
+_KILL_MODE: Final = kinds.one_of({each.value: each for each in KillMode}, advertised=2)
+_COUNT: Final = kinds.number(0, INSTANCES_MOST)
+_ATTEMPTS: Final = kinds.number(0, 1_000_000)
+_KEEP: Final = kinds.number(0, 10_000)
+_NICE: Final = kinds.number(-20, 19)
+_PRIORITY: Final = kinds.number(-1_000_000, 1_000_000)
+
+_RESPAWN, _LIVE, _SCALE = OnReload.RESPAWN, OnReload.LIVE, OnReload.SCALE
+
+# fmt: off
+FIELDS: Final[tuple[Field, ...]] = (
+    Field("command", "command", kinds.COMMAND, "", _RESPAWN,
+          "The program with its arguments; required. Text runs directly, and through /bin/sh only when it holds shell "
+          "syntax; a list never meets a shell. `{task} {instance} {n} {here}` are replaced where one is a whole word.",
+          ("cmd",)),
+    Field("shell", "shell", kinds.SWITCH, "", _RESPAWN,
+          "Force or forbid the shell. When not given, what the command holds decides."),
+    Field("instances", "instances", _COUNT, "1", _SCALE,
+          "How many processes run this; more than one are named `name_1`, `name_2` and so on.",
+          ("numprocs",)),
+    Field("autoLaunch", "auto_launch", kinds.SWITCH, "false", _LIVE,
+          "Start it when the daemon starts.", ("autostart",)),
+    Field("restart", "restart", _RESTART, "never", _LIVE,
+          "When to start it again after it ended: `always`, `on-failure` (an exit code or signal that is not "
+          "expected; also spelt `unexpected`) or `never`.", ("autorestart",)),
+    Field("expectedExitCodes", "expected_exit_codes", kinds.EXIT_CODES, "[0]", _LIVE,
+          "Exit codes, and names of signals, that mean success.", ("exitcodes",)),
+    Field("successfulStartTimeout", "successful_start_timeout_s", kinds.DURATION, "5", _LIVE,
+          "How long it has to stay up before its start counts as successful; 0: at once.", ("starttime",), "seconds"),
+    Field("restartsAttempts", "restarts_attempts", _ATTEMPTS, "3", _LIVE,
+          "How often a failed start is repeated before it is given up; 0 with `restart: always`: without end.",
+          ("startretries", "restartAttempts")),
+    Field("restartDelay", "restart_delay_s", kinds.DURATION, "0.5", _LIVE,
+          "How long to wait before the first repeated start; each further wait is twice as long.", (), "seconds"),
+    Field("restartDelayMax", "restart_delay_max_s", kinds.DURATION, "60", _LIVE,
+          "The longest of these waits; when not given, never shorter than `restartDelay`.", (), "seconds"),
+    Field("stopSignal", "stop_signal", kinds.SIGNAL, "SIGTERM", _LIVE,
+          "The signal that asks it to stop: a name with or without SIG, or a number.",
+          ("stopingSignal", "stoppingSignal", "stopsignal")),
+    Field("gracefulStopTimeout", "graceful_stop_timeout_s", kinds.DURATION, "10", _LIVE,
+          "How long it may take to stop before it gets SIGKILL.", ("stoptime",), "seconds"),
+    Field("killMode", "kill_mode", _KILL_MODE, "group", _LIVE,
+          "Who gets the signals: `group` (the whole process group) or `process` (the program alone)."),
+    Field("stdout", "stdout", kinds.LOG, "none", _RESPAWN,
+          "The file for its output, relative to where taskmaster was started; `none`: only the last 64 KiB, in "
+          "memory; `syslog`: a message a line to the local syslog daemon, and the last 64 KiB in memory. `{task}`, "
+          "`{instance}` and `{n}` make it a file for each; one that is called syslog is written `./syslog`."),
+    Field("stderr", "stderr", kinds.ERROR_LOG, "none", _RESPAWN,
+          "The file for its errors, as `stdout`; the word `stdout` merges them into its output."),
+    Field("logMaxSize", "log_max_size_bytes", kinds.SIZE, "10MiB", _LIVE,
+          "The size at which a log file is rotated; 0: never."),
+    Field("logKeep", "log_keep", _KEEP, "5", _LIVE,
+          "How many rotated files are kept."),
+    Field("logTimestamps", "log_timestamps", kinds.SWITCH, "false", _LIVE,
+          "Begin every line of its log files with the time of its arrival. A message to syslog has a time of its own."),
+    Field("logFormat", "log_format", _LOG_FORMAT, "raw", _LIVE,
+          "How a line stands in its logs: `raw`, as it was written, or `json`, an object with `time`, `task`, "
+          "`instance`, `pid`, `stream` and `text`. To syslog such an object is the text of the message."),
+    Field("onLogError", "on_log_error", _ON_LOG_ERROR, "wait", _LIVE,
+          "What happens to output that a log does not take, as on a full disk: `wait`, so that the program waits in "
+          "its writing and nothing is lost, or `discard`, so that it goes on and the loss is counted and told."),
+    Field("environment", "environment", kinds.ENVIRONMENT, "{}", _RESPAWN,
+          "Variables for it. Every value is text, whatever YAML would make of it. Those of `defaults` are merged in "
+          "variable by variable, and the task's own win.", ("env",)),
+    Field("envFile", "env_file", kinds.ENV_FILES, "[]", _RESPAWN,
+          "Files of `NAME=value` lines, relative to where taskmaster was started. Later ones win, `environment` wins "
+          "over all; one with `?` at its end may be missing."),
+    Field("workingDirectory", "working_directory", kinds.PATH, ".", _RESPAWN,
+          "The directory it runs in, relative to where taskmaster was started; `{here}` is the directory of the "
+          "configuration file.", ("workingdir", "directory")),
+    Field("umask", "umask", kinds.UMASK, '"022"', _RESPAWN,
+          "The permissions that its new files do not get, in octal however it is written.", ("unmask",)),
+    Field("user", "user", kinds.USER, "", _RESPAWN,
+          "The user it runs as, by name or number. Only root can ask for another one."),
+    Field("group", "group", kinds.GROUP, "", _RESPAWN,
+          "The group it runs as, by name or number; when not given, that of `user`."),
+    Field("limits", "limits", kinds.LIMITS, "{}", _RESPAWN,
+          "Resource limits by their names, as in `nofile: 65536`, `core: 0`, `as: 2GiB`: one value for both limits, "
+          "or `soft:hard`; `unlimited` for none."),
+    Field("nice", "nice", _NICE, "", _RESPAWN,
+          "Its niceness, from -20 (first in line) to 19. When not given, that of the daemon."),
+    Field("description", "description", kinds.TEXT, '""', _LIVE,
+          "A line for people."),
+    Field("labels", "labels", kinds.LABELS, "[]", _LIVE,
+          "Words to select it by, as in `start @web`: a list, or one text with commas."),
+    Field("priority", "priority", _PRIORITY, "999", _LIVE,
+          "Order among tasks that start together; lower ones first."),
+)
+# fmt: on
+
+KEYS: Final = Table("a key of a task", FIELDS)
