@@ -6,7 +6,7 @@ a change is put into words once, however many hear it, and not at all where nobo
 
 from __future__ import annotations
 
-from base64 import b64encode
+from binascii import b2a_base64
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias
 
@@ -59,7 +59,7 @@ class Desk:
         """Answer `logs`, and tell what comes after it."""
 
         def say(told: Told) -> None:
-            raw = {} if told.raw is None else {"base64": b64encode(told.raw).decode()}
+            raw = {} if told.raw is None else {"base64": b2a_base64(told.raw, newline=False).decode()}
             tell("log", {"text": told.text, "marks": told.marks, **raw})
 
         look = Look(None, asked.colour)

@@ -6,7 +6,6 @@ has what this one needs); what is wrong is told where it was started, also when 
 
 from __future__ import annotations
 
-import argparse
 import io
 import os
 import sys
@@ -21,7 +20,6 @@ from tm.cli.face import serve
 from tm.cli.forms import DONE, NOT_STARTED, USAGE, Form, Refusal, reason, say
 from tm.cli.guarding import guard, loaded, take_role, where
 from tm.cli.opening import Opened, follow, open_daemon
-from tm.cli.shell import Shell, greeting
 from tm.core.errors import ConfigError
 from tm.core.records import Level
 from tm.core.report import blamed, cause, hint
@@ -30,10 +28,13 @@ from tm.core.syslog import SYSLOG
 from tm.daemon.reloading import Reading
 from tm.daemon.service import Service
 from tm.daemon.ward import Inheritance, inherited
-from tm.edge import console
 from tm.edge.daemonize import Readiness, detach, prevent_core
 from tm.edge.descriptors import tidy
 from tm.edge.world import Machine as World
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import argparse
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -90,6 +91,8 @@ def _form(options: argparse.Namespace) -> Form:
         return Form.DAEMON
     if options.no_shell or options.check:
         return Form.PLAIN
+    from tm.edge import console  # as the shell itself: only the foreground has one
+
     if console.stdin_given():
         return Form.SHELL
     say("no input, so no shell (as with -n).")
@@ -180,6 +183,8 @@ def _write_anything() -> None:
 
 
 def _with_shell(service: Service, opened: Opened) -> int:
+    from tm.cli.shell import Shell, greeting  # readline and more, which a daemon in the background never needs
+
     shell = Shell(service, opened.history)
     config = opened.parts.reloading.config
     processes = sum(task.instances for task in config.tasks.values())
@@ -191,6 +196,8 @@ def _with_shell(service: Service, opened: Opened) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
+    import argparse  # with what comes with it, a tenth of what is otherwise imported
+
     parser = argparse.ArgumentParser(
         prog="taskmaster",
         description="Keep programs running as a configuration says; a shell on stdin steers them.",

@@ -11,7 +11,6 @@ import heapq
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
-from difflib import SequenceMatcher
 
 _QUOTED_MOST = 60
 _LINE_MOST = 110
@@ -37,6 +36,8 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
 
     Of equals the first wins. The cheap bound picks finalists, so that ten thousand names take tens of milliseconds.
     """
+    from difflib import SequenceMatcher  # only who mistypes waits for it
+
     words = list(known)
     matcher = SequenceMatcher(autojunk=False)
     matcher.set_seq2(word[:_LINE_MOST].lower())

@@ -7,7 +7,7 @@ was found in several logs comes in the order of time, where lines carry one.
 from __future__ import annotations
 
 import json
-from base64 import b64encode
+from binascii import b2a_base64
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -122,7 +122,7 @@ class Page:
         """The answer. `nothing`: what is noted where there is none; `beside`: what is noted in any case."""
         cut = "Earlier lines are left out: an answer has room for 1 MiB. Ask for less of it." if self._cut_short else ""
         notes = [beside, cut, "" if self._lines else nothing]
-        data = {"base64": b64encode(self._raw).decode()} if self._how.raw else self._data
+        data = {"base64": b2a_base64(self._raw, newline=False).decode()} if self._how.raw else self._data
         return Answer(self._lines, data, note=" ".join(filter(None, notes)), marks=self.marks)
 
 
