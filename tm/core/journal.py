@@ -31,8 +31,7 @@ BEGIN: Final = b'{"kind":"'
 """How every line begins that is ours."""
 
 
-@dataclass(frozen=True, slots=True)
-class Head:
+class Head(NamedTuple):
     """Whose journal it is: pids and instants mean something only in this boot and pid namespace."""
 
     boot: str

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from tm.core.config import Config
 from tm.core.saved import Key
@@ -16,8 +17,7 @@ from tm.core.settings import Settings
 from tm.core.task import OnReload, Task
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(NamedTuple):
     """One task as it was and as it is to be, with the keys that differ."""
 
     old: Task

@@ -29,7 +29,6 @@ cell STOPPING/START does; here a forgotten cell does not import and a wrong one 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import Enum
 from typing import Final, NamedTuple, TypeAlias
 
@@ -108,8 +107,7 @@ class Never(Enum):
 Cell: TypeAlias = tuple[Edge, ...] | Refused | Never
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """One state's answers. `alive`: it has a pid. `timed`: it has a deadline."""
 
     alive: bool

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import Enum
-from typing import Final
+from typing import Final, NamedTuple
 
 DEFAULT_LINES: Final = 10
 
@@ -22,8 +21,7 @@ class Takes(Enum):
     MAYBE_VERB = "[CMD]"
 
 
-@dataclass(frozen=True, slots=True)
-class Option:
+class Option(NamedTuple):
     """A flag of a verb; `short` is its one-letter form or '', `value` what it takes or ''."""
 
     name: str
@@ -37,8 +35,7 @@ class Option:
         return f"{self.short or self.name} {self.value}".rstrip()
 
 
-@dataclass(frozen=True, slots=True)
-class Verb:
+class Verb(NamedTuple):
     """A command's declaration. `missing`: what an operator hears who gives no word where one is needed. `reads`: it
     changes nothing; `client`: the client alone has it, by means of others.
     """

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from functools import partial
 from typing import TypeAlias
 
@@ -144,7 +143,7 @@ class Control:
         if isinstance(found, NotFound):
             if (task := self._supervisor.config.tasks.get(found.word)) is not None:
                 raise NoSuchTask(f"Task '{task.name}' has no instances, see {place(task, 'instances')}")
-            raise NoSuchTask(str(replace(found, word=found.word[:_WORD_SHOWN])))
+            raise NoSuchTask(str(found._replace(word=found.word[:_WORD_SHOWN])))
         return found
 
     def reload(self, by: str) -> Answer:

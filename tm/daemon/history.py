@@ -7,7 +7,7 @@ for it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from tm.core.process import Occurrence, Process, Send
 from tm.core.records import Level
@@ -17,8 +17,7 @@ from tm.daemon.wiring import Key
 from tm.edge.eventlog import EventLog
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(NamedTuple):
     """The last thing that happened to a row; `by` is '' where nobody asked."""
 
     text: str

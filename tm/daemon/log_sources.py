@@ -8,8 +8,8 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
 from tm.core.launch import launch
 from tm.core.lines import decoded, printable
@@ -22,8 +22,7 @@ from tm.edge import files
 from tm.edge.logfile import Log
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(NamedTuple):
     """What `logs` reads: the file `path`, or what is `held` in memory. `name`: whose it is, '' for nobody; `task`: of
     its first writer; `through`: the stream that carries it.
     """

@@ -52,8 +52,7 @@ class Found:
     mark: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Style:
+class Style(NamedTuple):
     """How lines are shown. `several`: they come from several, and whose they are is said."""
 
     streams: tuple[str, ...]

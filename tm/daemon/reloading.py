@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from tm.core.config import Config
 from tm.core.errors import ConfigError
@@ -20,8 +20,7 @@ from tm.edge.wishes import Wishes, save
 from tm.edge.world import Machine as World
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(NamedTuple):
     """A configuration that was read and checked, with the world as it was then."""
 
     config: Config

@@ -11,7 +11,6 @@ import os
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing, nullcontext
-from dataclasses import replace
 from functools import partial
 from typing import NamedTuple, TypeAlias
 
@@ -62,7 +61,7 @@ class Searching:
         self._loop = loop
         self._sources = found_in
         self._query = asked
-        self.style = replace(how, several=len({each.name for each in found_in}) > 1)
+        self.style = how._replace(several=len({each.name for each in found_in}) > 1)
         self._places: dict[Source, str] = {}
         self._work = self._through()
         self._slices = 0

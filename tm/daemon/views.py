@@ -9,11 +9,10 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
 from itertools import groupby
-from typing import TypeAlias, overload
+from typing import NamedTuple, TypeAlias, overload
 
 from tm.core.lines import plain
 from tm.core.process import Process
@@ -39,8 +38,7 @@ _MIB = 1024 * 1024
 Sessions: TypeAlias = Mapping[int, Sequence[procfs.Stat]]
 
 
-@dataclass(frozen=True, slots=True)
-class Look:
+class Look(NamedTuple):
     """How somebody looks: columns of the terminal (None: no terminal) and whether in colour."""
 
     width: int | None = None

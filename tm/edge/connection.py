@@ -19,8 +19,8 @@ import socket
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 from tm.core.inbox import Inbox
 from tm.core.ports import Watcher
@@ -32,8 +32,7 @@ NOTICE_BYTES = 1024 * 1024
 LINES_A_TURN = 32
 
 
-@dataclass(frozen=True, slots=True)
-class Calls:
+class Calls(NamedTuple):
     """Whom a connection tells, and whom it asks."""
 
     on_line: Callable[[bytes | None], None]

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import os
 import stat as stat_module
-from dataclasses import dataclass
+from typing import NamedTuple
 
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
-@dataclass(frozen=True, slots=True)
-class Stat:
+class Stat(NamedTuple):
     """One process: `session` and `group` ids, CPU seconds used, resident bytes."""
 
     pid: int

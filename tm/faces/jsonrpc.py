@@ -14,8 +14,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 PARSE, REQUEST, METHOD, PARAMS, INTERNAL = -32700, -32600, -32601, -32602, -32603
 BUSY, NOT_ALLOWED = -32000, -32001
@@ -26,8 +25,7 @@ _MEMBERS: Final = ("jsonrpc", "id", "method", "params")
 _SHOWN: Final = 80
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """Something asked. `answered`: whether it has an id, and so hears what became of it."""
 
     method: str
@@ -36,8 +34,7 @@ class Request:
     answered: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(NamedTuple):
     """Why there is no request, or no result. `answered`: whether that is told, as of a request."""
 
     code: int

@@ -7,7 +7,6 @@ Guarantees: a verb is a method by being declared; what `system.describe` tells i
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 from tm.core.commands import Command, UsageError, parse_words
@@ -34,8 +33,7 @@ class Param(NamedTuple):
     take: Callable[[object], Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Method:
+class Method(NamedTuple):
     """`verb`: the declaration it comes from; None for one of the socket's own."""
 
     name: str
