@@ -133,6 +133,16 @@ def test_an_escape_that_does_not_exist(text: str, column: set[int], loader: type
     assert one.id in {"yaml-escape", "yaml-syntax"} and one.place.column in column
 
 
+@pytest.mark.parametrize("end", list("\x08\x0b\x0c\x0e\x1f\x7f\x84\x86\x9f\ud800\udfff\ufeff\ufffe\uffff"))
+def test_what_yaml_calls_no_text_is_refused_to_its_last_character(end: str) -> None:
+    assert found(f"a: b{end}") == ["1:5 control-character"]
+
+
+@pytest.mark.parametrize("end", list("\x20\x7e\xa0\ud7ff\ue000\ufefe\uff00\ufffd\U00010000\U0010ffff"))
+def test_what_stands_beside_it_is_text(end: str) -> None:
+    assert found(f"a: b{end}c") == []
+
+
 def test_half_a_character_is_refused() -> None:
     assert found('a: "\\ud800"') == ["1:4 control-character"]
 

@@ -32,7 +32,8 @@ LOADER: Final[type[Any]] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _MERGE = "<<"
 _TAGS: Final = frozenset(f"tag:yaml.org,2002:{name}" for name in ["bool", "float", "int", "map", "null", "seq", "str"])
 _TEXT_TAGS: Final = frozenset({"!", "tag:yaml.org,2002:str"})
-_UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
+# Said by what is no text: the same set, said by what is, takes ten times as long to compile.
+_UNPRINTABLE = re.compile("[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufeff\ufffe\uffff]")
 _UNUSABLE = re.compile("[\0\ud800-\udfff]")
 
 
