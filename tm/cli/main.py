@@ -196,7 +196,7 @@ def _with_shell(service: Service, opened: Opened) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    import argparse  # with what comes with it, a tenth of what is otherwise imported
+    import argparse  # as `load`: only for who is asked by a command line
 
     parser = argparse.ArgumentParser(
         prog="taskmaster",
@@ -241,7 +241,7 @@ def _config_path(options: argparse.Namespace, form: Form) -> str:
 
 def _read(options: argparse.Namespace, here: str, path: str) -> Reading:
     """Read and check; flags win over the file, `here` is where relative directories begin. Raises ConfigError."""
-    from tm.core.loading import load  # YAML and the keys are half of all imports, and not every start reads a file
+    from tm.core.loading import load  # YAML and the keys: a start that is handed a configuration does without
 
     world = World(os.environ, here)
     config = load(path, world, "--user" if options.user is not None else "")
