@@ -11,6 +11,7 @@ import heapq
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 _QUOTED_MOST = 60
 _LINE_MOST = 110
@@ -61,8 +62,7 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     return "" if near is None else f"did you mean {quoted(near)}?"
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Place:
+class Place(NamedTuple):
     """Where something stands in a file. Line and column count from 1, in characters."""
 
     path: str

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 from tm.core.errors import did_you_mean, quoted
 
@@ -37,8 +37,7 @@ class Unexpandable(Exception):
         self.hint = hint
 
 
-@dataclass(frozen=True, slots=True)
-class Template:
+class Template(NamedTuple):
     """Pieces of text and slots, in order. Neighbouring texts are one piece, and no piece is empty."""
 
     parts: tuple[str | Slot, ...]
