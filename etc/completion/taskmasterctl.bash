@@ -38,7 +38,7 @@ _taskmasterctl() {
     check) options='--json --no-wait --timeout --color' kind=file ;;
     help) options='--json --no-wait --timeout --color' kind=verb ;;
     version) options='--json --no-wait --timeout --color' kind=nothing ;;
-    shutdown) options='--json --no-wait --timeout --color' kind=nothing ;;
+    shutdown) options='--keep --json --no-wait --timeout --color' kind=nothing ;;
     exit|quit) options='--json --no-wait --timeout --color' kind=nothing ;;
     esac
     if [[ $word == -* ]]; then

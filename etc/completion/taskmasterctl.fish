@@ -66,3 +66,4 @@ complete -c taskmasterctl -n '__fish_seen_subcommand_from events' -a '(__taskmas
 complete -c taskmasterctl -n '__fish_seen_subcommand_from top' -a '(__taskmasterctl_names)'
 complete -c taskmasterctl -n '__fish_seen_subcommand_from check' -F
 complete -c taskmasterctl -n '__fish_seen_subcommand_from help' -a 'status start stop restart reload logs clear-logs reopen-logs signal pid show events top check help version shutdown exit quit'
+complete -c taskmasterctl -n '__fish_seen_subcommand_from shutdown' -l keep -d 'stop nothing: what runs is left to the next daemon, which takes it over'

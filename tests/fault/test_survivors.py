@@ -8,12 +8,11 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
+from tests.fault.lives import generations, running
 from tests.integration.client import Daemon
 from tests.integration.driver import ROOT, Taskmaster, alive
 from tests.mounts import tmpfs
@@ -30,48 +29,6 @@ CONFIG = """
       waits: {command: "exit 4", autoLaunch: true, restart: always, restartsAttempts: 9, restartDelay: 600,
               restartDelayMax: 600, successfulStartTimeout: 5}
 """
-
-
-@contextmanager
-def generations(home: Path, config: str) -> Iterator[Life]:
-    """Daemons, one after the other, on one configuration; whatever they leave is ended."""
-    life = Life(home, config)
-    try:
-        yield life
-    finally:
-        life.end()
-
-
-class Life:
-    """`daemon` is the present one."""
-
-    def __init__(self, home: Path, config: str) -> None:
-        self._home = home
-        self._stack = ExitStack()
-        os.mkfifo(home / "coded.fifo")
-        self.daemon = self._stack.enter_context(Daemon(home, config))
-
-    def kill(self) -> None:
-        """SIGKILL."""
-        self.daemon.process.kill()
-        self.daemon.process.wait()
-
-    def again(self, config: str = "") -> Daemon:
-        """The next one."""
-        self.daemon = self._stack.enter_context(Daemon(self._home, config or self.daemon.path.read_text()))
-        return self.daemon
-
-    def rows(self) -> dict[str, dict[str, object]]:
-        """The rows of `status` by name, without what time changes."""
-        rows = json.loads(self.daemon.ctl("--json", "status").stdout)
-        return {row["name"]: {key: row[key] for key in ("status", "pid", "restarts")} for row in rows}
-
-    def end(self) -> None:
-        """Leave in order, with what is left."""
-        if self.daemon.process.poll() is None:
-            self.daemon.ctl("shutdown")
-            self.daemon.process.wait(60)
-        self._stack.close()
 
 
 def test_what_lives_goes_on_and_what_is_at_rest_stays_so(tmp_path: Path) -> None:
@@ -307,19 +264,3 @@ def test_killed_at_a_named_point_nothing_runs_twice_or_is_lost(tmp_path: Path, p
         daemon.ctl("shutdown")
         daemon.process.wait(60)
     assert running(tmp_path) == []
-
-
-def running(home: Path) -> list[str]:
-    """The instances that live, by what leads a session, of the daemons that were started here."""
-    found = []
-    for process in Path("/proc").iterdir():
-        if not process.name.isdecimal():
-            continue
-        with suppress(OSError):
-            variables = dict(
-                each.split("=", 1) for each in (process / "environ").read_text().split("\0") if "=" in each
-            )
-            leads = os.getsid(int(process.name)) == int(process.name)
-            if leads and variables.get("HOME") == str(home) and "TASKMASTER_INSTANCE" in variables:
-                found.append(variables["TASKMASTER_INSTANCE"])
-    return found

@@ -15,6 +15,7 @@ import pytest
 
 from tests.integration.background import Background
 from tests.integration.driver import PROGRAM, environment
+from tests.rpc import Rpc
 from tests.waiting import until
 
 CONFIG = "tasks: {web: {command: sleep 1000, autoLaunch: true, successfulStartTimeout: 0}}\n"
@@ -91,6 +92,19 @@ def test_the_life_of_a_foreground_daemon(tmp_path: Path, manager: Manager) -> No
         program.terminate()
     assert manager.hear("STOPPING=1") == ["STOPPING=1", "STATUS=shutting down", "EXTEND_TIMEOUT_USEC=20000000"]
     assert program.wait(20) == 0
+
+
+def test_an_end_that_keeps_everything_running(tmp_path: Path, manager: Manager) -> None:
+    program = foreground(tmp_path, manager.address, "-n")
+    try:
+        manager.hear("READY=1")
+        with Rpc(tmp_path / "control.sock") as rpc:
+            kept = rpc.call("shutdown", options=["--keep"])["data"]["kept"]
+        os.kill(kept[0]["pid"], signal.SIGKILL)
+        assert manager.hear("STOPPING=1") == ["STOPPING=1", "STATUS=shutting down", "EXTEND_TIMEOUT_USEC=10000000"]
+        assert program.wait(20) == 0
+    finally:
+        program.kill()
 
 
 def test_a_watchdog_hears_that_the_loop_turns(tmp_path: Path, manager: Manager) -> None:

@@ -39,6 +39,7 @@ from tm.core.verbs import BY_NAME, VERBS
         ("help status", Command("help", ("status",))),
         ("quit", Command("exit")),
         ("shutdown", Command("shutdown")),
+        ("shutdown --keep", Command("shutdown", options=frozenset({"--keep"}))),
         ("pid # comment", Command("pid")),
     ],
 )

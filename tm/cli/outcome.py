@@ -174,7 +174,7 @@ def _seen_through(course: Course, wish: Wish, screen: Screen) -> int:
     except Gone as error:
         screen.live("")
         if waiting is None:
-            return _left(wish, screen)
+            return _left(answer, wish, screen)
         complain(f"{error} before this was through.")
         return NO_DAEMON
     screen.live("")
@@ -183,8 +183,8 @@ def _seen_through(course: Course, wish: Wish, screen: Screen) -> int:
     return FAILED if waiting.failed else code
 
 
-def _left(wish: Wish, screen: Screen) -> int:
-    screen.out(as_json({"left": True}) if wish.json else "The daemon has left.")
+def _left(answer: Message, wish: Wish, screen: Screen) -> int:
+    screen.out(as_json({"left": True, **(answer.get("data") or {})}) if wish.json else "The daemon has left.")
     return DONE
 
 

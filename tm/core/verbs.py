@@ -149,7 +149,12 @@ VERBS: Final[tuple[Verb, ...]] = (
     ),
     Verb("help", Takes.MAYBE_VERB, "list the commands, or explain one", (_JSON,), reads=True),
     Verb("version", Takes.NOTHING, "print the version", (_JSON,), reads=True),
-    Verb("shutdown", Takes.NOTHING, "stop everything in order; the daemon leaves"),
+    Verb(
+        "shutdown",
+        Takes.NOTHING,
+        "stop everything in order; the daemon leaves",
+        (Option("--keep", "stop nothing: what runs is left to the next daemon, which takes it over"),),
+    ),
     Verb("exit", Takes.NOTHING, "leave taskmasterctl; at the daemon's own prompt, shutdown", aliases=("quit",)),
 )
 

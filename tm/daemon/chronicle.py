@@ -114,6 +114,18 @@ class Chronicle:
             self._journal.remove()
         return not self._ledger.rows
 
+    def lacking(self) -> str:
+        """Why the next daemon could not take over what runs, or ''."""
+        if self._journal is None:
+            return "there is no state directory to put them on record in (--state-dir)"
+        if not self._write(b""):
+            return f"the journal cannot be written ({self._trouble})"
+        try:
+            os.close(pidfd.open_pidfd(os.getpid()))
+        except OSError as error:
+            return f"this machine has no pidfds ({os.strerror(error.errno or 0)})"
+        return ""
+
     def _write(self, line: bytes) -> bool:
         """Put a line on record, or all of them where one is owed or there are too many; whether that was done."""
         if self._journal is None:

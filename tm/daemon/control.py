@@ -43,9 +43,9 @@ WISHES = {"start": Event.START, "stop": Event.STOP, "restart": Event.RESTART}
 
 
 class Control:
-    """What every face calls. `tell` is for what becomes known after the answer; `leave` begins the shutdown;
-    `on_reload` hears of a reload when it begins (True) and when it is through or refused; `on_refused` of one that is
-    refused: who asked for it, and why.
+    """What every face calls. `tell` is for what becomes known after the answer; `leave` begins the shutdown, `keep` the
+    end that leaves everything running; `on_reload` hears of a reload when it begins (True) and when it is through or
+    refused; `on_refused` of one that is refused: who asked for it, and why.
     """
 
     def __init__(
@@ -61,6 +61,7 @@ class Control:
         self.views = Views(outputs, log, self.history.last)
         self.tell: Callable[[str], None] = lambda text: None
         self.leave: Callable[[str], None] = lambda by: None
+        self.keep: Callable[[str], Answer] = lambda by: Answer()
         self.on_reload: Callable[[bool], None] = lambda begins: None
         self.on_refused: Callable[[str, ConfigError], None] = lambda by, error: None
         self.reopen: Callable[[], list[str]] = list
@@ -282,7 +283,9 @@ class Control:
     def _top(self, _command: Command, _look: Look) -> Answer:
         return failed("'top' is the client's: run taskmasterctl top.", Outcome.USAGE)
 
-    def _exit(self, _command: Command, _look: Look) -> Answer:
+    def _exit(self, command: Command, _look: Look) -> Answer:
+        if "--keep" in command.options:
+            return self.keep(self._by)
         self.leave(self._by)
         return Answer()
 

@@ -9,7 +9,7 @@ minute.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from functools import partial
 
 from tm.core.launch import Launch, SpawnFailure
@@ -129,10 +129,13 @@ class Outputs:
         """The logs that take nothing at present, each with its reason."""
         return sentences(self._streams())
 
-    def settle(self) -> None:
-        """The last chance before the daemon leaves: everything that is still in a pipe."""
+    def settle(self, kept: Container[Key] = ()) -> None:
+        """The last chance before the daemon leaves: everything that is still in a pipe, but for the pipes of those that
+        are `kept` for the next one.
+        """
         for key in list(self._current):
-            self.process_ended(key)
+            if key not in kept:
+                self.process_ended(key)
         self._refused.wake_all()
         for key, held in self._held.items():
             for stream in held:

@@ -1,7 +1,7 @@
 """The daemon as a whole: the parts put together, its signals, its beginning and its end.
 
-Guarantees: nothing is started before everything that can fail has been tried; it leaves when the last process is at
-rest; a second request to leave ends every grace, a third leaves whatever is still there and names it.
+Guarantees: nothing is started before everything that can fail has been tried.
+Leaves to others: how it leaves (`daemon.departure`).
 """
 
 from __future__ import annotations
@@ -18,11 +18,13 @@ from tm.core.notification import Sender
 from tm.core.process import Process
 from tm.core.records import Level
 from tm.core.tail import Tails
-from tm.core.timers import Instant
 from tm.core.transitions import Event
+from tm.daemon import departure
 from tm.daemon.adoption import Parties
+from tm.daemon.answers import Answer
 from tm.daemon.control import Control
 from tm.daemon.deaths import Deaths
+from tm.daemon.departure import Departure
 from tm.daemon.notification import Notifications
 from tm.daemon.outputs import Outputs
 from tm.daemon.platform import Machine
@@ -76,7 +78,7 @@ class Service:
         machine = Machine(self.outputs)
         self.supervisor = Supervisor(self.loop, machine, empty(config), parts.environ)
         self.control = Control(self.loop, self.supervisor, self._reloading, self.outputs, self._log)
-        self.control.leave = self.leave
+        self.control.leave, self.control.keep = self.leave, self.leave_children
         self.control.reopen = self._reopen
         self._deaths = Deaths(self.loop, self.supervisor, self.outputs)
         sender = Sender(inherited(parts.environ), self._reloading.directory, self._reloading.place, os.getpid())
@@ -92,7 +94,7 @@ class Service:
         every_s = None if parts.notify is None else watchdog_s(parts.environ, os.getpid())
         self._tidings = Tidings(Notifier(parts.notify), self._title, self.loop, every_s)
         self.control.on_reload = self._tidings.reload
-        self._requests = 0
+        self._departure = self._prepare_the_end()
         self.on_signal: Callable[[int], bool] = _not_mine
         self.on_booted: Callable[[], None] = _nothing
         self.on_leave: Callable[[], None] = _nothing
@@ -108,6 +110,11 @@ class Service:
         hear = (self.succession, self.control.history, self._title, self._notifications)
         self.supervisor.observers += [each.observe for each in hear]
 
+    def _prepare_the_end(self) -> Departure:
+        loop, supervisor, control, reloading = self.loop, self.supervisor, self.control, self._reloading
+        told = self.succession, self._tidings, self._notifications, self._log
+        return Departure(departure.Parts(loop, supervisor, control, reloading, *told), lambda: self.on_leave())
+
     def run(self) -> int:
         """Boot and serve until the end; the exit code."""
         self.loop.watch(self._signals.fd, self._signals.receive, Rank.DEATH)
@@ -116,7 +123,7 @@ class Service:
         try:
             self.loop.run()
         finally:
-            self.outputs.settle()
+            self.outputs.settle(self._departure.kept())
             self._notifications.end()
             self.succession.end()
             self._log.write(Level.INFO, "taskmaster", "end", "leaving")
@@ -154,29 +161,12 @@ class Service:
         self.loop.close()
 
     def leave(self, by: str) -> None:
-        """Begin to shut down on behalf of `by`; asked again, end every grace; a third time, leave whatever lives."""
-        self._requests += 1
-        match self._requests:
-            case 1:
-                self._log.write(Level.INFO, "taskmaster", "shutdown", f"asked for by {by}")
-                self.control.leaving = True
-                self.succession.leaving(by)
-                graces = [row.task.graceful_stop_timeout_s for row in self.supervisor.rows.values() if row.alive]
-                self._tidings.leaving(max(graces, default=0.0))
-                self._notifications.hush()
-                self.on_leave()
-                self._reloading.shut_down(self.supervisor, by)
-                if (limit_s := self.supervisor.config.settings.stop_timeout_s) is not None:
-                    self.loop.call_at(Instant(self.loop.now + limit_s), self.supervisor.end_grace)
-                self._leave_if_over()
-            case 2:
-                self._log.write(Level.WARNING, "taskmaster", "shutdown", "asked again: killing what is left")
-                self.supervisor.end_grace()
-            case _:
-                names = ", ".join(self.supervisor.kill_all())
-                self._log.write(Level.ERROR, "taskmaster", "shutdown", f"asked a third time: left alive: {names}")
-                self.control.tell(f"Left alive: {names}")
-                self.loop.stop()
+        """A request to leave in order, on behalf of `by`."""
+        self._departure.leave(by)
+
+    def leave_children(self, by: str) -> Answer:
+        """Leave on behalf of `by`, with everything left running for the next daemon; a failure says why not."""
+        return self._departure.keep(by)
 
     def _booted(self) -> None:
         self._title.show()
@@ -241,11 +231,7 @@ class Service:
         self.control.history.forget(key)
         self.on_dropped(row)
         self._title.update()
-        self._leave_if_over()
-
-    def _leave_if_over(self) -> None:
-        if self.control.leaving and not self.supervisor.rows:
-            self._notifications.leave(self.loop.stop)
+        self._departure.leave_if_over()
 
     def _log_changed(self, path: str, sentence: str, refuses: bool) -> None:
         """A log takes nothing, which has been told, or takes output again."""

@@ -95,6 +95,10 @@ class Succession:
         self._chronicle.leaving(by)
         self._estate.ward.stopping(by)
 
+    def lacking(self) -> str:
+        """Why the next daemon could not take over what runs, or ''."""
+        return self._chronicle.lacking()
+
     def end(self) -> None:
         """The daemon leaves; where nothing outlives it nothing has to be known."""
         if self._chronicle.end() and self._estate.slots is not None:

@@ -1,0 +1,123 @@
+"""How the daemon leaves: when its last process is at rest, or at once, with all of them left running for the next one.
+
+Guarantees: a second request to leave ends every grace, a third leaves whatever is still there and names it. Processes
+are left running only where the next daemon will find them; whoever asks for it hears why not. They are neither
+signalled nor written off: what is on record of them stays, and what they write waits in their pipes.
+Leaves to others: what is on record (`daemon.succession`), and taking it over (`daemon.adoption`).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple
+
+from tm.core.records import Level
+from tm.core.timers import Instant
+from tm.daemon.answers import Answer, failed
+from tm.daemon.control import Control
+from tm.daemon.notification import Notifications
+from tm.daemon.reloading import Reloading
+from tm.daemon.succession import Succession
+from tm.daemon.supervisor import Supervisor
+from tm.daemon.tidings import Tidings
+from tm.daemon.wiring import Key
+from tm.edge.eventlog import EventLog
+from tm.edge.loop import Loop
+
+
+class Parts(NamedTuple):
+    """Whom the end concerns."""
+
+    loop: Loop
+    supervisor: Supervisor
+    control: Control
+    reloading: Reloading
+    succession: Succession
+    tidings: Tidings
+    notifications: Notifications
+    log: EventLog
+
+
+class Departure:
+    """The end of one daemon. `on_begin` hears that it begins."""
+
+    def __init__(self, parts: Parts, on_begin: Callable[[], None]) -> None:
+        self._parts = parts
+        self._on_begin = on_begin
+        self._requests = 0
+        self._keeps = False
+
+    def leave(self, by: str) -> None:
+        """Begin to shut down on behalf of `by`; asked again, end every grace; a third time, leave whatever lives."""
+        self._requests += 1
+        match self._requests:
+            case _ if self._keeps:  # what is still waited for is no process
+                self._parts.loop.stop()
+            case 1:
+                self._shut_down(by)
+            case 2:
+                self._log(Level.WARNING, "asked again: killing what is left")
+                self._parts.supervisor.end_grace()
+            case _:
+                names = ", ".join(self._parts.supervisor.kill_all())
+                self._log(Level.ERROR, f"asked a third time: left alive: {names}")
+                self._parts.control.tell(f"Left alive: {names}")
+                self._parts.loop.stop()
+
+    def keep(self, by: str) -> Answer:
+        """Leave on behalf of `by`, with everything left running, as soon as all that was asked before is carried out;
+        a failure, and nothing is done, where the next daemon could not take it over.
+        """
+        if why := self._cannot_keep():
+            return failed(f"Nothing was done: {why}")
+        self._keeps = True
+        self._log(Level.INFO, f"asked for by {by}: the processes are left running")
+        self._begin(0.0)
+        self._parts.supervisor.then(partial(self._parts.notifications.leave, self._parts.loop.stop))
+        rows = self._parts.supervisor.rows.values()
+        kept = [{"name": row.name, "pid": row.pid} for row in rows if row.pid is not None]
+        told = f"{len(kept)} process(es) go on running; the next taskmaster takes them over."
+        return Answer((told,), {"kept": kept})
+
+    def kept(self) -> set[Key]:
+        """Whom it leaves running on purpose."""
+        rows = self._parts.supervisor.rows.items()
+        return {key for key, row in rows if row.pid is not None} if self._keeps else set()
+
+    def leave_if_over(self) -> None:
+        """Leave, if that is wanted and nothing is left."""
+        if self._parts.control.leaving and not self._parts.supervisor.rows:
+            self._parts.notifications.leave(self._parts.loop.stop)
+
+    def _shut_down(self, by: str) -> None:
+        supervisor = self._parts.supervisor
+        self._log(Level.INFO, f"asked for by {by}")
+        self._parts.succession.leaving(by)
+        graces = [row.task.graceful_stop_timeout_s for row in supervisor.rows.values() if row.alive]
+        self._begin(max(graces, default=0.0))
+        self._parts.reloading.shut_down(supervisor, by)
+        if (limit_s := supervisor.config.settings.stop_timeout_s) is not None:
+            self._parts.loop.call_at(Instant(self._parts.loop.now + limit_s), supervisor.end_grace)
+        self.leave_if_over()
+
+    def _begin(self, grace_s: float) -> None:
+        """Nothing new is begun from now on, and everybody is told."""
+        self._parts.control.leaving = True
+        self._parts.tidings.leaving(grace_s)
+        self._parts.notifications.hush()
+        self._on_begin()
+
+    def _cannot_keep(self) -> str:
+        """Why nothing can be left running, and what to type instead; or ''."""
+        if self._parts.control.leaving:
+            return "taskmaster is leaving already."
+        if os.getpid() == 1:
+            return "processes end with process 1, which taskmaster is here; type: shutdown"
+        if why := self._parts.succession.lacking():
+            return f"the next taskmaster could not take the processes over, since {why}; type: shutdown"
+        return ""
+
+    def _log(self, level: Level, text: str) -> None:
+        self._parts.log.write(level, "taskmaster", "shutdown", text)
