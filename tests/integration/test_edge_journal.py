@@ -21,7 +21,7 @@ from tests.mounts import tmpfs
 from tests.unit.build import row
 from tests.waiting import until
 from tm.core.journal import Head, Intent, Ledger, gone_line, head_line, intent_line, replay, row_line, stopping_line
-from tm.core.saved import saved
+from tm.core.lasting import saved
 from tm.core.transitions import State
 from tm.edge.journal import Journal
 

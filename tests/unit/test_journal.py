@@ -25,9 +25,10 @@ from tm.core.journal import (
     row_line,
     stopping_line,
 )
+from tm.core.lasting import restored, saved
 from tm.core.launch import SpawnFailure
 from tm.core.process import Process
-from tm.core.saved import Saved, restored, saved
+from tm.core.saved import Saved
 from tm.core.transitions import TABLE, Event, State
 
 NAMES = st.text(min_size=1, max_size=8)

@@ -89,7 +89,18 @@ def _nobody(error: NoDaemon, wish: Wish) -> int:
         whom = "Be the user who runs it, of its socketGroup, or root."
         complain(f"not allowed to connect to {error.path}: {error.reason}. {whom}")
         return NOT_ALLOWED
-    complain(f"no daemon answers at {error.path}: {error.reason}. {advice(wish.config)}")
+    from tm.cli.survivors import journals, survivors
+
+    about = journals(wish.config, wish.socket, os.environ)
+    told = f"no daemon answers at {error.path}: {error.reason}. {advice(wish.config)}"
+    complain(told)
+    left = survivors(about)
+    for line in left.lines:
+        complain(line)
+    if wish.json:
+        from tm.cli.answer import as_json
+
+        Screen().out(as_json({"error": told, "survivors": left.processes}))
     return NO_DAEMON
 
 

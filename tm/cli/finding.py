@@ -15,6 +15,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from tm.core.settings import Settings
+
 SUFFIX = ".sock"
 
 
@@ -108,11 +110,9 @@ def _configured(config: str) -> str | None:
     """`taskmaster.socket` as the file has it. A file that is wrong by now steers nobody away from its daemon."""
     with_packages()
     from tm.core.errors import ConfigError
-    from tm.core.loading import load
-    from tm.edge.world import Machine
 
     try:
-        return load(config, Machine(os.environ, os.getcwd())).settings.socket
+        return settings_of(config).socket
     except ConfigError as error:
         ours = _default(config, os.environ)
         if os.path.exists(ours):
@@ -121,6 +121,14 @@ def _configured(config: str) -> str | None:
             f"{config} has {len(error.problems)} problem(s), so that the socket it names is not known. "
             "Name it: taskmasterctl -s SOCKET; what is wrong: taskmaster -t"
         ) from None
+
+
+def settings_of(config: str) -> Settings:
+    """What the file has under `taskmaster:`. Raises ConfigError; needs a Python that has PyYAML."""
+    from tm.core.loading import load
+    from tm.edge.world import Machine
+
+    return load(config, Machine(os.environ, os.getcwd())).settings
 
 
 def with_packages() -> None:

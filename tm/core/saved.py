@@ -1,10 +1,11 @@
-"""What lasts of a process beyond its daemon: the row as a value, from and to a `Process`, and from and to JSON.
+"""What lasts of a process beyond its daemon: the row as a value, from and to JSON.
 
-Guarantees: everything of a `Process` but `failure` and the task's policy comes back as it was; `from_members` takes any
-value that JSON can hold and either raises ValueError, TypeError or KeyError or gives a row that keeps what the table of
-states promises: no process in a state of rest, none without a pid but one that is being spawned, and numbers in bounds
-that hurt nobody. Members that it does not know are ignored.
-Leaves to others: where rows are kept (`core.journal`), and whether a pid is still the same process (`edge.pidfd`).
+Guarantees: `from_members` takes any value that JSON can hold and either raises ValueError, TypeError or KeyError or
+gives a row that keeps what the table of states promises: no process in a state of rest, none without a pid but one that
+is being spawned, and numbers in bounds that hurt nobody. Members that it does not know are ignored. Nothing of the
+configuration is imported, so that a client can read a journal without the YAML that only daemons need.
+Leaves to others: the row of a `Process` and back (`core.lasting`), where rows are kept (`core.journal`), and whether a
+pid is still the same process (`edge.pidfd`).
 """
 
 from __future__ import annotations
@@ -14,8 +15,6 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
 from tm.core.exitstatus import ExitStatus
-from tm.core.process import Process
-from tm.core.task import Task
 from tm.core.transitions import TABLE, Event, Never, State
 
 _MOST_PID: Final = 2**31 - 1
@@ -57,34 +56,6 @@ class Saved:
     def key(self) -> Key:
         """Which instance it is."""
         return self.task, self.n
-
-
-# fmt: off
-_SHARED: Final = (
-    "n", "pid", "wanted_up", "retries", "shortages", "restarts", "since", "spawned_at", "auto_started_at",
-    "exit_status", "hint",
-)
-# fmt: on
-"""What a process and its saved row call by the same name."""
-
-
-def saved(
-    process: Process,
-    generation: int,
-    start: int | None = None,
-    identity: int = 0,
-    pipes: Mapping[str, int] | None = None,
-) -> Saved:
-    """What lasts of a process; all but `failure`."""
-    shared: dict[str, Any] = {name: getattr(process, name) for name in _SHARED}
-    task, state = process.task.name, process.state.value
-    return Saved(task, generation=generation, state=state, start=start, identity=identity, pipes=pipes or {}, **shared)
-
-
-def restored(row: Saved, task: Task, restart_floor_s: float) -> Process:
-    """The process again, of the task as it is now. STARTED without a pid is an open intent: the caller settles it."""
-    shared: dict[str, Any] = {name: getattr(row, name) for name in _SHARED}
-    return Process(task, restart_floor_s=restart_floor_s, state=State(row.state), **shared)
 
 
 # ---- from and to JSON

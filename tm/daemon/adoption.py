@@ -22,11 +22,12 @@ from typing import NamedTuple
 from tm.core.config import Config
 from tm.core.exitstatus import UNKNOWN, ExitStatus
 from tm.core.journal import Intent, Ledger
+from tm.core.lasting import restored, saved
 from tm.core.launch import launch
 from tm.core.process import Process
 from tm.core.records import Level
 from tm.core.remnant import remnant
-from tm.core.saved import Saved, restored, saved
+from tm.core.saved import Saved
 from tm.core.task import Task
 from tm.core.transitions import Event, State
 from tm.daemon.chronicle import Chronicle, Identity, identify
@@ -244,14 +245,10 @@ def _find(known: Saved) -> tuple[int | None, ExitStatus]:
     """A pidfd of the process on record, where it lives; else how it ended."""
     assert known.pid is not None
     with suppress(OSError):
-        fd = pidfd.open_pidfd(known.pid)
-        number = pidfd.identity(fd)
-        began = known.start is not None and pidfd.start_time(known.pid) == known.start
-        if number == known.identity if number else began:
-            if not pidfd.ended(fd):
-                return fd, UNKNOWN
+        fd = pidfd.recognized(known.pid, known.start, known.identity)
+        if fd is not None and pidfd.ended(fd):
             status = pidfd.exit_status(fd) or UNKNOWN
             os.close(fd)
             return None, status
-        os.close(fd)
+        return fd, UNKNOWN
     return None, UNKNOWN

@@ -17,9 +17,9 @@ from dataclasses import dataclass
 
 from tm.core.exitstatus import ExitStatus
 from tm.core.journal import Head, Intent, Ledger, compacted, ended_line, gone_line, intent_line, row_line, stopping_line
+from tm.core.lasting import saved
 from tm.core.launch import SpawnFailure
 from tm.core.process import Occurrence, Process, Send
-from tm.core.saved import saved
 from tm.core.transitions import Event
 from tm.daemon.wiring import Key
 from tm.edge import pidfd

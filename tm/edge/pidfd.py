@@ -60,6 +60,18 @@ def open_pidfd(pid: int) -> int:
         raise
 
 
+def recognized(pid: int, start: int | None, number: int) -> int | None:
+    """A descriptor for the very process that is on record with this `identity` and `start_time`, ended or not; None
+    where it is gone and somebody else has its pid. Raises OSError as `open_pidfd` does.
+    """
+    fd = open_pidfd(pid)
+    now = identity(fd)
+    if now == number if now else start is not None and start_time(pid) == start:
+        return fd
+    os.close(fd)
+    return None
+
+
 def identity(fd: int) -> int:
     """The inode of a pidfd, which no other process of this boot has; 0 where all pidfds share one."""
     status = os.fstat(fd)
