@@ -35,6 +35,7 @@ complete -c taskmasterctl -n __fish_use_subcommand -a show -d 'everything about 
 complete -c taskmasterctl -n __fish_use_subcommand -a events -d 'show what happened lately'
 complete -c taskmasterctl -n __fish_use_subcommand -a top -d 'the table of status, kept current until q (taskmasterctl only)'
 complete -c taskmasterctl -n __fish_use_subcommand -a check -d 'check a configuration, the daemon’s own by default, and change nothing'
+complete -c taskmasterctl -n __fish_use_subcommand -a upgrade -d 'run the version that is installed now, as SIGUSR1 does; everything goes on'
 complete -c taskmasterctl -n __fish_use_subcommand -a help -d 'list the commands, or explain one'
 complete -c taskmasterctl -n __fish_use_subcommand -a version -d 'print the version'
 complete -c taskmasterctl -n __fish_use_subcommand -a shutdown -d 'stop everything in order; the daemon leaves'
@@ -65,5 +66,5 @@ complete -c taskmasterctl -n '__fish_seen_subcommand_from events' -s f -l follow
 complete -c taskmasterctl -n '__fish_seen_subcommand_from events' -a '(__taskmasterctl_names)'
 complete -c taskmasterctl -n '__fish_seen_subcommand_from top' -a '(__taskmasterctl_names)'
 complete -c taskmasterctl -n '__fish_seen_subcommand_from check' -F
-complete -c taskmasterctl -n '__fish_seen_subcommand_from help' -a 'status start stop restart reload logs clear-logs reopen-logs signal pid show events top check help version shutdown exit quit'
+complete -c taskmasterctl -n '__fish_seen_subcommand_from help' -a 'status start stop restart reload logs clear-logs reopen-logs signal pid show events top check upgrade help version shutdown exit quit'
 complete -c taskmasterctl -n '__fish_seen_subcommand_from shutdown' -l keep -d 'stop nothing: what runs is left to the next daemon, which takes it over'

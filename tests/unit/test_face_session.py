@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from tm.core.commands import Command
 from tm.core.ports import LINE_BYTES
+from tm.faces.counter import Tell
 from tm.faces.methods import Asked
-from tm.faces.session import ANSWER_BYTES, SUBSCRIPTIONS_MOST, Session, Tell, lost
+from tm.faces.session import ANSWER_BYTES, SUBSCRIPTIONS_MOST, Session, lost
 
 
 @dataclass

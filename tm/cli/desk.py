@@ -10,6 +10,7 @@ from binascii import b2a_base64
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias
 
+import tm
 from tm.core.process import Occurrence, Process, Send
 from tm.core.records import Level, Record
 from tm.core.report import attempt, blamed, cause, hint, told
@@ -54,6 +55,10 @@ class Desk:
     def identity(self) -> dict[str, object]:
         """Which daemon this is: the path of its configuration, and its pid."""
         return {"config": self._reloading.place, "pid": self._pid}
+
+    def upgraded(self) -> Answer:
+        """What is answered to who has asked for the upgrade, when it is done."""
+        return Answer((f"Upgraded to taskmaster {tm.__version__}.",), {"version": tm.__version__})
 
     def follow(self, asked: Asked, by: str, tell: Tell, answered: Answered) -> End:
         """Answer `logs`, and tell what comes after it."""

@@ -24,22 +24,29 @@ from tm.daemon import role
 from tm.daemon.reloading import Reading
 from tm.daemon.service import Service
 from tm.daemon.ward import Inheritance, Ward
-from tm.edge import hall, reap
+from tm.edge import hall, reap, version
 
-_LOADED = "configuration"
+LOADED = "configuration"
+NEXT = "next"
+"""The code of a version that is just becoming the present one."""
 
 
 class Loaded:
     """The configuration as it was loaded, kept for the next daemon."""
 
-    def __init__(self, ward: Ward) -> None:
-        self._ward = ward
+    def __init__(self, opened: Opened) -> None:
+        """Keep it from now on, where there is a guardian."""
+        self._ward, reloading = opened.parts.estate.ward, opened.parts.reloading
+        if self._ward.guarded:
+            reloading.on_loaded = self.put
+            if LOADED not in self._ward.kept:
+                self.put(reloading.reading)
 
     def put(self, reading: Reading) -> None:
         """It is this one from now on; where there is no room for it, the next daemon reads the file."""
-        before = self._ward.kept.get(_LOADED)
+        before = self._ward.kept.get(LOADED)
         try:
-            self._ward.keep({_LOADED: hall.in_memory(pickle.dumps(reading, pickle.HIGHEST_PROTOCOL))})
+            self._ward.keep({LOADED: hall.in_memory(pickle.dumps(reading, pickle.HIGHEST_PROTOCOL))})
         except OSError:
             if before is not None:
                 self._ward.drop(before)
@@ -49,7 +56,7 @@ class Loaded:
 
 def loaded(left: Inheritance) -> Reading | None:
     """The configuration that was kept; None where that cannot be had, as one that another version has put there."""
-    fd = left.kept.get(_LOADED)
+    fd = left.kept.get(LOADED)
     if fd is None:
         return None
     try:
@@ -59,6 +66,22 @@ def loaded(left: Inheritance) -> Reading | None:
     except (OSError, pickle.UnpicklingError, EOFError, ImportError, AttributeError, TypeError, ValueError, LookupError):
         return None
     return reading if isinstance(reading, Reading) else None
+
+
+def renew(ward: Ward) -> None:
+    """This is another version than the one before, and has begun: let the guardian be of it, and fall back to it."""
+    code = ward.kept.get(NEXT)
+    if code is None:
+        return
+    fresh = os.dup(code)
+    ward.drop(code)
+    os.close(code)
+    for name, fd in ((role.VERSION, fresh), (role.CODE, role.code())):
+        before = ward.kept.get(name)
+        ward.keep({name: fd})
+        if before is not None:
+            os.close(before)
+    ward.renew()
 
 
 def guard(opened: Opened) -> Opened:
@@ -89,7 +112,7 @@ def _be_guardian(opened: Opened, about: dict[str, Any], kept: dict[str, int]) ->
         null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
         os.dup2(null, 2)
     reap.adopt_orphans()
-    role.become({**_standing(opened), **about}, kept)
+    role.become({**_standing(opened), **about}, {**kept, role.VERSION: version.packed()})
 
 
 def take_role(opened: Opened, service: Service) -> None:
@@ -111,14 +134,23 @@ def _standing(opened: Opened) -> dict[str, Any]:
     """How the next daemon is started, and what it is to know."""
     import setproctitle
 
-    flags = sys.orig_argv[1 : len(sys.orig_argv) - len(sys.argv)]
-    reloading = opened.parts.reloading
     return {
-        "argv": [sys.executable, *flags, os.path.join(reloading.directory, sys.argv[0]), *sys.argv[1:]],
-        "title": f"taskmaster: guardian of {os.path.basename(reloading.config.path)}",
+        "argv": argv(opened.where),
+        "fallback": fallback(opened.where),
+        "title": f"taskmaster: guardian of {os.path.basename(opened.where.configuration)}",
         "path": os.path.dirname(setproctitle.__file__),
         "where": asdict(opened.where),
     }
+
+
+def argv(place: Where) -> list[str]:
+    """How the version that is installed is started."""
+    return [sys.executable, *place.flags, place.script, *place.arguments]
+
+
+def fallback(place: Where) -> list[str]:
+    """How the version is started that is kept."""
+    return [sys.executable, *place.flags, "-c", version.BEGIN, role.VERSION, place.script, *place.arguments]
 
 
 def where(left: Inheritance) -> Where:

@@ -18,8 +18,9 @@ import tm
 from tm.cli import places
 from tm.cli.face import serve
 from tm.cli.forms import DONE, NOT_STARTED, USAGE, Form, Refusal, reason, say
-from tm.cli.guarding import guard, loaded, take_role, where
+from tm.cli.guarding import Loaded, guard, loaded, take_role, where
 from tm.cli.opening import Opened, follow, open_daemon
+from tm.cli.upgrading import arrange, try_out
 from tm.core.errors import ConfigError
 from tm.core.records import Level
 from tm.core.report import blamed, cause, hint
@@ -77,6 +78,8 @@ def _go_on(options: argparse.Namespace, left: Inheritance) -> int:
     try:
         place = where(left)
         read = partial(_read, options, place.directory)
+        if left.trial is not None:
+            return try_out(left, read)
         reading = loaded(left) or read(place.configuration)
         return _run(follow(reading, read, form, place, left), _nothing)
     except ConfigError as error:
@@ -168,10 +171,13 @@ def _begin(opened: Opened, last: ExitStack) -> Service:
         user = opened.parts.reloading.config.settings.user
         raise Refusal(f"user '{user}' cannot be taken on: {reason(error)}.") from None
     opened.parts.estate.ward.on_lost = partial(take_role, opened, service)
+    hub = None
     if opened.listener is not None:
         hub = serve(service, opened.listener, opened.parts)
         last.callback(hub.hang_up)
         opened.held.callback(hub.close)
+    Loaded(opened)
+    arrange(opened, service, hub)
     return service
 
 

@@ -10,6 +10,7 @@ background (`edge.daemonize`).
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -41,8 +42,13 @@ _PIDFILE, _SOCKET = "pidfile", "socket"
 
 @dataclass(frozen=True, slots=True)
 class Where:
-    """Where everything is, by whatever way it was found: what the next daemon opens, or holds already."""
+    """Where everything is, by whatever way it was found: what the next daemon opens, or holds already; and how it is
+    started: the interpreter's `flags`, the `script` and its `arguments`.
+    """
 
+    flags: tuple[str, ...]
+    script: str
+    arguments: tuple[str, ...]
     configuration: str
     directory: str
     state: str
@@ -142,6 +148,9 @@ def _open(reading: Reading, read: Callable[[str], Reading], form: Form, held: Ex
     reloading = _reloading(reading, read, state, log)
     parts = _parts(reloading, log, state, held) if locks else Parts(reloading, log, dict(os.environ))
     where = Where(
+        flags=tuple(sys.orig_argv[1 : len(sys.orig_argv) - len(sys.argv)]),
+        script=os.path.join(reloading.directory, sys.argv[0]),
+        arguments=tuple(sys.argv[1:]),
         configuration=config.path,
         directory=reloading.directory,
         state=state,

@@ -71,7 +71,7 @@ SIGNALS: Final = (
         ("SIGUSR2",),
         "open the event log and the logs of the processes again. A control socket that is gone is made again.",
     ),
-    Entry(("SIGUSR1",), "nothing; it does not end the daemon"),
+    Entry(("SIGUSR1",), "run the version that is installed now; everything goes on"),
     Entry(("SIGCONT", "SIGWINCH"), "at a prompt, draw it again; else nothing"),
     Entry(
         ("SIGTSTP", "SIGTTIN", "SIGTTOU"),

@@ -147,6 +147,7 @@ VERBS: Final[tuple[Verb, ...]] = (
         (_JSON,),
         reads=True,
     ),
+    Verb("upgrade", Takes.NOTHING, "run the version that is installed now, as SIGUSR1 does; everything goes on"),
     Verb("help", Takes.MAYBE_VERB, "list the commands, or explain one", (_JSON,), reads=True),
     Verb("version", Takes.NOTHING, "print the version", (_JSON,), reads=True),
     Verb(

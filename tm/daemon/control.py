@@ -16,7 +16,7 @@ import tm
 from tm.core.commands import Command, UsageError, help_text
 from tm.core.errors import ConfigError, did_you_mean
 from tm.core.process import Process
-from tm.core.records import Level, Record
+from tm.core.records import Level
 from tm.core.reload import Plan, as_data, describe
 from tm.core.report import place
 from tm.core.select import NotFound, select
@@ -65,8 +65,8 @@ class Control:
         self.on_reload: Callable[[bool], None] = lambda begins: None
         self.on_refused: Callable[[str, ConfigError], None] = lambda by, error: None
         self.reopen: Callable[[], list[str]] = list
-        self.leaving = False
-        self._trouble = ""
+        self.upgrade: Callable[[str, Answered], End] = lambda by, answered: _nothing
+        self.leaving, self._trouble = False, ""
         self._logs = Logs(loop, outputs)
         self.handlers: Mapping[str, Handler] = {
             "status": self._status,
@@ -91,6 +91,8 @@ class Control:
 
     def carry_out(self, command: Command, by: str, look: Look, answered: Answered) -> End:
         """Do it on behalf of `by`, and answer, at once but for a long search; what is returned gives that up."""
+        if command.verb == "upgrade":
+            return self.upgrade(by, answered)
         outcome = self._begin(command, by, look)
         if isinstance(outcome, Searching):
             return self._logs.run(outcome, answered)
@@ -236,14 +238,7 @@ class Control:
 
     def _listen(self, command: Command, tell: Callable[[Told], None]) -> End:
         """Tell the events that come."""
-        as_json = "--json" in command.options
-        selection = Selection(command.words, self.rows)
-
-        def hear(record: Record) -> None:
-            if selection.has(record.who):
-                tell(Told(record.as_json() if as_json else record.as_text(), None, {}))
-
-        return self._log.listen(hear)
+        return self.views.follow(Selection(command.words, self.rows), "--json" in command.options, tell)
 
     def _signal(self, command: Command, _look: Look) -> Answer:
         signum = signal_number(command.signal)

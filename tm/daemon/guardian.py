@@ -16,9 +16,10 @@ which init scripts and service managers signal. The daemon is its child.
 An orderly end of the daemon, or one by its own exit code before it was ever up, is also the guardian's, with that code.
 Where the guardian dies, the daemon reads the end of the hall and becomes the guardian itself, in the same way.
 
-The daemon says `keep NAME...` (with a descriptor each), `drop NAME...`, `noted PID...`, `ready`, `stopping BY` and
-`renew` (run the code that is kept, which may be another version by now); the guardian says `exited PID STATUS`. Unknown
-words are ignored, so that either side may be the older one.
+The daemon says `keep NAME...` (with a descriptor each), `drop NAME...`, `noted PID...`, `ready`, `stopping BY`,
+`trying` (another version begins in my place) and `renew` (run the code that is kept, which is of another version by
+now); the guardian says `exited PID STATUS`. Unknown words are ignored, so that either side may be the older one.
+
 
 Traps: a signal between the look and the wait is not missed, since it writes into the bell. The daemon gets a process
 group of its own: Ctrl-C reaches it once, through here.
@@ -33,7 +34,7 @@ import socket
 import time
 from contextlib import suppress
 
-from tm.daemon.role import FORWARDED, become
+from tm.daemon.role import FORWARDED, VERSION, become
 from tm.edge.bare import show
 from tm.edge.hall import KEEP, VARIABLE, Hall, read_state, write_state
 from tm.edge.signals import Signals
@@ -56,6 +57,8 @@ class Guardian:
         self._exits: dict[str, list[int]] = state.get("exits", {})
         self._ready: bool = state.get("ready", False)
         self._stopping: str = state.get("stopping", "")
+        self._trying: bool = state.get("trying", False)
+        self._fallen: bool = state.get("fallen", False)
         self._daemon: int | None = state["daemon"]
         self._why = "took the place of its guardian, which has died"
         self._failures = 0
@@ -135,11 +138,16 @@ class Guardian:
         self._close()
         self._daemon = None
         code, signum = status >> 8, status & ~_CORE & 0xFF
+        how = f"was killed by {signal.Signals(signum).name}" if signum else f"ended with exit code {code}"
+        if self._trying:
+            self._trying, self._fallen = False, True
+            self._wait(f"was a new version and {how} before it was up: the version before it goes on")
+            return None
         if not signum and (self._stopping or not self._ready or code == 0):
             return code
         now = time.monotonic()
         self._failures = 0 if self._ready and now - self._began >= _UP_S else self._failures + 1
-        self._wait(f"was killed by {signal.Signals(signum).name}" if signum else f"ended with exit code {code}")
+        self._wait(how)
         return None
 
     def _wait(self, why: str) -> None:
@@ -193,11 +201,19 @@ class Guardian:
             for fd in (state, hall, *self._kept.values()):
                 os.set_inheritable(fd, True)
             self._signals.close()
-            argv = self._state["argv"]
+            argv = self._argv()
             environ = {name: value for name, value in os.environ.items() if name != "TASKMASTER_FAULT"}
             os.execve(argv[0], argv, {**environ, VARIABLE: str(state)})
         finally:
             os._exit(1)
+
+    def _argv(self) -> list[str]:
+        """How it is started: from what is installed, or, where that was a version that could not start, from the code
+        of the one before it.
+        """
+        if not self._fallen or VERSION not in self._kept:
+            return list(self._state["argv"])
+        return [str(self._kept[VERSION]) if each == VERSION else each for each in self._state["fallback"]]
 
     def _open(self, hall: socket.socket) -> None:
         self._hall = Hall(hall, self._kept)
@@ -238,8 +254,10 @@ class Guardian:
             case "noted":
                 for pid in names:
                     self._exits.pop(pid, None)
-            case "ready":
-                self._ready = True
+            case "ready" | "trying":
+                self._trying = word == "trying"
+                self._ready |= not self._trying
+                self._fallen &= not self._trying
             case "stopping":
                 self._stopping = rest
             case "renew":
@@ -256,6 +274,7 @@ class Guardian:
         """Run the source that is kept, which may be another one now; where that cannot be, go on with this."""
         hall = self._hall.fileno() if self._hall is not None else None
         about = {"exits": self._exits, "ready": self._ready, "stopping": self._stopping, "daemon": self._daemon}
+        about["fallen"] = self._fallen
         with suppress(OSError):
             become({**self._state, **about, "hall": hall}, self._kept)
 

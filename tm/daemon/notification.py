@@ -121,6 +121,11 @@ class Notifications:
         else:
             self._loop.call_at(Instant(self._loop.now + LAST_CHANCE_S), then)
 
+    def rest(self, then: Callback) -> None:
+        """The same, and go on after it."""
+        self._then = None
+        self.leave(then)
+
     def end(self) -> None:
         """Nothing may be left behind."""
         if (run := self._run) is not None:
@@ -172,7 +177,8 @@ class Notifications:
             self._log.write(Level.ERROR, "taskmaster", "onEvent", text)
             self._waiting.dropped = 0
         if self._then is not None:
-            self._then()
+            then, self._then = self._then, None
+            then()
 
     def _hear(self, run: _Run) -> None:
         """Keep the end of what it says."""

@@ -28,7 +28,9 @@ class Reading(NamedTuple):
 
 
 class Reloading:
-    """The daemon's configuration (`config`) and its source. `problems`: why the last reading failed, or None."""
+    """The daemon's configuration (`config`) and its source. `problems`: why the last reading failed, or None.
+    `on_loaded` hears of each reading that holds from now on.
+    """
 
     def __init__(self, reading: Reading, read: Callable[[str], Reading], wishes: Wishes, wishes_path: str) -> None:
         """`read` reads and checks a file as the command line wants it, and raises ConfigError."""
@@ -39,6 +41,12 @@ class Reloading:
         self._wishes_path = wishes_path
         self.place = os.path.abspath(reading.config.path)
         self.problems: ConfigError | None = None
+        self.on_loaded: Callable[[Reading], None] = lambda reading: None
+
+    @property
+    def reading(self) -> Reading:
+        """What was read last, and holds."""
+        return Reading(self.config, self._world)
 
     @property
     def directory(self) -> str:
@@ -77,6 +85,7 @@ class Reloading:
             raise
         self.problems = None
         self.config, self._world = reading.config, reading.world
+        self.on_loaded(reading)
         plan = supervisor.apply(reading.config, self._wishes, by)
         self._forget_removed(supervisor)
         return plan

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from tm.core.config import Config
+from tm.core.exitstatus import ExitStatus
 from tm.core.launch import inherited, log_policy
 from tm.core.notification import Sender
 from tm.core.process import Process
@@ -34,6 +35,7 @@ from tm.daemon.supervisor import Supervisor
 from tm.daemon.tidings import Tidings
 from tm.daemon.title import Title
 from tm.daemon.unkillable import unsent
+from tm.daemon.upgrade import Upgrade
 from tm.edge.eventlog import EventLog
 from tm.edge.loop import Loop, Rank
 from tm.edge.notify import Notifier, watchdog_s
@@ -42,7 +44,7 @@ from tm.edge.signals import Signals
 
 LEAVE = (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT)
 MOST_TOLD = 10
-ACTED_ON = (*LEAVE, signal.SIGHUP, signal.SIGUSR2)
+ACTED_ON = (*LEAVE, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +85,9 @@ class Service:
         self._deaths = Deaths(self.loop, self.supervisor, self.outputs)
         sender = Sender(inherited(parts.environ), self._reloading.directory, self._reloading.place, os.getpid())
         self._notifications = Notifications(self.loop, self.supervisor, self.outputs, self._log, sender)
-        self._deaths.on_other = self._notifications.reaped
+        self._deaths.on_other = self._other_child
+        self.upgrade = Upgrade(self.loop, self.supervisor, self._notifications, self._log)
+        self.control.upgrade = self.upgrade.begin
         self.control.on_refused = self._notifications.reload_refused
         self.outputs.reports.on_change = self._log_changed
         parties = Parties(self.loop, self.supervisor, machine, self.outputs, self._deaths, self._log)
@@ -100,6 +104,7 @@ class Service:
         self.on_leave: Callable[[], None] = _nothing
         self.on_dropped: Callable[[Process], None] = lambda row: None
         self.on_renew: Callable[[], None] = _nothing
+        self.on_adopted: Callable[[], None] = _nothing
         self._listen_to_rows()
 
     def _listen_to_rows(self) -> None:
@@ -134,11 +139,13 @@ class Service:
         try:
             self.succession.take_over(self._reloading.config)
             self._title.recount()
+            self._deaths.reap()
             if by := self.succession.ordered_to_leave:
                 self.leave(by)
                 return
             self._reloading.boot(self.supervisor)
             self._start_again()
+            self.on_adopted()
             self._tell_kept_down()
         finally:
             self.supervisor.then(self._booted)
@@ -203,6 +210,12 @@ class Service:
             self.leave(by)
         elif signum == signal.SIGUSR2:
             self._reopen()
+        elif signum == signal.SIGUSR1:
+            self.upgrade.begin(by, lambda answer: self.control.tell("\n".join(answer.lines)))
+
+    def _other_child(self, pid: int, status: ExitStatus) -> None:
+        self._notifications.reaped(pid, status)
+        self.upgrade.reaped(pid, status)
 
     def _reopen(self) -> list[str]:
         """Open every log anew; what could not be, in sentences."""

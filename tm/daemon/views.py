@@ -16,6 +16,7 @@ from typing import NamedTuple, TypeAlias, overload
 
 from tm.core.lines import plain
 from tm.core.process import Process
+from tm.core.records import Record
 from tm.core.report import ailment, cause, cells, hint, place, table, uptime
 from tm.core.signal_names import signal_name
 from tm.core.task import MERGED, Task
@@ -25,7 +26,9 @@ from tm.daemon import unkillable
 from tm.daemon.answers import Answer
 from tm.daemon.history import Change
 from tm.daemon.log_sources import key_of, last_lines, last_words
+from tm.daemon.output_views import Told
 from tm.daemon.outputs import Outputs
+from tm.daemon.selection import Selection
 from tm.daemon.wiring import Key
 from tm.edge import procfs
 from tm.edge.eventlog import EventLog
@@ -88,6 +91,15 @@ class Views:
         """The latest records, of everybody or of some."""
         records = [each for each in self._log.records if names is None or each.who in names][-_EVENTS_SHOWN:]
         return Answer([each.as_text() for each in records], [each.as_dict() for each in records])
+
+    def follow(self, selection: Selection, as_json: bool, tell: Callable[[Told], None]) -> Callable[[], None]:
+        """Tell the records that come about these, until what is returned is called."""
+
+        def hear(record: Record) -> None:
+            if selection.has(record.who):
+                tell(Told(record.as_json() if as_json else record.as_text(), None, {}))
+
+        return self._log.listen(hear)
 
     def show(self, rows: Sequence[Process], now: Instant, env: bool) -> Answer:
         """Everything about each."""

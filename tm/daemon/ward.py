@@ -70,6 +70,10 @@ class Inheritance:
     exits: dict[int, Ended] = field(default_factory=dict)
     stopping: str = ""
     why: str = ""
+    trial: int | None = None
+    """Nothing is to be taken over, but found out whether it could be; the file gets the version's code."""
+    memory: int | None = None
+    """A file with what a daemon knew beside that which was replaced in order."""
 
     def pipes(self) -> dict[PipeName, int]:
         """The pipes among what is kept."""
@@ -86,9 +90,11 @@ def inherited(environ: dict[str, str] | os._Environ[str]) -> Inheritance | None:
         return None
     try:
         state: dict[str, Any] = read_state(int(word))
-        hall = socket.socket(fileno=state["hall"])
+        hall = None if state["hall"] is None else socket.socket(fileno=state["hall"])
         exits = {int(pid): Ended(ExitStatus.from_wait(how), start) for pid, (how, start) in state["exits"].items()}
-        return Inheritance(hall, state["where"], state["kept"], exits, state["stopping"], state["why"])
+        left = Inheritance(hall, state["where"], state["kept"], exits, state["stopping"], state["why"])
+        left.trial, left.memory = state.get("trial"), state.get("memory")
+        return left
     except (OSError, ValueError, EOFError, TypeError, KeyError, AttributeError) as error:
         raise ValueError(f"the variable {VARIABLE} is taskmaster's own and not to be set by others") from error
 
@@ -117,6 +123,11 @@ class Ward:
     def guardian(self) -> int:
         """The pid that people signal: the guardian's, or our own."""
         return os.getppid() if self.guarded else os.getpid()
+
+    def fileno(self) -> int:
+        """The descriptor of the hall. Only with a guardian."""
+        assert self._hall is not None
+        return self._hall.fileno()
 
     def open(self, loop: Loop) -> None:
         """Hear it from now on."""
@@ -147,6 +158,11 @@ class Ward:
     def stopping(self, by: str) -> None:
         """It leaves, on behalf of `by`; whoever comes after its death has to go on with that."""
         self._say("stopping", by)
+
+    def trying(self) -> bool:
+        """Another version begins in our place; whether the guardian has heard that, and all that came before."""
+        self._say("trying")
+        return self._hall is not None and not self._hall.owes
 
     def renew(self) -> None:
         """The guardian is to run the code that is kept."""

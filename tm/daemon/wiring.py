@@ -221,6 +221,16 @@ class MemoryTails:
         """The tail of a stream, empty at first."""
         return self._by_stream.get((key, stream)) or self._by_stream.setdefault((key, stream), self._tails.new())
 
+    def all(self) -> list[tuple[Key, str, bytes, int]]:
+        """Everything: whose, which stream, what it holds, how much it ever took."""
+        return [(*whose, tail.read(), tail.taken) for whose, tail in self._by_stream.items()]
+
+    def put(self, key: Key, stream: str, data: bytes, taken: int) -> None:
+        """What `all` has told."""
+        tail = self.tail(key, stream)
+        tail.append(data)
+        tail.taken = taken
+
     def read(self, key: Key, stream: str) -> Held:
         """What it holds."""
         tail = self._by_stream.get((key, stream))

@@ -49,6 +49,19 @@ class Calls(NamedTuple):
     """The notification that so many notifications were lost, with so many lines of output."""
 
 
+class Left(NamedTuple):
+    """A connection between two daemons: the descriptor, what was not taken and what was not written yet, whether the
+    input has ended, and what was lost and not told.
+    """
+
+    fd: int
+    inbox: Inbox
+    unwritten: bytes
+    ended: bool
+    lost: int
+    lost_lines: int
+
+
 class Room:
     """What all clients together have not read yet, and may not have."""
 
@@ -89,10 +102,21 @@ class Connection:
         self._mode = _Mode.NOTHING
         self.active_at = watcher.now
 
-    def open(self, calls: Calls) -> None:
-        """Begin to read."""
+    def open(self, calls: Calls, left: Left | None = None) -> None:
+        """Begin to read; `left`: go on where an earlier daemon was."""
         self._calls = calls
+        if left is not None:
+            self._ended, self._lost, self._lost_lines = left.ended, left.lost, left.lost_lines
+            self._inbox = left.inbox
+            self._owed = len(left.unwritten)
+            self._answers.append((self._owed, self._owed))
+            self._backlog += left.unwritten
+            self._room.held += self._owed
         self._arrange()
+
+    def leave(self) -> Left:
+        """What the next daemon is to go on with; the descriptor stays open."""
+        return Left(self._socket.fileno(), self._inbox, bytes(self._backlog), self._ended, self._lost, self._lost_lines)
 
     @property
     def backlog(self) -> int:

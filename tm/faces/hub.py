@@ -16,17 +16,18 @@ import socket
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import Final
+from typing import Final, NamedTuple
 
 from tm.core.ports import Watcher
 from tm.core.timers import Instant
-from tm.edge.connection import Calls, Connection, Room
+from tm.edge.connection import Calls, Connection, Left, Room
 from tm.edge.door import Door, Peer, turn_away
 from tm.edge.presence import Presence
 from tm.edge.sockets import Listener, Unusable
 from tm.faces import jsonrpc
+from tm.faces.counter import Desk, Going
 from tm.faces.jsonrpc import Failure
-from tm.faces.session import Desk, Session, lost
+from tm.faces.session import Session, lost
 
 CLIENTS_MOST: Final = 1000
 HELD_BYTES: Final = 64 * 1024 * 1024
@@ -37,6 +38,15 @@ _ACCEPTS: Final = 64
 _AGAIN_S, _AGAIN_MOST_S = 1.0, 60.0
 
 _FULL: Final = jsonrpc.error(Failure(jsonrpc.BUSY, "too many clients are connected", "Try again soon."))
+
+
+class Client(NamedTuple):
+    """A client between two daemons."""
+
+    by: str
+    owner: bool
+    left: Left
+    going: Going
 
 
 class Hub:
@@ -175,19 +185,29 @@ class Hub:
             turn_away(client, _FULL)
             return
         who = f"uid {peer.uid}" + (f" (pid {peer.pid})" if peer.pid else "")
+        self._begin(client, who, peer.uid in (0, os.geteuid()), None)
+
+    def _begin(self, client: socket.socket, who: str, owner: bool, left: Left | None) -> Session:
         connection = Connection(self._watcher, client, self._room)
-        session = Session(self._desk, connection, who, peer.uid in (0, os.geteuid()))
-        self._clients[connection] = session
-        connection.open(
-            Calls(
-                partial(self._line, session),
-                session.end,
-                lambda: session.works,
-                partial(self._forget, connection),
-                self._spent,
-                lost,
-            )
-        )
+        session = self._clients[connection] = Session(self._desk, connection, who, owner)
+        heard, forgotten = partial(self._line, session), partial(self._forget, connection)
+        connection.open(Calls(heard, session.end, lambda: session.works, forgotten, self._spent, lost), left)
+        return session
+
+    # ---- between two daemons
+
+    def leave(self) -> list[Client]:
+        """The clients, for the next daemon; their descriptors stay open."""
+        return [
+            Client(session.by, session.owner, each.leave(), session.leave()) for each, session in self._clients.items()
+        ]
+
+    def go_on(self, clients: list[Client]) -> None:
+        """Go on with the clients of an earlier daemon."""
+        for each in clients:
+            client = socket.socket(fileno=each.left.fd)
+            client.setblocking(False)
+            self._begin(client, each.by, each.owner, each.left).go_on(each.going)
 
     def _forget(self, connection: Connection) -> None:
         del self._clients[connection]

@@ -7,19 +7,16 @@ Leaves to others: bytes and their bounds (`Out`), and doing what is asked (`Desk
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, Final, Protocol, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from tm.core.commands import is_for_owners
 from tm.core.ports import LINE_BYTES
 from tm.faces import jsonrpc
+from tm.faces.counter import Answer, Desk, End, Going, Out, Tell
 from tm.faces.jsonrpc import Failure, Request
 from tm.faces.methods import METHODS, Asked, BadParams, Method, asked, describe, settled, unknown
-
-End: TypeAlias = Callable[[], None]
-Tell: TypeAlias = Callable[[str, Mapping[str, object]], None]
-"""Takes the method of a notification, and its params."""
 
 ANSWER_BYTES: Final = 16 * 1024 * 1024
 SUBSCRIPTIONS_MOST: Final = 100
@@ -29,70 +26,20 @@ _TOO_MANY: Final = Failure(jsonrpc.BUSY, f"a client has {SUBSCRIPTIONS_MOST} sub
 Reply: TypeAlias = Callable[["Failure | dict[str, object]"], None]
 
 
-class Answer(Protocol):
-    """What a command comes back with."""
-
-    @property
-    def lines(self) -> Sequence[str]:
-        """For people."""
-
-    @property
-    def data(self) -> object:
-        """For programs; what JSON can hold."""
-
-    @property
-    def outcome(self) -> int:
-        """How it went: 0 done, 1 failed, 2 usage, 6 no such task."""
-
-    @property
-    def note(self) -> str:
-        """A word about the answer itself, or ''."""
-
-    @property
-    def marks(self) -> Mapping[str, str]:
-        """Where the logs ended that it shows, by path."""
-
-
-class Desk(Protocol):
-    """Whoever carries out commands. `by` is on whose behalf."""
-
-    def carry_out(self, asked: Asked, by: str, answered: Answered) -> End:
-        """Do it, and answer, perhaps later; what is returned gives up what is not done by then."""
-
-    def follow(self, asked: Asked, by: str, tell: Tell, answered: Answered) -> End:
-        """Answer `logs`, and unless that failed tell what comes, until what is returned is called."""
-
-    def identity(self) -> dict[str, object]:
-        """Which daemon this is: `config`, `pid`."""
-
-    def subscribe(self, words: tuple[str, ...], by: str, tell: Tell) -> tuple[Answer, End | None]:
-        """Tell what happens to these, without words to all; None where they select nothing."""
-
-
-Answered: TypeAlias = Callable[[Answer], None]
-
-
-class Out(Protocol):
-    """The way back to the client."""
-
-    def answer(self, data: bytes) -> None:
-        """Send what must not be lost."""
-
-    def notify(self, data: bytes, lines: int = 0) -> None:
-        """Send what may be lost. `lines`: how many lines of output it holds."""
-
-
 class Session:
     """What one client has asked for and not ended yet. `by`: who it is, in words; `owner`: root or the daemon's own."""
 
     def __init__(self, desk: Desk, out: Out, by: str, owner: bool = True) -> None:
         self._desk = desk
         self._out = out
-        self._owner = owner
+        self.owner = owner
         self.by = by
         self._last = 0
         self._ends: dict[int, End] = {}
         self._works: dict[int, End] = {}
+        self._request: Request | None = None
+        self._asked: dict[int, Request] = {}
+        self._marks: dict[int, dict[str, str]] = {}
 
     @property
     def waits(self) -> bool:
@@ -130,8 +77,34 @@ class Session:
         for end in ends:
             end()
 
+    def leave(self) -> Going:
+        """What the next daemon is to go on with."""
+        works = [self._asked[number] for number in self._works]
+        told = [(number, self._asked[number], self._marks.get(number, {})) for number in self._ends]
+        return Going(self._last, works, told)
+
+    def go_on(self, left: Going) -> None:
+        """Go on with what an earlier daemon had begun: subscriptions by their numbers, and what was not answered."""
+        for number, request, marks in left.subscriptions:
+            self._last = number - 1
+            params = {**request.params, "after": marks} if marks else request.params
+            self._request = request._replace(params=params)
+            self._outcome(self._request, partial(self._catch_up, number))
+        self._last = left.last
+        for request in left.works:
+            if request.method == "upgrade":
+                self._send(request, _reply(request, _result(self._desk.upgraded())))
+            else:
+                self._carry_out(request)
+
+    def _catch_up(self, number: int, outcome: Failure | dict[str, object]) -> None:
+        """What came between two daemons is told like what comes."""
+        if not isinstance(outcome, Failure) and (lines := outcome["lines"]) and isinstance(lines, list):
+            self._tell(number, "log", {"text": "\n".join(lines), "marks": outcome.get("marks", {})})
+
     def _carry_out(self, request: Request) -> None:
         """Answer once, now or later, also when carrying it out fails by a bug."""
+        self._request = request
         replies = [partial(self._send, request)]
 
         def reply(outcome: Failure | dict[str, object]) -> None:
@@ -169,20 +142,28 @@ class Session:
         if method.verb is None:
             return self._own(method.name, given)
         wanted = asked(method.verb, given)
-        if is_for_owners(wanted.command) and not self._owner:
+        if is_for_owners(wanted.command) and not self.owner:
             return Failure(jsonrpc.NOT_ALLOWED, "only root and the daemon's own user may ask for that")
         if method.name == "logs.follow":
             return self._follow(wanted, reply)
         self._work(wanted, reply)
         return None
 
+    def _number(self) -> int:
+        """One more thing is begun by the present request."""
+        number = self._last = self._last + 1
+        if self._request is not None:
+            self._asked[number] = self._request
+        return number
+
     def _work(self, wanted: Asked, reply: Reply) -> None:
         """Have it done; it is given up with the client, if it is not through by then."""
-        number = self._last = self._last + 1
+        number = self._number()
         self._works[number] = _nothing
 
         def answered(answer: Answer) -> None:
             self._works.pop(number, None)
+            self._asked.pop(number, None)
             reply(_result(answer))
 
         end = self._desk.carry_out(wanted, self.by, answered)
@@ -193,11 +174,12 @@ class Session:
         """Answer, and let what comes be told from then on. It is no subscription, which could be ended, before that."""
         if len(self._ends) >= SUBSCRIPTIONS_MOST:
             return _TOO_MANY
-        number = self._last = self._last + 1
+        number = self._number()
         self._works[number] = _nothing
 
         def answered(answer: Answer) -> None:
             end = self._works.pop(number, _nothing)
+            self._marks[number] = dict(answer.marks)
             if not answer.outcome:
                 self._ends[number] = end
             marks = {"marks": dict(answer.marks), "subscription": None if answer.outcome else number}
@@ -225,7 +207,7 @@ class Session:
     def _begin(self, subscribe: Callable[[Tell], tuple[Answer, End | None]]) -> Failure | dict[str, object]:
         if len(self._ends) >= SUBSCRIPTIONS_MOST:
             return _TOO_MANY
-        number = self._last = self._last + 1
+        number = self._number()
         answer, end = subscribe(lambda name, params: self._tell(number, name, params))
         if end is not None:
             self._ends[number] = end
@@ -233,11 +215,15 @@ class Session:
 
     def _tell(self, number: int, method: str, params: Mapping[str, object]) -> None:
         if number in self._ends:
+            if isinstance(marks := params.get("marks"), Mapping):
+                self._marks.setdefault(number, {}).update(marks)
             lines = str(params["text"]).count("\n") + 1 if method == "log" else 0
             self._out.notify(jsonrpc.notification(method, {"subscription": number, **params}), lines)
 
     def _unsubscribe(self, number: int | None) -> Failure | dict[str, object]:
         end = self._ends.pop(number, None) if number is not None else None
+        self._asked.pop(number or 0, None)
+        self._marks.pop(number or 0, None)
         if end is None:
             return Failure(jsonrpc.PARAMS, "there is no such subscription of this client")
         end()
