@@ -32,9 +32,8 @@ class Life:
         self.daemon = self._stack.enter_context(Daemon(home, config))
 
     def kill(self) -> None:
-        """SIGKILL."""
-        self.daemon.process.kill()
-        self.daemon.process.wait()
+        """SIGKILL, to the guardian as well."""
+        self.daemon.kill()
 
     def again(self, config: str = "") -> Daemon:
         """The next one."""

@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -252,7 +253,9 @@ def test_killed_at_a_named_point_nothing_runs_twice_or_is_lost(tmp_path: Path, p
     environment = {"TASKMASTER_FAULT": f"{point}:3"}
     (tmp_path / "web.yaml").write_text(config)
     for _ in range(4):
-        with Taskmaster(tmp_path, config, "-n", **environment) as dying:
+        with ExitStack() as stack:  # with a prompt nobody starts it again
+            dying = Taskmaster(tmp_path, config, **environment)
+            stack.callback(dying.end)
             dying.process.wait(60)
             assert dying.process.returncode == -signal.SIGKILL
             names = [name for name in running(tmp_path) if name.startswith("quiet")]

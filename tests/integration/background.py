@@ -9,11 +9,10 @@ import os
 import re
 import signal
 import subprocess
-from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
-from tests.integration.driver import alive, run
+from tests.integration.driver import alive, kill_all, run
 from tests.waiting import until
 
 CONFIG = "tasks: {web: {command: sleep 1000, autoLaunch: true, successfulStartTimeout: 0}}\n"
@@ -42,8 +41,7 @@ class Background:
                 self.end(pid)
         finally:
             for pid in pids:
-                with suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
+                kill_all(pid)
 
     def start(self, *flags: str, config: str = "web.yaml", **changes: str) -> subprocess.CompletedProcess[str]:
         """Type `taskmaster -d`; what came of it."""

@@ -61,6 +61,28 @@ def alive(pid: int) -> bool:
     return stat.rpartition(")")[2].split()[0] != "Z"
 
 
+def daemons_of(guardian: int) -> list[int]:
+    """The daemon that is a guardian's child; of its other children each leads a session."""
+    try:
+        children = Path(f"/proc/{guardian}/task/{guardian}/children").read_text().split()
+        return [pid for pid in map(int, children) if os.getsid(pid) == os.getsid(guardian)]
+    except (FileNotFoundError, ProcessLookupError):
+        return []
+
+
+def kill_all(pid: int) -> None:
+    """SIGKILL to a guardian and its daemon, neither of which then starts the other again; to a daemon without one."""
+    daemons = daemons_of(pid)
+    for each in daemons:
+        with suppress(ProcessLookupError):
+            os.kill(each, signal.SIGSTOP)
+    for each in (pid, *daemons):
+        with suppress(ProcessLookupError):
+            os.kill(each, signal.SIGKILL)
+    for each in daemons:
+        until(lambda each=each: not alive(each), "the end of the daemon")  # type: ignore[misc]
+
+
 class Taskmaster:
     """A running one. Use as a context: at its end the program is told to leave and must."""
 
@@ -101,9 +123,18 @@ class Taskmaster:
                 with suppress(subprocess.TimeoutExpired):
                     self.process.wait(3)
         finally:
-            self.process.kill()
-            self.process.wait()
+            self.kill()
             self.process.stdin.close()
+
+    @property
+    def daemon(self) -> int:
+        """The pid of the daemon: a child of its guardian's where it has one."""
+        return next(iter(daemons_of(self.process.pid)), self.process.pid)
+
+    def kill(self) -> None:
+        """SIGKILL to it, and to its guardian where it has one: nothing starts it again."""
+        kill_all(self.process.pid)
+        self.process.wait()
 
     @property
     def output(self) -> str:

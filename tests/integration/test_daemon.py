@@ -25,6 +25,7 @@ from tests.integration.driver import (
     Taskmaster,
     alive,
     environment,
+    kill_all,
     others_can_run,
     run,
 )
@@ -251,7 +252,7 @@ def test_many_at_once_and_one_wins(daemon: Background) -> None:
 def test_what_a_dead_one_left_is_taken_over(daemon: Background) -> None:
     pid = daemon.up()
     (child,) = daemon.children()
-    os.kill(pid, signal.SIGKILL)
+    kill_all(pid)
     until(lambda: not alive(pid), "its death")
     assert daemon.socket.exists()
     assert daemon.pidfile.exists()
@@ -375,7 +376,7 @@ def test_a_state_directory_that_stays_roots_keeps_nothing_from_being_started(tmp
         pid = daemon.up("-u", "nobody")
         (child,) = daemon.children()
         assert (tmp_path / "state").stat().st_uid == 0
-        os.kill(pid, signal.SIGKILL)
+        kill_all(pid)
         until(lambda: not alive(pid), "its death")
         daemon.up("-u", "nobody")
         assert daemon.children() == [child]

@@ -45,7 +45,7 @@ def left(tmp_path: Path) -> Iterator[dict[str, int]]:
         with Daemon(tmp_path, CONFIG) as daemon:
             pids |= json.loads(daemon.ctl("--json", "pid", "web", "worker").stdout)
             until(lambda: daemon.state("short") == "FATAL", "one that has ended")
-            daemon.process.kill()
+            daemon.kill()
             daemon.process.wait()
         yield pids
     finally:
