@@ -117,9 +117,11 @@ def _be_guardian(opened: Opened, about: dict[str, Any], kept: dict[str, int]) ->
 
 def take_role(opened: Opened, service: Service) -> None:
     """The guardian has died: become it, and start the next daemon, which takes everything over. Where that cannot be,
-    go on without.
+    go on without. Where a service manager knew the guardian it starts the next one itself: make room.
     """
     ward, log = opened.parts.estate.ward, opened.parts.log
+    if opened.parts.notify is not None and not service.leave_children("the death of the guardian").outcome:
+        return
     log.write(Level.WARNING, "taskmaster", "guardian", "the guardian has died; taking its place")
     try:
         opened.sign(os.getpid())

@@ -1,0 +1,227 @@
+"""The guardian: a daemon that is killed comes back at once, and nobody notices but who was connected."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.integration.client import Daemon
+from tests.integration.driver import PROGRAM, alive, daemons_of, environment
+from tests.rpc import Rpc
+from tests.terminal import Terminal
+from tests.waiting import until
+
+CONFIG = """
+    defaults: {successfulStartTimeout: 0, gracefulStopTimeout: 60}
+    tasks:
+      quiet: {command: sleep 1000, instances: 2, autoLaunch: true, restart: always}
+      coded: {command: "read x < coded.fifo; echo last words; exit $x", autoLaunch: true, restart: never, stdout: coded.log}
+      waits: {command: "exit 4", autoLaunch: true, restart: always, restartsAttempts: 9, restartDelay: 600,
+              restartDelayMax: 600, successfulStartTimeout: 5}
+"""
+
+
+def up(home: Path, config: str = CONFIG, *flags: str) -> Daemon:
+    if not (home / "coded.fifo").exists():
+        os.mkfifo(home / "coded.fifo")
+    return Daemon(home, config, "-l", "taskmaster.log", *flags)
+
+
+def rows(daemon: Daemon) -> dict[str, Any]:
+    """What is known of each process, without what time changes."""
+    with Rpc(daemon.home / "control.sock") as client:
+        data = client.call("status")["data"]
+    return {row["name"]: {key: row[key] for key in ("status", "pid", "restarts")} for row in data}
+
+
+def kill_daemon(daemon: Daemon) -> int:
+    """SIGKILL to the daemon alone; its pid."""
+    pid = daemon.daemon
+    assert pid != daemon.process.pid
+    os.kill(pid, signal.SIGKILL)
+    return pid
+
+
+def back(daemon: Daemon, before: int) -> int:
+    """When another daemon is there, its pid."""
+    return until(lambda: next((pid for pid in daemons_of(daemon.process.pid) if pid != before), 0), "the next daemon")
+
+
+def test_a_daemon_that_is_killed_goes_on_as_it_was(tmp_path: Path) -> None:
+    with up(tmp_path) as daemon:
+        until(lambda: rows(daemon)["waits"]["status"] == "BACKOFF", "one that waits")
+        before = rows(daemon)
+        for _ in range(3):
+            killed = kill_daemon(daemon)
+            assert rows(daemon) == before, "asked at once, and answered by the next one"
+            assert back(daemon, killed) != killed
+        assert daemon.process.poll() is None
+        assert daemon.log.count("was killed by SIGKILL; this one takes over") == 3
+        assert "Taken over" not in daemon.ctl("status").stdout, "nothing has happened"
+        assert int(daemon.ctl("pid").stdout) == daemon.process.pid
+
+
+def test_what_ended_while_no_daemon_was_there_is_known_with_its_last_words(tmp_path: Path) -> None:
+    with up(tmp_path) as daemon:
+        pid = rows(daemon)["coded"]["pid"]
+        killed = daemon.daemon
+        os.kill(daemon.process.pid, signal.SIGSTOP)
+        os.kill(killed, signal.SIGKILL)
+        (tmp_path / "coded.fifo").write_text("7\n")
+        until(lambda: not alive(pid), "its end")
+        os.kill(daemon.process.pid, signal.SIGCONT)
+        back(daemon, killed)
+        until(lambda: rows(daemon)["coded"]["status"] == "FATAL", "its end, told")
+        assert "exit code 7" in daemon.ctl("status", "coded").stdout
+        assert (tmp_path / "coded.log").read_text() == "last words\n"
+
+
+def test_a_child_of_the_guardian_is_heard_by_the_next_daemon(tmp_path: Path) -> None:
+    with up(tmp_path) as daemon:
+        back(daemon, kill_daemon(daemon))
+        rows(daemon)
+        (tmp_path / "coded.fifo").write_text("9\n")
+        until(lambda: rows(daemon)["coded"]["status"] == "FATAL", "its end")
+        assert "exit code 9" in daemon.ctl("status", "coded").stdout
+        pid = rows(daemon)["quiet_1"]["pid"]
+        os.kill(pid, signal.SIGKILL)
+        until(lambda: rows(daemon)["quiet_1"]["pid"] not in (pid, None), "another one in its place")
+
+
+@pytest.mark.parametrize("point", ["after-intent", "after-spawn", "after-spawned", "after-ended", "after-reaped"])
+def test_killed_at_any_instant_of_a_short_life_it_is_run_once_and_its_end_is_known(tmp_path: Path, point: str) -> None:
+    config = """
+        tasks:
+          short: {command: "echo run $TASKMASTER_GENERATION; exit 5", autoLaunch: true, restart: never, stdout: runs.log,
+                  expectedExitCodes: [5], successfulStartTimeout: 0}
+    """
+    home = tmp_path
+    (home / "web.yaml").touch()
+    daemon = Daemon(home, config, "-l", "taskmaster.log", TASKMASTER_FAULT=f"{point}:1")
+    with daemon:
+        until(lambda: rows(daemon)["short"]["status"] == "EXITED", "its end")
+        assert "was killed by SIGKILL; this one takes over" in daemon.log
+        assert "exit code 5" in daemon.log
+        assert (home / "runs.log").read_text() == "run 1\n"
+
+
+def test_a_client_that_knocks_while_no_daemon_is_there_is_answered(tmp_path: Path) -> None:
+    with up(tmp_path) as daemon:
+        before, killed = rows(daemon), daemon.daemon
+        os.kill(daemon.process.pid, signal.SIGSTOP)
+        os.kill(killed, signal.SIGKILL)
+        until(lambda: not alive(killed), "its end")
+        with Rpc(tmp_path / "control.sock") as client:
+            client.ask("status")
+            os.kill(daemon.process.pid, signal.SIGCONT)
+            data = client.answer()["result"]["data"]
+        assert {row["name"]: row["pid"] for row in data} == {name: row["pid"] for name, row in before.items()}
+
+
+def test_the_configuration_that_was_loaded_holds_whatever_the_file_says(tmp_path: Path) -> None:
+    with up(tmp_path) as daemon:
+        before = rows(daemon)
+        daemon.path.write_text("tasks: [")
+        kill_daemon(daemon)
+        assert rows(daemon) == before
+        daemon.write("tasks: {quiet: {command: sleep 1000, instances: 1}}")
+        assert daemon.ctl("reload").returncode == 0
+        kill_daemon(daemon)
+        assert set(rows(daemon)) == {"quiet"}
+        assert rows(daemon)["quiet"]["pid"] == before["quiet_1"]["pid"]
+
+
+def test_an_order_to_stop_outlives_the_daemon(tmp_path: Path) -> None:
+    deaf = "tasks: {deaf: {command: \"trap '' TERM; echo deaf > told; while :; do sleep 1; done\", autoLaunch: true, "
+    config = deaf + "gracefulStopTimeout: 600}, quiet: {command: sleep 1000, autoLaunch: true}}"
+    with up(tmp_path, config) as daemon:
+        until((tmp_path / "told").exists, "one that does not listen")
+        pids = {name: row["pid"] for name, row in rows(daemon).items()}
+        daemon.signal(signal.SIGTERM)
+        until(lambda: not alive(pids["quiet"]), "the end of the other one")
+        back(daemon, kill_daemon(daemon))
+        assert rows(daemon)["deaf"] == {"status": "STOPPING", "pid": pids["deaf"], "restarts": 0}
+        daemon.signal(signal.SIGTERM)
+        assert daemon.process.wait(30) == 0
+        assert not alive(pids["deaf"])
+        assert "asked again: killing what is left" in daemon.log
+
+
+def test_a_signal_that_comes_while_no_daemon_is_there_is_for_the_next_one(tmp_path: Path) -> None:
+    with up(tmp_path) as daemon:
+        pids = [row["pid"] for row in rows(daemon).values() if row["pid"]]
+        guardian, killed = daemon.process.pid, daemon.daemon
+        os.kill(guardian, signal.SIGSTOP)
+        os.kill(killed, signal.SIGKILL)
+        os.kill(guardian, signal.SIGTERM)
+        os.kill(guardian, signal.SIGCONT)
+        assert daemon.process.wait(30) == 0
+        assert not any(map(alive, pids))
+
+
+def test_the_daemon_takes_the_place_of_its_guardian(tmp_path: Path) -> None:
+    with up(tmp_path, CONFIG, "-p", "web.pid") as daemon:
+        before, guardian, pid = rows(daemon), daemon.process.pid, daemon.daemon
+        os.kill(guardian, signal.SIGKILL)
+        daemon.process.wait()
+        until(lambda: (tmp_path / "web.pid").read_text() == f"{pid}\n", "the pidfile names the daemon")
+        assert rows(daemon) == before
+        assert daemons_of(pid), "a daemon of its own"
+        (tmp_path / "coded.fifo").write_text("9\n")
+        until(lambda: rows(daemon)["coded"]["status"] == "FATAL", "its end")
+        assert "exit code 9" in daemon.ctl("status", "coded").stdout
+        for each in daemons_of(pid):
+            os.kill(each, signal.SIGKILL)
+        assert rows(daemon)["quiet_1"] == before["quiet_1"]
+        os.kill(pid, signal.SIGTERM)
+        until(lambda: not alive(pid), "the end")
+        assert not (tmp_path / "web.pid").exists()
+        assert not any(alive(row["pid"]) for row in before.values() if row["pid"])
+
+
+def test_under_a_service_manager_the_daemon_makes_room_for_the_next_one(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        os.mkfifo(tmp_path / "coded.fifo")
+        with Daemon(tmp_path, CONFIG, "-l", "taskmaster.log", NOTIFY_SOCKET=str(tmp_path / "notify")) as daemon:
+            before, pid = rows(daemon), daemon.daemon
+            os.kill(daemon.process.pid, signal.SIGKILL)
+            daemon.process.wait()
+            until(lambda: not alive(pid), "the end of the daemon")
+    with up(tmp_path) as daemon:
+        assert rows(daemon) == before
+
+
+def test_ctrl_c_reaches_the_daemon_once(tmp_path: Path) -> None:
+    """A second request would kill what has a minute to end."""
+    config = "tasks: {slow: {command: \"trap 'sleep 0.3; echo done > done; exit' INT TERM; echo up > up; while :; do sleep 0.1; done\","
+    (tmp_path / "web.yaml").write_text(config + " autoLaunch: true, gracefulStopTimeout: 60}}")
+    command = [*PROGRAM, "--state-dir", "state", "--socket", "control.sock", "-n", "web.yaml"]
+    terminal = Terminal(command, tmp_path, environment(tmp_path))
+    try:
+        until((tmp_path / "up").exists, "the process")
+        terminal.type("\x03")
+        until(lambda: not terminal.program.isalive(), "the end")
+        assert terminal.program.exitstatus == 0
+        assert (tmp_path / "done").exists()
+    finally:
+        terminal.close()
+
+
+def test_it_sleeps_while_nothing_happens(tmp_path: Path) -> None:
+    with up(tmp_path) as daemon:
+        rows(daemon)
+
+        def switches() -> list[str]:
+            text = Path(f"/proc/{daemon.process.pid}/status").read_text()
+            return [line for line in text.splitlines() if "voluntary_ctxt" in line]
+
+        before = switches()
+        rows(daemon)
+        rows(daemon)
+        assert switches() == before, "a question is none of its business"
