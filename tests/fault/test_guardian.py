@@ -20,7 +20,8 @@ CONFIG = """
     defaults: {successfulStartTimeout: 0, gracefulStopTimeout: 60}
     tasks:
       quiet: {command: sleep 1000, instances: 2, autoLaunch: true, restart: always}
-      coded: {command: "read x < coded.fifo; echo last words; exit $x", autoLaunch: true, restart: never, stdout: coded.log}
+      coded: {command: "read x < coded.fifo; echo last words; exit $x", stdout: coded.log, autoLaunch: true,
+              restart: never}
       waits: {command: "exit 4", autoLaunch: true, restart: always, restartsAttempts: 9, restartDelay: 600,
               restartDelayMax: 600, successfulStartTimeout: 5}
 """
@@ -97,8 +98,8 @@ def test_a_child_of_the_guardian_is_heard_by_the_next_daemon(tmp_path: Path) -> 
 def test_killed_at_any_instant_of_a_short_life_it_is_run_once_and_its_end_is_known(tmp_path: Path, point: str) -> None:
     config = """
         tasks:
-          short: {command: "echo run $TASKMASTER_GENERATION; exit 5", autoLaunch: true, restart: never, stdout: runs.log,
-                  expectedExitCodes: [5], successfulStartTimeout: 0}
+          short: {command: "echo run $TASKMASTER_GENERATION; exit 5", stdout: runs.log, autoLaunch: true,
+                  restart: never, expectedExitCodes: [5], successfulStartTimeout: 0}
     """
     home = tmp_path
     (home / "web.yaml").touch()
@@ -199,8 +200,14 @@ def test_under_a_service_manager_the_daemon_makes_room_for_the_next_one(tmp_path
 
 def test_ctrl_c_reaches_the_daemon_once(tmp_path: Path) -> None:
     """A second request would kill what has a minute to end."""
-    config = "tasks: {slow: {command: \"trap 'sleep 0.3; echo done > done; exit' INT TERM; echo up > up; while :; do sleep 0.1; done\","
-    (tmp_path / "web.yaml").write_text(config + " autoLaunch: true, gracefulStopTimeout: 60}}")
+    config = """
+        tasks:
+          slow:
+            command: "trap 'sleep 0.3; echo done > done; exit' INT TERM; echo up > up; while :; do sleep 0.1; done"
+            autoLaunch: true
+            gracefulStopTimeout: 60
+    """
+    (tmp_path / "web.yaml").write_text(config)
     command = [*PROGRAM, "--state-dir", "state", "--socket", "control.sock", "-n", "web.yaml"]
     terminal = Terminal(command, tmp_path, environment(tmp_path))
     try:
@@ -217,9 +224,9 @@ def test_it_sleeps_while_nothing_happens(tmp_path: Path) -> None:
     with up(tmp_path) as daemon:
         rows(daemon)
 
-        def switches() -> list[str]:
+        def switches() -> str:
             text = Path(f"/proc/{daemon.process.pid}/status").read_text()
-            return [line for line in text.splitlines() if "voluntary_ctxt" in line]
+            return next(line for line in text.splitlines() if line.startswith("voluntary_ctxt_switches"))
 
         before = switches()
         rows(daemon)

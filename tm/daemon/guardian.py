@@ -34,7 +34,7 @@ import socket
 import time
 from contextlib import suppress
 
-from tm.daemon.role import FORWARDED, VERSION, become
+from tm.daemon.role import FORWARDED, LEAVE, VERSION, become
 from tm.edge.bare import show
 from tm.edge.hall import KEEP, VARIABLE, Hall, read_state, write_state
 from tm.edge.signals import Signals
@@ -66,6 +66,7 @@ class Guardian:
         self._began = time.monotonic()
         self._again: float | None = None if self._daemon else self._began
         self._unsent: list[int] = []
+        self._untaken: list[int] = []
         self._poll = select.poll()
         self._hall: Hall | None = None
         for fd in (*self._kept.values(), state["hall"]):
@@ -73,7 +74,7 @@ class Guardian:
                 os.set_inheritable(fd, False)
         if state["hall"] is not None:
             self._open(socket.socket(fileno=state["hall"]))
-        self._signals = Signals(self._forward)
+        self._signals = Signals(self._heard)
         self._poll.register(self._signals.fd, select.POLLIN)
 
     def run(self) -> int:
@@ -88,19 +89,26 @@ class Guardian:
                 self._signals.receive()
             if self._look_due and (code := self._reap()) is not None:
                 return code
+            self._forward()
             if self._again is not None and time.monotonic() >= self._again:
                 self._start()
 
     # ---- signals and deaths
 
-    def _forward(self, signum: int) -> None:
-        """A signal: to the daemon, or to the next one; the death of a child is looked at when all were heard."""
+    def _heard(self, signum: int) -> None:
+        """A signal: what it brings about is done when all were heard, the death of the daemon first."""
         if signum == signal.SIGCHLD:
             self._look_due = True
-        elif signum in FORWARDED and self._daemon is not None:
-            os.kill(self._daemon, signum)
         elif signum in FORWARDED:
             self._unsent.append(signum)
+
+    def _forward(self) -> None:
+        """Send the daemon what is its own. An order to leave that it has not taken before it dies is for the next."""
+        while self._unsent and self._daemon is not None:
+            signum = self._unsent.pop(0)
+            os.kill(self._daemon, signum)
+            if signum in LEAVE:
+                self._untaken.append(signum)
 
     def _reap(self) -> int | None:
         """Note how children have ended, then let them go; the exit code where it is over."""
@@ -137,6 +145,7 @@ class Guardian:
         self._listen()
         self._close()
         self._daemon = None
+        self._unsent, self._untaken = self._untaken + self._unsent, []
         code, signum = status >> 8, status & ~_CORE & 0xFF
         how = f"was killed by {signal.Signals(signum).name}" if signum else f"ended with exit code {code}"
         if self._trying:
@@ -169,8 +178,6 @@ class Guardian:
             self._failures += 1
             self._wait(self._why)
             return
-        while self._unsent and self._daemon is not None:
-            os.kill(self._daemon, self._unsent.pop(0))
 
     def _spawn(self) -> None:
         """Raises OSError."""
@@ -259,7 +266,7 @@ class Guardian:
                 self._ready |= not self._trying
                 self._fallen &= not self._trying
             case "stopping":
-                self._stopping = rest
+                self._stopping, self._untaken = rest, []
             case "renew":
                 self._renew()
             case _:  # of another version

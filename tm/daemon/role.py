@@ -20,7 +20,8 @@ CODE = "guardian"
 """The name by which the code is kept."""
 VERSION = "version"
 """The name by which a version is kept to be fallen back to, and the argument in whose place its descriptor comes."""
-FORWARDED = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
+LEAVE = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
+FORWARDED = (*LEAVE, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 """The signals that are the daemon's, whoever of the two gets them."""
 
 

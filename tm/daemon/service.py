@@ -112,7 +112,7 @@ class Service:
         self.supervisor.on_unsent = self._unsent
         self.supervisor.on_dropped = self._dropped
         self.supervisor.on_applied = self._applied
-        hear = (self.succession, self.control.history, self._title, self._notifications)
+        hear = (self.control.history, self.succession, self._title, self._notifications)
         self.supervisor.observers += [each.observe for each in hear]
 
     def _prepare_the_end(self) -> Departure:
