@@ -24,6 +24,7 @@ from tests.integration.driver import (
     SYSTEM_PYTHON,
     Taskmaster,
     alive,
+    daemons_of,
     environment,
     kill_all,
     others_can_run,
@@ -74,11 +75,12 @@ def test_it_has_a_session_and_no_terminal_and_is_not_its_leader(daemon: Backgrou
 
 @needs_proc
 def test_directory_umask_and_descriptors(daemon: Background) -> None:
-    pid = daemon.up()
-    proc = Path(f"/proc/{pid}")
-    assert os.readlink(proc / "cwd") == "/"
-    assert field(pid, "Umask") == ["0022"]
-    assert [os.readlink(proc / "fd" / str(fd)) for fd in range(3)] == ["/dev/null"] * 3
+    guardian = daemon.up()
+    for pid in (guardian, *daemons_of(guardian)):
+        proc = Path(f"/proc/{pid}")
+        assert os.readlink(proc / "cwd") == "/"
+        assert field(pid, "Umask") == ["0022"]
+        until(lambda proc=proc: [os.readlink(proc / "fd" / str(fd)) for fd in range(3)] == ["/dev/null"] * 3, "nothing")
 
 
 @needs_proc
@@ -94,9 +96,15 @@ def test_descriptors_of_the_starter_are_not_kept(daemon: Background, tmp_path: P
 
 
 def test_the_title_in_ps(daemon: Background) -> None:
-    pid = daemon.up()
-    shown = subprocess.run(["ps", "-o", "args=", "-p", str(pid)], capture_output=True, text=True, check=True).stdout
-    assert shown.strip() == "taskmaster: web.yaml (1/1 running)"
+    guardian = daemon.up()
+    (pid,) = daemons_of(guardian)
+
+    def title(pid: int) -> str:
+        words = ["ps", "-o", "args=", "-p", str(pid)]
+        return subprocess.run(words, capture_output=True, text=True, check=True).stdout.strip()
+
+    assert title(pid) == "taskmaster: web.yaml (1/1 running)"
+    until(lambda: title(guardian) == "taskmaster: guardian of web.yaml", "that it is the guardian")
 
 
 @needs_proc

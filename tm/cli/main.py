@@ -143,6 +143,7 @@ def _run(opened: Opened, on_up: Callable[[Service], None]) -> int:
     first, over = opened.parts.estate.left.hall is None, False
     with ExitStack() as last:
         try:
+            _lower(opened)
             opened = guard(opened)
             service = _begin(opened, last)
             service.on_booted = partial(on_up, service)
@@ -158,18 +159,13 @@ def _run(opened: Opened, on_up: Callable[[Service], None]) -> int:
 
 
 def _begin(opened: Opened, last: ExitStack) -> Service:
-    """The daemon, about to run: its pid is written, its socket served, its rights are given up. Raises Refusal."""
+    """The daemon, about to run: its pid is written, its socket served. Raises Refusal."""
     try:
         opened.sign(opened.parts.estate.ward.guardian)
     except OSError as error:
         raise Refusal(f"the pidfile or the lock cannot be written: {reason(error)}.") from None
     service = Service(opened.parts)
     opened.held.callback(service.close)
-    try:
-        opened.lower()
-    except OSError as error:
-        user = opened.parts.reloading.config.settings.user
-        raise Refusal(f"user '{user}' cannot be taken on: {reason(error)}.") from None
     opened.parts.estate.ward.on_lost = partial(take_role, opened, service)
     hub = None
     if opened.listener is not None:
@@ -179,6 +175,15 @@ def _begin(opened: Opened, last: ExitStack) -> Service:
     Loaded(opened)
     arrange(opened, service, hub)
     return service
+
+
+def _lower(opened: Opened) -> None:
+    """Give up root, if somebody was named, also for the guardian. Raises Refusal."""
+    try:
+        opened.lower()
+    except OSError as error:
+        user = opened.parts.reloading.config.settings.user
+        raise Refusal(f"user '{user}' cannot be taken on: {reason(error)}.") from None
 
 
 def _write_anything() -> None:

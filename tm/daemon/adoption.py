@@ -65,6 +65,7 @@ class Adoption:
         self._ledger = ledger
         self._left = left
         self._pipes = left.pipes()
+        self._orphaned = left.hall is None  # there was nobody in between
 
     def begin(self, config: Config) -> None:
         """Take over all that is on record, as if nothing had been, under the tasks of `config`."""
@@ -157,7 +158,7 @@ class Adoption:
         if not (left and procfs.group_is(row.pid, f"TASKMASTER_INSTANCE={row.name}")):
             self._parts.machine.disown(row.pid)
         self._parts.outputs.process_ended(key)
-        self._parts.supervisor.reaped(row.pid, status, ORPHANED if status == UNKNOWN else "")
+        self._parts.supervisor.reaped(row.pid, status, ORPHANED if self._orphaned else "")
 
     def _inodes(self) -> set[int]:
         return {name.inode for name in self._pipes}
@@ -181,7 +182,7 @@ class Adoption:
 
     def _wiring(self, row: Process) -> Wiring:
         policy = launch(row.task, row.n, {}).logs
-        return Wiring(policy=policy, instance=row.name, adopted=not self._ward.guarded)
+        return Wiring(policy=policy, instance=row.name, adopted=self._orphaned)
 
     def _wire(self, key: Key, row: Process, wiring: Wiring, name: str, fd: int) -> str:
         """Let a pipe go where it went; what is to be said where it cannot."""

@@ -41,7 +41,7 @@ def become(state: dict[str, Any], kept: dict[str, int]) -> NoReturn:
     fd = write_state({**state, "kept": kept})
     going = [each for each in (fd, state["hall"], *kept.values()) if each is not None]
     try:
-        for each in going:
+        for each in (0, 1, 2, *going):
             os.set_inheritable(each, True)
         run_instead(kept[CODE], str(fd))
     finally:
