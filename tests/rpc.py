@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import sys
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -31,6 +32,11 @@ class Rpc:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.socket.close()
+
+    @property
+    def peer(self) -> int:
+        """The pid of who serves."""
+        return int.from_bytes(self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 4), sys.byteorder)
 
     def send(self, data: bytes) -> None:
         """Send raw bytes."""

@@ -2,7 +2,7 @@
 
 Guarantees: a socket that somebody named is had or refused. A default that another configuration holds is done without
 where there is a shell, and refused where the socket is the only way to the daemon; one that cannot be made is done
-without in the foreground.
+without in the foreground. One that a service manager hands over is taken in any form, and no other made beside it.
 """
 
 from __future__ import annotations
@@ -16,13 +16,15 @@ from tm.cli.forms import NOT_STARTED, RUNNING_ALREADY, USAGE, Form, Refusal, rea
 from tm.core.config import Config
 from tm.core.records import Level
 from tm.daemon.service import Parts, Service
-from tm.edge import spawn
+from tm.edge import activation, spawn
 from tm.edge.sockets import Held, Listener, Unusable
 from tm.faces.hub import Hub
 
 
 def listen(config: Config, form: Form) -> Listener | None:
     """The socket, listening; None: go on without. Raises Refusal."""
+    if (given := _handed_over(config)) is not None:
+        return given
     named = config.settings.socket
     path = named or places.socket_path(config.path, os.environ)
     try:
@@ -38,6 +40,21 @@ def listen(config: Config, form: Form) -> Listener | None:
         raise Refusal(why, code)
     say(f"{why} Going on without a control socket.")
     return None
+
+
+def _handed_over(config: Config) -> Listener | None:
+    """The socket that a service manager has made for us. Raises Refusal."""
+    try:
+        given = activation.take(os.environ, os.getpid())
+    except activation.Unfit as unfit:
+        raise Refusal(str(unfit), USAGE) from None
+    if given is None:
+        return None
+    named = config.settings.socket
+    if named and os.path.realpath(named) != os.path.realpath(given.path):
+        where = f"the service manager hands over the control socket {given.path}, and {named} is named"
+        raise Refusal(f"{where}. Name the same with --socket and taskmaster.socket, or none.", USAGE)
+    return Listener.over(given.fd, given.path, group(config), owned=False)
 
 
 def group(config: Config) -> int | None:
