@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import socket
@@ -14,12 +15,13 @@ from pathlib import Path
 import pytest
 
 from tests.integration.background import Background
-from tests.integration.driver import PROGRAM, environment
+from tests.integration.driver import PROGRAM, alive, environment
 from tests.rpc import Rpc
 from tests.waiting import until
 
 CONFIG = "tasks: {web: {command: sleep 1000, autoLaunch: true, successfulStartTimeout: 0}}\n"
 MANY = CONFIG.replace("autoLaunch", "instances: 300, autoLaunch")
+PTRACE_SEIZE, PTRACE_INTERRUPT, WALL = 0x4206, 0x4207, 0x40000000
 
 
 class Manager:
@@ -59,14 +61,24 @@ def manager(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Manager]
     listening.close()
 
 
+def hang(pid: int) -> None:
+    """Let a process do nothing any more; unlike one that is stopped it is not continued when its parent dies."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    for request in (PTRACE_SEIZE, PTRACE_INTERRUPT):
+        if libc.ptrace(request, pid, None, None):
+            pytest.skip(f"no process can be traced here: {os.strerror(ctypes.get_errno())}")
+
+
 def foreground(
     home: Path, address: str, *flags: str, config: str = CONFIG, stdin: int | None = None, **changes: str
 ) -> subprocess.Popen[bytes]:
     (home / "web.yaml").write_text(config)
     own = ["--state-dir", "state", "--socket", "control.sock", *flags]
     variables = environment(home) | {"NOTIFY_SOCKET": address} | changes
+    meant = {"anybody": 'unset WATCHDOG_PID; exec "$@"', "the program": 'WATCHDOG_PID=$$ exec "$@"'}
+    begin = ["sh", "-c", meant[changes["WATCHDOG_PID"]], "sh"] if changes.get("WATCHDOG_PID") in meant else []
     return subprocess.Popen(
-        [*PROGRAM, *own, "web.yaml"],
+        [*begin, *PROGRAM, *own, "web.yaml"],
         cwd=home,
         env=variables,
         stderr=subprocess.DEVNULL,
@@ -107,18 +119,50 @@ def test_an_end_that_keeps_everything_running(tmp_path: Path, manager: Manager) 
         program.kill()
 
 
-def test_a_watchdog_hears_that_the_loop_turns(tmp_path: Path, manager: Manager) -> None:
-    program = foreground(tmp_path, manager.address, "-n", WATCHDOG_USEC="200000")
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGABRT])
+def test_the_death_of_the_main_process_leaves_the_next_one_to_the_manager(
+    tmp_path: Path, manager: Manager, how: signal.Signals
+) -> None:
+    """SIGABRT is what a watchdog sends, when the daemon hangs."""
+    program = foreground(tmp_path, manager.address, "-n")
+    manager.hear("READY=1")
+    with Rpc(tmp_path / "control.sock") as rpc:
+        daemon, (web,) = rpc.peer, [row["pid"] for row in rpc.call("status")["data"]]
+    title = Path(f"/proc/{program.pid}/cmdline")
+    until(lambda: title.read_text().startswith("taskmaster: guardian"), "a guardian")
+    if how is signal.SIGABRT:
+        hang(daemon)
+    program.send_signal(how)
+    assert program.wait(20) == -how
+    if how is signal.SIGABRT:
+        until(lambda: os.waitpid(daemon, os.WNOHANG | WALL)[0], "the end of the daemon that hangs")
+    until(lambda: not alive(daemon), "the end of the daemon")
+    assert alive(web)
+    program = foreground(tmp_path, manager.address, "-n")
+    try:
+        assert manager.hear("READY=1") == ["READY=1", "STATUS=1/1 running"]
+        with Rpc(tmp_path / "control.sock") as rpc:
+            assert [row["pid"] for row in rpc.call("status")["data"]] == [web]
+    finally:
+        program.terminate()
+        assert program.wait(20) == 0
+
+
+@pytest.mark.parametrize("to", ["anybody", "the program"])
+def test_a_watchdog_hears_that_the_loop_turns(tmp_path: Path, manager: Manager, to: str) -> None:
+    program = foreground(tmp_path, manager.address, "-n", WATCHDOG_USEC="200000", WATCHDOG_PID=to)
     try:
         manager.hear("READY=1")
         for _ in range(3):
             assert manager.hear("WATCHDOG=1") == ["WATCHDOG=1"]
-        program.send_signal(signal.SIGSTOP)
+        with Rpc(tmp_path / "control.sock") as rpc:
+            daemon = rpc.peer
+        os.kill(daemon, signal.SIGSTOP)
         manager.everything()
         manager._socket.settimeout(1)
         with pytest.raises(TimeoutError):
             manager.hear("WATCHDOG=1")
-        program.send_signal(signal.SIGCONT)
+        os.kill(daemon, signal.SIGCONT)
         manager._socket.settimeout(20)
         manager.hear("WATCHDOG=1")
     finally:

@@ -14,7 +14,8 @@ which init scripts and service managers signal. The daemon is its child.
 * An order to stop outlives the daemon too: the next one is told, and goes on with it.
 
 An orderly end of the daemon, or one by its own exit code before it was ever up, is also the guardian's, with that code.
-Where the guardian dies, the daemon reads the end of the hall and becomes the guardian itself, in the same way.
+Where the guardian dies, the daemon reads the end of the hall and becomes the guardian itself, in the same way; under a
+service manager it leaves. SIGABRT is how that ends a service whose loop does not turn any more: both die of it.
 
 The daemon says `keep NAME...` (with a descriptor each), `drop NAME...`, `noted PID...`, `ready`, `stopping BY`,
 `trying` (another version begins in my place) and `renew` (run the code that is kept, which is of another version by
@@ -75,6 +76,7 @@ class Guardian:
         if state["hall"] is not None:
             self._open(socket.socket(fileno=state["hall"]))
         self._signals = Signals(self._heard)
+        signal.signal(signal.SIGABRT, self._abort)
         self._poll.register(self._signals.fd, select.POLLIN)
 
     def run(self) -> int:
@@ -109,6 +111,13 @@ class Guardian:
             os.kill(self._daemon, signum)
             if signum in LEAVE:
                 self._untaken.append(signum)
+
+    def _abort(self, signum: int, _frame: object) -> None:
+        """The daemon hangs, and would hold what the next one needs."""
+        if self._daemon is not None:
+            os.kill(self._daemon, signal.SIGKILL)
+        signal.signal(signum, signal.SIG_DFL)
+        os.kill(os.getpid(), signum)
 
     def _reap(self) -> int | None:
         """Note how children have ended, then let them go; the exit code where it is over."""

@@ -6,6 +6,7 @@ address nothing is sent. Addresses are paths, or abstract names that begin with 
 
 from __future__ import annotations
 
+import os
 import socket
 import time
 from collections.abc import Mapping
@@ -36,8 +37,10 @@ class Notifier:
 
 
 def watchdog_s(environ: Mapping[str, str], pid: int) -> float | None:
-    """How often the manager wants to hear that we live, in seconds; None where it does not, or not from us."""
-    if environ.get("WATCHDOG_PID", str(pid)) != str(pid):
+    """How often the manager wants to hear that we live, in seconds; None where it does not, or not from us: from `pid`,
+    or from the guardian whose child we are.
+    """
+    if environ.get("WATCHDOG_PID", str(pid)) not in (str(pid), str(os.getppid())):
         return None
     text = environ.get("WATCHDOG_USEC", "")
     return int(text) / 1e6 if text.isascii() and text.isdecimal() and int(text[:18]) > 0 else None
