@@ -35,10 +35,10 @@ SUITES := $(sort $(dir $(wildcard $(foreach s,integration fault conformance,test
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: FORCE help build dev run check format lint types unit fresh pages test rest soak bench generate clean bytecode
+.PHONY: FORCE help build dev run check format lint types unit fresh pages test rest test-systemd soak bench generate clean bytecode
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
 build: bytecode ## make .venv and install taskmaster into it, editable
 
@@ -48,6 +48,9 @@ run: build ## run taskmaster here: make run [CONFIG=file]
 check: format lint types unit fresh pages ## what must hold before a commit: style, types, unit tests, generated files
 
 test: check rest ## check, then the integration, fault and conformance tests
+
+test-systemd: $(DEV) bytecode ## as root: our units under a real systemd, booted in namespaces; skipped, with the reason, where it cannot be
+	$(BIN)/python3 -m pytest -rs tests/systemd
 
 soak: $(DEV) bytecode ## bad weather at random for half an hour: make soak [SECONDS=60] [SEED=7]
 	@SECONDS='$(SECONDS)' SEED='$(SEED)' $(BIN)/python3 -m tests.fault.soak

@@ -310,14 +310,15 @@ def test_openrc_a_daemon_that_is_up_has_started_though_a_program_of_its_configur
 
 
 @needs("systemd-analyze")
-@pytest.mark.parametrize("name", ["taskmaster.service", "taskmaster-forking.service"])
+@pytest.mark.parametrize("name", ["taskmaster.service", "taskmaster-forking.service", "taskmaster.socket"])
 def test_systemd_finds_no_fault(tmp_path: Path, name: str) -> None:
     """The program need not be installed: its place is the only thing that is changed."""
     program = tmp_path / "taskmaster"
     program.write_text("#!/bin/sh\n")
     program.chmod(0o755)
-    text = (ETC / "systemd" / name).read_text()
-    (tmp_path / name).write_text(text.replace("/usr/bin/taskmaster", str(program)))
+    for each in {name, "taskmaster.service"}:  # a socket's unit needs its service
+        text = (ETC / "systemd" / each).read_text()
+        (tmp_path / each).write_text(text.replace("/usr/bin/taskmaster", str(program)))
     done = subprocess.run(
         ["systemd-analyze", "verify", "--man=no", str(tmp_path / name)],
         capture_output=True,
@@ -333,7 +334,7 @@ def test_systemd_says_what_the_contract_says() -> None:
     for line in ("Type=notify", "NotifyAccess=all", "KillMode=process", "Restart=on-failure"):
         assert f"\n{line}\n" in text
     forking = (ETC / "systemd" / "taskmaster-forking.service").read_text()
-    assert "\nType=forking\n" in forking
+    assert "\nType=forking\nNotifyAccess=all\n" in forking
     pidfile = re.search(r"(?m)^PIDFile=(.*)$", forking)
     assert pidfile
     assert f"--daemon --pidfile {pidfile[1]} " in forking

@@ -94,6 +94,10 @@ DAEMON_VARIABLES: Final = (
         ("WATCHDOG_USEC", "WATCHDOG_PID"),
         "with `-n`: within how many microseconds that service manager wants to hear that the loop turns, and from whom",
     ),
+    Entry(
+        ("LISTEN_PID", "LISTEN_FDS"),
+        "that a service manager hands over the control socket, and to whom",
+    ),
     Entry(("XDG_RUNTIME_DIR",), "for users other than root: where socket and pidfile are"),
     Entry(("XDG_STATE_HOME", "HOME"), "for users other than root: where state is kept, by default `~/.local/state`"),
 )
