@@ -133,9 +133,7 @@ def test_a_flood_loses_and_doubles_no_line(tmp_path: Path) -> None:
     for name, found in numbers.items():
         assert found == list(range(len(found))), "none lost, torn or doubled between others"
         whole = 600_000 if name == "alone" else 150_000
-        assert len(found) == whole or name in gone, (
-            "only what ended while nobody was there lacks its last words"
-        )
+        assert len(found) == whole or name in gone, "only what ended while nobody was there lacks its last words"
 
 
 def test_a_stop_outlives_the_daemon(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import signal
 import sys
 
 from tm.core.exitstatus import ExitStatus
-from tm.edge import reap
+from tm.edge import ends, reap
 from tm.edge.signals import Signals
 
 
@@ -26,9 +26,9 @@ def _reaped(most: int, wanted: int, bell: int) -> list[tuple[int, ExitStatus]]:
 def _reap(most: int) -> list[tuple[int, ExitStatus]]:
     """Those that have ended, so many at most."""
     found = []
-    while len(found) < most and (each := reap.look()) is not None:
-        found.append(each)
-        reap.release(each[0])
+    while len(found) < most and (each := ends.look()) is not None:
+        found.append((each[0], ExitStatus.from_wait(each[1])))
+        ends.release(each[0])
     return found
 
 

@@ -12,7 +12,7 @@ from tm.core.exitstatus import ExitStatus
 from tm.core.process import Process
 from tm.daemon.outputs import Outputs
 from tm.daemon.supervisor import Supervisor
-from tm.edge import procfs, reap
+from tm.edge import ends, procfs
 from tm.edge.loop import FIRST, SLICE_S, Loop
 
 _SIGKILL = 9
@@ -40,11 +40,12 @@ class Deaths:
             while more and self._loop.sample() - began <= SLICE_S:
                 more = False
                 for _ in range(_AT_ONCE):
-                    if (found := reap.look()) is None:
+                    if (found := ends.look()) is None:
                         break
                     more = True
-                    self._note(*found)
-                    self.ended(*found)
+                    pid, status = found[0], ExitStatus.from_wait(found[1])
+                    self._note(pid, status)
+                    self.ended(pid, status)
         finally:
             if more:
                 self._loop.call_at(FIRST, self.reap)
@@ -55,7 +56,7 @@ class Deaths:
             if self._supervisor.key_of(pid) is not None:
                 self.on_end(pid, status)
         finally:
-            reap.release(pid)
+            ends.release(pid)
 
     def ended(self, pid: int, status: ExitStatus) -> None:
         """One death. The table hears of it even where the last words fail: it has been reaped and comes but once."""

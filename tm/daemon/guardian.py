@@ -37,6 +37,7 @@ from contextlib import suppress
 
 from tm.daemon.role import FORWARDED, LEAVE, VERSION, become
 from tm.edge.bare import show
+from tm.edge.ends import look, release, signal_of, start_of_leader
 from tm.edge.hall import KEEP, VARIABLE, Hall, read_state, write_state
 from tm.edge.signals import Signals
 
@@ -44,7 +45,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-_CORE = 0x80
 _FIRST_S, _MOST_S = 0.05, 5.0
 _UP_S = 1.0
 
@@ -122,27 +122,18 @@ class Guardian:
     def _reap(self) -> int | None:
         """Note how children have ended, then let them go; the exit code where it is over."""
         self._look_due = False
-        while True:
-            try:
-                found = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-            except ChildProcessError:
-                return None
-            if found is None:
-                return None
-            pid, status = found.si_pid, found.si_status
-            if found.si_code == os.CLD_EXITED:
-                status <<= 8
-            elif found.si_code == os.CLD_DUMPED:
-                status |= _CORE
+        while (found := look()) is not None:
+            pid, how = found
             if pid != self._daemon:
-                self._note(pid, status)
-            os.waitpid(pid, 0)
-            if pid == self._daemon and (code := self._daemon_ended(status)) is not None:
+                self._note(pid, how)
+            release(pid)
+            if pid == self._daemon and (code := self._daemon_ended(how)) is not None:
                 return code
+        return None
 
     def _note(self, pid: int, status: int) -> None:
         """Who led a session may be an instance, and stays in the mailbox; of others the daemon only hears."""
-        start = _start_of_leader(pid)
+        start = start_of_leader(pid)
         if start is not None:
             self._exits[str(pid)] = [status, start]
         if self._hall is not None:
@@ -155,7 +146,7 @@ class Guardian:
         self._close()
         self._daemon = None
         self._unsent, self._untaken = self._untaken + self._unsent, []
-        code, signum = status >> 8, status & ~_CORE & 0xFF
+        code, signum = status >> 8, signal_of(status)
         how = f"was killed by {signal.Signals(signum).name}" if signum else f"ended with exit code {code}"
         if self._trying:
             self._trying, self._fallen = False, True
@@ -293,16 +284,6 @@ class Guardian:
         about["fallen"] = self._fallen
         with suppress(OSError):
             become({**self._state, **about, "hall": hall}, self._kept)
-
-
-def _start_of_leader(pid: int) -> int | None:
-    """When a process began, in clock ticks since boot, if it leads a session."""
-    try:
-        with open(f"/proc/{pid}/stat", "rb") as file:
-            words = file.read().rpartition(b")")[2].split()
-    except OSError:
-        return None
-    return int(words[19]) if int(words[3]) == pid else None
 
 
 def main(fd: str) -> int:

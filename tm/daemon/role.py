@@ -27,7 +27,9 @@ FORWARDED = (*LEAVE, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 
 def code() -> int:
     """The guardian's code, as it is on the disk now, in a file in memory. Raises OSError, SyntaxError."""
-    return packed("tm.edge.hall", "tm.edge.bare", "tm.edge.signals", "tm.daemon.role", "tm.daemon.guardian")
+    return packed(
+        "tm.edge.hall", "tm.edge.bare", "tm.edge.ends", "tm.edge.signals", "tm.daemon.role", "tm.daemon.guardian"
+    )
 
 
 def become(state: dict[str, Any], kept: dict[str, int]) -> NoReturn:

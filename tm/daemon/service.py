@@ -95,7 +95,7 @@ class Service:
         self.control.views.daemon = self.succession.pid
         self._signals = Signals(self._signalled)
         self._title = Title(self.loop, self.supervisor)
-        every_s = None if parts.notify is None else watchdog_s(parts.environ, self.succession.pid)
+        every_s = None if parts.notify is None else watchdog_s(parts.environ, os.getpid())
         self._tidings = Tidings(Notifier(parts.notify), self._title, self.loop, every_s)
         self.control.on_reload = self._tidings.reload
         self._departure = self._prepare_the_end()

@@ -15,27 +15,7 @@ import ctypes
 import os
 import sys
 
-from tm.core.exitstatus import ExitStatus
-
 _PR_SET_CHILD_SUBREAPER = 36
-
-
-def look() -> tuple[int, ExitStatus] | None:
-    """A child that has ended, and how; it stays, and its number its own, until `release`. None: there is none."""
-    try:
-        found = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-    except ChildProcessError:
-        return None
-    if found is None:
-        return None
-    if found.si_code == os.CLD_EXITED:
-        return found.si_pid, ExitStatus(found.si_status)
-    return found.si_pid, ExitStatus(-found.si_status, found.si_code == os.CLD_DUMPED)
-
-
-def release(pid: int) -> None:
-    """Let a child that has ended go."""
-    os.waitpid(pid, 0)
 
 
 def adopt_orphans() -> bool:
