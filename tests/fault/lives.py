@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -51,9 +50,6 @@ class Life:
             self.daemon.ctl("shutdown")
             self.daemon.process.wait(60)
         self._stack.close()
-        for pid in survivors(self._home):
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
 
 
 def running(home: Path) -> list[str]:

@@ -22,12 +22,13 @@ from tests.unit.build import row
 from tests.waiting import until
 from tm.core.journal import Head, Intent, Ledger, gone_line, head_line, intent_line, replay, row_line, stopping_line
 from tm.core.lasting import saved
+from tm.core.saved import Identity
 from tm.core.transitions import State
 from tm.edge.journal import Journal
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 HEAD = Head("boot", "pid:[1]", "/etc/web.yaml")
-ROW = saved(row(State.RUNNING, pid=7, spawned_at=1.0), 3, 55, 99, {"stdout": 4})
+ROW = saved(row(State.RUNNING, pid=7, spawned_at=1.0), 3, Identity(55, 99), {"stdout": 4})
 LINES = [
     head_line(HEAD),
     intent_line("web", 1, Intent(3, 9)),

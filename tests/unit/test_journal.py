@@ -28,7 +28,7 @@ from tm.core.journal import (
 from tm.core.lasting import restored, saved
 from tm.core.launch import SpawnFailure
 from tm.core.process import Process
-from tm.core.saved import Saved
+from tm.core.saved import Identity, Saved
 from tm.core.transitions import TABLE, Event, State
 
 NAMES = st.text(min_size=1, max_size=8)
@@ -67,7 +67,8 @@ def processes(draw: st.DrawFn, names: st.SearchStrategy[str] = NAMES) -> Process
 def rows(draw: st.DrawFn) -> Saved:
     """Any row of few instances, so that they meet."""
     pipes = draw(st.dictionaries(st.sampled_from(["stdout", "stderr"]), COUNTS) | st.none())
-    return saved(draw(processes(FEW_NAMES)), draw(st.integers(0, 3)), draw(COUNTS | st.none()), draw(COUNTS), pipes)
+    identity = Identity(draw(COUNTS | st.none()), draw(COUNTS))
+    return saved(draw(processes(FEW_NAMES)), draw(st.integers(0, 3)), identity, pipes, draw(st.text(max_size=3)))
 
 
 FEW = st.integers(0, 3)
@@ -152,13 +153,20 @@ def test_what_is_no_number_is_not_written() -> None:
         row_line(replace(ROW, since=float("nan")))
 
 
+def test_a_row_of_an_earlier_taskmaster_has_no_imprint() -> None:
+    line = json.loads(row_line(replace(ROW, imprint="abc")))
+    assert read([json.dumps(line).encode() + b"\n"]).rows[ROW.key].imprint == "abc"
+    del line["imprint"]
+    assert read([json.dumps(line).encode() + b"\n"]).rows[ROW.key] == ROW
+
+
 def test_a_life_as_it_is_written_down() -> None:
     process = row(task=task("web"))
     lines = [head_line(Head("boot", "pid:[1]", "/etc/web.yaml")), intent_line("web", 1, Intent(1, 9))]
     assert read(lines).intents == {("web", 1): Intent(1, 9)}
     process, _ = happen(process, Event.START)
     process, _ = happen(process, Event.SPAWNED, pid=7)
-    lines.append(row_line(saved(process, 1, start=55, identity=99, pipes={"stdout": 3})))
+    lines.append(row_line(saved(process, 1, Identity(55, 99), {"stdout": 3}, "abc")))
     ledger = read(lines)
     assert (ledger.intents, ledger.rows["web", 1].pid, ledger.rows["web", 1].pipes) == ({}, 7, {"stdout": 3})
     process, _ = happen(process, Event.STOP)
@@ -240,7 +248,7 @@ def test_any_value_in_any_member_is_taken_or_skipped(line: bytes, data: st.DataO
     assert read(compacted(ledger)) == ledger
 
 
-@given(rows(), st.sampled_from([each.name for each in fields(Saved)]))
+@given(rows(), st.sampled_from([each.name for each in fields(Saved) if each.name != "imprint"]))
 @settings(deadline=None)
 def test_a_row_that_lacks_a_member_is_skipped(row: Saved, member: str) -> None:
     assert replay([changed(row_line(row), **{member: ...})]) == (Ledger(), [1])

@@ -10,10 +10,11 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from tm.core.process import Process
-from tm.core.saved import Saved
+from tm.core.saved import Identity, Saved
 from tm.core.task import Task
 from tm.core.transitions import State
 
+NOBODY: Final = Identity()
 # fmt: off
 _SHARED: Final = (
     "n", "pid", "wanted_up", "retries", "shortages", "restarts", "since", "spawned_at", "auto_started_at",
@@ -26,14 +27,15 @@ _SHARED: Final = (
 def saved(
     process: Process,
     generation: int,
-    start: int | None = None,
-    identity: int = 0,
+    identity: Identity = NOBODY,
     pipes: Mapping[str, int] | None = None,
+    imprint: str = "",
 ) -> Saved:
     """What lasts of a process; all but `failure`."""
     shared: dict[str, Any] = {name: getattr(process, name) for name in _SHARED}
     task, state = process.task.name, process.state.value
-    return Saved(task, generation=generation, state=state, start=start, identity=identity, pipes=pipes or {}, **shared)
+    known: dict[str, Any] = {"start": identity.start, "identity": identity.number, "pipes": pipes or {}}
+    return Saved(task, generation=generation, state=state, imprint=imprint, **known, **shared)
 
 
 def restored(row: Saved, task: Task, restart_floor_s: float) -> Process:

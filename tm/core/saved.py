@@ -27,11 +27,20 @@ Key: TypeAlias = tuple[str, int]
 
 
 @dataclass(frozen=True, slots=True)
+class Identity:
+    """What tells one process from all others, as `Saved` has it."""
+
+    start: int | None = None
+    number: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Saved:
     """A row's lasting facts. `state` is the word of `transitions.State`; `generation` counts the starts.
 
     `start` is when the process began, in clock ticks since boot, `identity` the inode of its pidfd or 0, `pipes` the
-    inode of each stream's pipe. Instants are monotonic: they stay valid within one boot.
+    inode of each stream's pipe, `imprint` (`core.imprint`) that of the task as it was when the process was spawned or
+    came to rest, '' where nobody knows. Instants are monotonic: they stay valid within one boot.
     """
 
     task: str
@@ -51,6 +60,7 @@ class Saved:
     auto_started_at: float | None
     exit_status: ExitStatus | None
     hint: str
+    imprint: str = ""
 
     @property
     def key(self) -> Key:
@@ -74,7 +84,8 @@ def end_members(status: ExitStatus) -> list[object]:
 
 def from_members(given: Mapping[str, object]) -> Saved:
     """Read such an object."""
-    row = Saved(**{name: read(given[name]) for name, read in _MEMBERS.items()})
+    complete = {**_LATER, **given}
+    row = Saved(**{name: read(complete[name]) for name, read in _MEMBERS.items()})
     state = TABLE[State(row.state)]
     begun = row.pid is not None
     awaited = not isinstance(state.cells[Event.SPAWNED], Never)
@@ -168,5 +179,8 @@ _MEMBERS: Final[Mapping[str, Callable[[object], Any]]] = {
     "auto_started_at": _or_none(_instant),
     "exit_status": _or_none(read_end),
     "hint": text,
+    "imprint": text,
 }
 """How each member is read; its name is that of `Saved`."""
+_LATER: Final[Mapping[str, object]] = {"imprint": ""}
+"""Those that a journal of an earlier taskmaster does not have."""

@@ -21,16 +21,17 @@ from typing import NamedTuple
 
 from tm.core.config import Config
 from tm.core.exitstatus import UNKNOWN, ExitStatus
+from tm.core.imprint import imprint
 from tm.core.journal import Intent, Ledger
 from tm.core.lasting import restored, saved
 from tm.core.launch import launch
 from tm.core.process import Process
 from tm.core.records import Level
 from tm.core.remnant import remnant
-from tm.core.saved import Saved
+from tm.core.saved import Identity, Saved
 from tm.core.task import Task
 from tm.core.transitions import Event, State
-from tm.daemon.chronicle import Chronicle, Identity, identify
+from tm.daemon.chronicle import Chronicle, identify
 from tm.daemon.deaths import Deaths
 from tm.daemon.outputs import Outputs
 from tm.daemon.platform import Machine
@@ -75,8 +76,11 @@ class Adoption:
         floor_s = config.settings.restart_floor_s
         known = {key: restored(row, tasks[key[0]], floor_s) for key, row in ledger.rows.items()}
         rows = {key: _settled(row) for key, row in known.items()}
-        self._parts.supervisor.take_over(replace(config, tasks=tasks), rows)
+        outdated = _outdated(ledger, config, known)
+        self._parts.supervisor.take_over(replace(config, tasks=tasks), rows, outdated)
         self._chronicle.begin(ledger)
+        for key in outdated:
+            self._log(Level.INFO, rows[key], "a key that needs a restart has changed meanwhile")
         ended = {key: status for key, row in rows.items() if row.pid is not None and (status := self._settle(key, row))}
         for key in rows:  # when everybody who shares a file is known
             self._parts.outputs.files.resume(self._parts.outputs.wiring(key))
@@ -110,7 +114,7 @@ class Adoption:
         kept = {
             name.stream: name.inode for name in self._pipes if (name.key, name.generation) == (key, intent.generation)
         }
-        ledger.put(saved(row, intent.generation, identity.start, identity.number, kept or procfs.pipes(pid)))
+        ledger.put(saved(row, intent.generation, identity, kept or procfs.pipes(pid)))
         del ledger.intents[key]
         return True
 
@@ -229,6 +233,15 @@ class Adoption:
 
     def _log(self, level: Level, row: Process, text: str) -> None:
         self._parts.log.write(level, row.name, "adopt", text)
+
+
+def _outdated(ledger: Ledger, config: Config, rows: Mapping[Key, Process]) -> set[Key]:
+    """Who is wanted up and would have to be restarted for what `config` says by now, as at a reload. What is just to be
+    started has that anyway.
+    """
+    now = {name: imprint(config.tasks[name]) for name in {task for task, _ in ledger.rows} if name in config.tasks}
+    differ = {key for key, row in ledger.rows.items() if row.imprint not in ("", now.get(key[0], row.imprint))}
+    return {key for key in differ if rows[key].wanted_up and not (rows[key].spawning or key in ledger.intents)}
 
 
 def _settled(row: Process) -> Process:

@@ -13,13 +13,15 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 
 from tm.core.exitstatus import ExitStatus
+from tm.core.imprint import imprint
 from tm.core.journal import Head, Intent, Ledger, compacted, ended_line, gone_line, intent_line, row_line, stopping_line
-from tm.core.lasting import saved
+from tm.core.lasting import NOBODY, saved
 from tm.core.launch import SpawnFailure
 from tm.core.process import Occurrence, Process, Send
+from tm.core.saved import Identity
+from tm.core.task import Task
 from tm.core.transitions import Event
 from tm.daemon.wiring import Key
 from tm.edge import pidfd
@@ -27,14 +29,6 @@ from tm.edge.faults import point
 from tm.edge.journal import Journal
 
 _TICKS = os.sysconf("SC_CLK_TCK")
-
-
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """What tells one process from all others, as `core.saved.Saved` has it."""
-
-    start: int | None = None
-    number: int = 0
 
 
 class Chronicle:
@@ -48,6 +42,7 @@ class Chronicle:
         self._say = say
         self._ledger = Ledger(head)
         self._generations: dict[Key, int] = {}
+        self._imprints: dict[str, tuple[Task, str]] = {}
         self._owed = False
         self._trouble = ""
 
@@ -84,13 +79,13 @@ class Chronicle:
         """An observer of the rows."""
         key = (after.task.name, after.n)
         known = self._ledger.rows.get(key)
-        identity, pipes = Identity(), None
+        identity, pipes, made_of = NOBODY, None, self._imprint(after.task)
         if after.pid is not None and what.event is Event.SPAWNED:
-            identity = identify(after.pid) if self._journal is not None else Identity()
+            identity = identify(after.pid) if self._journal is not None else NOBODY
             pipes = self._pipes(key)
         elif after.pid is not None and known is not None:
-            identity, pipes = Identity(known.start, known.identity), known.pipes
-        row = saved(after, self.generation(key), identity.start, identity.number, pipes)
+            identity, pipes, made_of = Identity(known.start, known.identity), known.pipes, known.imprint
+        row = saved(after, self.generation(key), identity, pipes, made_of)
         self._ledger.put(row)
         if what.event in (Event.SPAWNED, Event.SPAWN_FAILED):
             self._ledger.intents.pop(key, None)
@@ -125,6 +120,15 @@ class Chronicle:
         except OSError as error:
             return f"this machine has no pidfds ({os.strerror(error.errno or 0)})"
         return ""
+
+    def _imprint(self, task: Task) -> str:
+        """Made once for each task as a reading of the configuration has it."""
+        was, known = self._imprints.get(task.name, (None, ""))
+        if was is task:
+            return known
+        made = imprint(task)
+        self._imprints[task.name] = task, made
+        return made
 
     def _write(self, line: bytes) -> bool:
         """Put a line on record, or all of them where one is owed or there are too many; whether that was done."""

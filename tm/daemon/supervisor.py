@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import signal
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TypeAlias
@@ -56,6 +56,7 @@ class Supervisor:
         self._timers: dict[Key, Timer[Callable[[], None]]] = {}
         self._by_pid: dict[int, Key] = {}
         self._remains = Remains(loop, platform)
+        self._outdated: set[Key] = set()
         self._hurry = False
         self._waiting: deque[Callable[[], None]] = deque()
         self._granting = False
@@ -90,8 +91,9 @@ class Supervisor:
         """Whose leader `pid` is."""
         return self._by_pid.get(pid)
 
-    def take_over(self, config: Config, rows: Mapping[Key, Process]) -> None:
-        """Begin with rows that another daemon has left, and the configuration that they are kept by."""
+    def take_over(self, config: Config, rows: Mapping[Key, Process], outdated: Collection[Key] = ()) -> None:
+        """Begin with rows that another daemon has left, under `config`, for which the `outdated` need a new process."""
+        self._outdated = set(outdated)
         self.config = config
         self.rows = dict(rows)
         self._by_pid = {row.pid: key for key, row in rows.items() if row.pid is not None}
@@ -110,7 +112,8 @@ class Supervisor:
         up = {name for name, _ in wanted}
         doomed = [key for key in self.rows if key not in keys]
         respawn = {change.new.name for change in plan.respawn}
-        cycled = [key for key in keys if key[0] in respawn and key in wanted]
+        cycled = [key for key in keys if (key[0] in respawn or key in self._outdated) and key in wanted]
+        self._outdated.clear()
         self.rows = {key: self._row(key) for key in keys} | {key: self.rows[key] for key in doomed}
         for key in keys:
             self._arm(key)
@@ -213,6 +216,7 @@ class Supervisor:
 
     def _spawn(self, key: Key) -> Occurrence:
         row = self.rows[key]
+        self._outdated.discard(key)
         base = self._environ if self.config.settings.inherit_environment else {}
         outcome: int | SpawnFailure | None = None
         try:
