@@ -151,10 +151,12 @@ class Service:
             self.supervisor.then(self._booted)
 
     def _start_again(self) -> None:
-        """An earlier daemon was just stopping this, in order to leave: what is launched at a start is started again."""
+        """An earlier daemon was just stopping this, in order to leave: what is launched at a start is started again,
+        also what had ended already, as if that daemon had come to its end.
+        """
         if self.succession.was_leaving:
             for key, row in list(self.supervisor.rows.items()):
-                if row.stopping and self._reloading.wanted(row):
+                if (row.stopping or row.at_rest) and self._reloading.wanted(row):
                     self.supervisor.ask(key, Event.START, by="the start of taskmaster")
 
     def close(self) -> None:
