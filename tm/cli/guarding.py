@@ -96,13 +96,13 @@ def guard(opened: Opened) -> Opened:
     code = role.code()
     signal.pthread_sigmask(signal.SIG_BLOCK, role.FORWARDED)
     kept = {**opened.lasting(), role.CODE: code}
-    pid = os.fork()
-    if pid:
+    guardian = os.getpid()
+    if pid := os.fork():
         theirs.close()
         _be_guardian(opened, {"hall": ours.fileno(), "daemon": pid}, kept)
     os.setpgid(0, 0)
     ours.close()
-    estate = replace(estate, ward=Ward(theirs, kept))
+    estate = replace(estate, ward=Ward(theirs, kept, guardian))
     return replace(opened, parts=replace(opened.parts, estate=estate))
 
 

@@ -183,7 +183,7 @@ def follow(reading: Reading, read: Callable[[str], Reading], form: Form, where: 
     held.callback(log.close)
     reloading = _reloading(reading, read, where.state, log)
     parts = _parts(reloading, log, where.state, held) if locks else Parts(reloading, log, dict(os.environ))
-    estate = replace(parts.estate, left=left, ward=Ward(left.hall, left.kept))
+    estate = replace(parts.estate, left=left, ward=Ward(left.hall, left.kept, left.guardian))
     parts = replace(parts, notify=parts.environ.get("NOTIFY_SOCKET"), estate=estate)
     return Opened(parts, form, where, tuple(locks), pidfile, listener, None, frozenset(), held)
 

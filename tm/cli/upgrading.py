@@ -113,7 +113,8 @@ def try_out(left: Inheritance, read: Callable[[str], Reading]) -> int:
 
 def _state(opened: Opened, kept: dict[str, int]) -> dict[str, Any]:
     where = asdict(opened.where)
-    return {"where": where, "kept": kept, "exits": {}, "stopping": "", "why": ""}
+    guardian = opened.parts.estate.ward.guardian
+    return {"where": where, "guardian": guardian, "kept": kept, "exits": {}, "stopping": "", "why": ""}
 
 
 def _hand_over(opened: Opened, service: Service, hub: Hub | None, trial: _Trial, by: str) -> str:

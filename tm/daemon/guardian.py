@@ -189,6 +189,7 @@ class Guardian:
             "exits": self._exits,
             "stopping": self._stopping,
             "why": self._why,
+            "guardian": os.getpid(),
         }
         fd = write_state({"hall": theirs.fileno(), **about})
         try:

@@ -60,12 +60,13 @@ class Ended(NamedTuple):
 class Inheritance:
     """What an earlier daemon has left, beside what is on record. `kept`: descriptors by name; `exits`: how processes
     ended whose end is perhaps on record nowhere; `stopping`: on whose behalf that daemon was leaving, '' for no;
-    `why`: what became of it. `hall`: the way to the guardian; `where`: where everything is, in the words of who had it
-    kept.
+    `why`: what became of it. `hall`: the way to the guardian, `guardian` its pid; `where`: where everything is, in the
+    words of who had it kept.
     """
 
     hall: socket.socket | None = None
     where: dict[str, Any] = field(default_factory=dict)
+    guardian: int = 0
     kept: dict[str, int] = field(default_factory=dict)
     exits: dict[int, Ended] = field(default_factory=dict)
     stopping: str = ""
@@ -92,7 +93,8 @@ def inherited(environ: dict[str, str] | os._Environ[str]) -> Inheritance | None:
         state: dict[str, Any] = read_state(int(word))
         hall = None if state["hall"] is None else socket.socket(fileno=state["hall"])
         exits = {int(pid): Ended(ExitStatus.from_wait(how), start) for pid, (how, start) in state["exits"].items()}
-        left = Inheritance(hall, state["where"], state["kept"], exits, state["stopping"], state["why"])
+        words = (state["stopping"], state["why"])
+        left = Inheritance(hall, state["guardian"], state["where"], state["kept"], exits, *words)
         left.trial, left.memory = state.get("trial"), state.get("memory")
         return left
     except (OSError, ValueError, EOFError, TypeError, KeyError, AttributeError) as error:
@@ -102,14 +104,17 @@ def inherited(environ: dict[str, str] | os._Environ[str]) -> Inheritance | None:
 class Ward:
     """A daemon with a guardian, or without. `kept`: what the guardian is to have, by name; the descriptors belong to
     others. `on_exited` hears how a child of the guardian ended, `on_lost` that the guardian has died.
+
+    The guardian's pid is told and never asked of the kernel: where it has died, our parent is somebody else.
     """
 
-    def __init__(self, end: socket.socket | None, kept: Mapping[str, int]) -> None:
+    def __init__(self, end: socket.socket | None, kept: Mapping[str, int], guardian: int = 0) -> None:
         """`end` is ours of the hall, which is the ward's from now on; `kept`: what it has already."""
         self.kept = dict(kept)
         self._names = {fd: name for name, fd in kept.items()}
         self._hall = None if end is None else Hall(end, self.kept)
         self._loop: Loop | None = None
+        self._guardian = guardian
         self._waits: bool | None = None
         self.on_exited: Callable[[int, ExitStatus], None] = lambda pid, status: None
         self.on_lost: Callable[[], None] = lambda: None
@@ -122,7 +127,7 @@ class Ward:
     @property
     def guardian(self) -> int:
         """The pid that people signal: the guardian's, or our own."""
-        return os.getppid() if self.guarded else os.getpid()
+        return self._guardian if self.guarded else os.getpid()
 
     def fileno(self) -> int:
         """The descriptor of the hall. Only with a guardian."""
