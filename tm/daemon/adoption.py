@@ -124,7 +124,7 @@ class Adoption:
         """
         name, n = key
         marks = {f"TASKMASTER_TASK={name}", f"TASKMASTER_N={n}", f"TASKMASTER_GENERATION={intent.generation}"}
-        pid = procfs.leader_with(marks)
+        pid = procfs.leader_with(marks, intent.tick)
         if pid is not None:
             return [pid]
         if not self._ward.guarded:

@@ -138,12 +138,16 @@ def pipes(pid: int) -> dict[str, int]:
     return found
 
 
-def leader_with(variables: set[str]) -> int | None:
-    """The leader of a session that was started with all these variables, each as `NAME=value`; None: there is none."""
+def leader_with(variables: set[str], since: int) -> int | None:
+    """The leader of a session that was started with all these variables, each as `NAME=value`, not before `since`, in
+    clock ticks since boot; None: there is none.
+    """
     wanted = {each.encode() for each in variables}
     for session, members in sessions().items():
         if any(each.pid == session for each in members) and wanted <= set(_environ(session).split(b"\0")):
-            return session
+            words = _words(session)
+            if len(words) > 19 and int(words[19]) >= since:
+                return session
     return None
 
 
