@@ -30,7 +30,7 @@ from typing import Any, NamedTuple
 
 from tests.fault.evidence import Compared, compared, faults_in_lines, in_order, own_runs, told_runs
 from tests.fault.kernel import instances, processes
-from tests.integration.background import Background
+from tests.integration.background import Background, Pair
 from tests.integration.driver import ROOT, alive
 from tests.rpc import Rpc
 from tests.waiting import until
@@ -67,13 +67,6 @@ tasks:
 """
 WRITERS = ("alone", "shared_1", "shared_2")
 NAMES = [f"service_{n}" for n in range(1, SERVICES + 1)]
-
-
-class Pair(NamedTuple):
-    """Who keeps the tasks at present. `daemon` None: nobody, until the guardian has started one."""
-
-    guardian: int
-    daemon: int | None
 
 
 class Kill(NamedTuple):
@@ -156,25 +149,8 @@ class Chaos:
 
     def complete(self) -> Pair | None:
         """The two, where there are two."""
-        pair = self.pair()
+        pair = self.background.pair()
         return pair if pair is not None and pair.daemon is not None else None
-
-    def pair(self) -> Pair | None:
-        """Who is there, by the pidfile and the kernel; None while that changes."""
-        with suppress(OSError, ValueError):
-            guardian = self.background.pid
-            children = Path(f"/proc/{guardian}/task/{guardian}/children").read_text().split()
-            daemons = [int(pid) for pid in children if self.is_daemon(guardian, int(pid))]
-            return Pair(guardian, daemons[0] if daemons else None)
-        return None
-
-    def is_daemon(self, guardian: int, pid: int) -> bool:
-        """Whether a child of the guardian's is it, and not what the last one has left."""
-        with suppress(OSError):
-            words = Path(f"/proc/{pid}/cmdline").read_bytes()
-            begun = b"bin/taskmaster\0" in words or words.startswith(b"taskmaster: web.yaml")
-            return begun and os.getsid(pid) == os.getsid(guardian) and alive(pid)
-        return False
 
     @staticmethod
     def wait_until(when: float) -> None:
@@ -229,7 +205,7 @@ class Chaos:
 
     def leave(self) -> None:
         """Tell it to; whatever is left after that is killed, and a fault."""
-        pair = self.pair()
+        pair = self.background.pair()
         with suppress(OSError, EOFError), Rpc(self.background.socket, PATIENCE_S) as client:
             client.call("shutdown")
         with suppress(AssertionError):

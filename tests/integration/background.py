@@ -11,11 +11,19 @@ import signal
 import subprocess
 from pathlib import Path
 from types import TracebackType
+from typing import NamedTuple
 
 from tests.integration.driver import alive, kill_all, run
 from tests.waiting import until
 
 CONFIG = "tasks: {web: {command: sleep 1000, autoLaunch: true, successfulStartTimeout: 0}}\n"
+
+
+class Pair(NamedTuple):
+    """Who keeps the tasks at present. `daemon` None: nobody, until the guardian has started one."""
+
+    guardian: int
+    daemon: int | None
 
 
 class Background:
@@ -35,6 +43,8 @@ class Background:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        with suppress(OSError, ValueError):  # where the guardian was killed it is another one
+            self._seen.add(self.pid)
         pids = {pid for pid in self._seen if alive(pid)}
         try:
             for pid in pids:
@@ -64,6 +74,23 @@ class Background:
     def pid(self) -> int:
         """What the pidfile says."""
         return int(self.pidfile.read_text())
+
+    def pair(self) -> Pair | None:
+        """Who is there, by the pidfile and the kernel; None while that changes."""
+        with suppress(OSError, ValueError):
+            guardian = self.pid
+            children = Path(f"/proc/{guardian}/task/{guardian}/children").read_text().split()
+            daemons = [int(pid) for pid in children if self._is_daemon(guardian, int(pid))]
+            return Pair(guardian, daemons[0] if daemons else None)
+        return None
+
+    def _is_daemon(self, guardian: int, pid: int) -> bool:
+        """Whether a child of the guardian's is it, and not what the last one has left."""
+        with suppress(OSError):
+            words = Path(f"/proc/{pid}/cmdline").read_bytes()
+            begun = b"bin/taskmaster\0" in words or words.startswith(b"taskmaster: web.yaml")
+            return begun and os.getsid(pid) == os.getsid(guardian) and alive(pid)
+        return False
 
     @property
     def log(self) -> str:

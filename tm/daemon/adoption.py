@@ -56,6 +56,16 @@ class Parties(NamedTuple):
     log: EventLog
 
 
+class Look(NamedTuple):
+    """What was seen of a process on record. `fd`: its pidfd, None where it has ended; `status`: how; `heard`: the
+    guardian tells of its end, now or later, so that it counts as alive until then.
+    """
+
+    fd: int | None
+    status: ExitStatus
+    heard: bool
+
+
 class Adoption:
     """What becomes of a ledger, and of what a guardian has kept."""
 
@@ -81,7 +91,9 @@ class Adoption:
         self._chronicle.begin(ledger)
         for key in outdated:
             self._log(Level.INFO, rows[key], "a key that needs a restart has changed meanwhile")
-        ended = {key: status for key, row in rows.items() if row.pid is not None and (status := self._settle(key, row))}
+        looks = {key: self._look(ledger.rows[key]) for key, row in rows.items() if row.pid is not None}
+        self._left.exits.update(self._ward.gather())
+        ended = {key: status for key, look in looks.items() if (status := self._settle(key, rows[key], look))}
         for key in rows:  # when everybody who shares a file is known
             self._parts.outputs.files.resume(self._parts.outputs.wiring(key))
         for key, status in ended.items():
@@ -121,6 +133,7 @@ class Adoption:
     def _spawned(self, key: Key, intent: Intent) -> list[int]:
         """The process of a start that was intended. Who leads a session and was given these variables is it; else it
         is a child of the guardian's, alive or ended, that leads a session, began after that and is not on record.
+        Whoever ends after we have looked at the living is still to be heard of.
         """
         name, n = key
         marks = {f"TASKMASTER_TASK={name}", f"TASKMASTER_N={n}", f"TASKMASTER_GENERATION={intent.generation}"}
@@ -130,6 +143,7 @@ class Adoption:
         if not self._ward.guarded:
             return []
         living = procfs.leaders_of(self._ward.guardian)
+        self._left.exits.update(self._ward.gather())
         begun = living | {pid: ended.start for pid, ended in self._left.exits.items()}
         return [pid for pid, tick in begun.items() if tick >= intent.tick and pid not in self._ledger.pids]
 
@@ -139,17 +153,26 @@ class Adoption:
         numbers = [n for task, n in ledger.rows if task == name]
         return replace(config.tasks.get(name) or remnant(name), instances=max(numbers))
 
-    def _settle(self, key: Key, row: Process) -> ExitStatus | None:
+    def _look(self, known: Saved) -> Look:
+        """Whether it lives. How it ended, where it has, the guardian says when it may be gone, so that is heard after
+        all looks; whose child it is is asked before, since nobody else has its number while it is found.
+        """
+        assert known.pid is not None
+        heard = self._ward.guarded and procfs.parent(known.pid) == self._ward.guardian
+        return _look(known, heard)
+
+    def _settle(self, key: Key, row: Process, look: Look) -> ExitStatus | None:
         """Go on with a process that lives; how it ended, where it has, with what it left in its pipes to be read."""
         assert row.pid is not None
-        known, machine, ward = self._ledger.rows[key], self._parts.machine, self._ward
-        fd, status = self._find(known)
-        if fd is None:
+        known, machine, fd = self._ledger.rows[key], self._parts.machine, look.fd
+        if (told := self._told(known)) is not None or fd is None:
+            if fd is not None:
+                os.close(fd)
             self._go_on_hearing(key, row, {})
-            return status
+            return told or look.status
         machine.adopt(row.pid, fd)
         lost = self._go_on_hearing(key, row, procfs.open_pipes(row.pid, set(known.pipes.values()) - self._inodes()))
-        if not (ward.guarded and procfs.parent(row.pid) == ward.guardian):
+        if not look.heard:
             self._parts.loop.watch(fd, partial(self._ended, row.pid, fd), Rank.DEATH)
         self._log(Level.INFO, row, f"pid {row.pid} is taken over{lost}")
         return None
@@ -216,15 +239,13 @@ class Adoption:
         self._parts.loop.unwatch(fd)
         self._parts.deaths.ended(pid, pidfd.exit_status(fd) or UNKNOWN)
 
-    def _find(self, known: Saved) -> tuple[int | None, ExitStatus]:
-        """A pidfd of the process on record, where it lives; else how it ended."""
+    def _told(self, known: Saved) -> ExitStatus | None:
+        """How it ended, as somebody has said who saw it."""
         assert known.pid is not None
         ended = self._left.exits.get(known.pid)
         if ended is not None and known.start in (None, ended.start):
-            return None, ended.status
-        if known.pid in self._ledger.ended:
-            return None, self._ledger.ended[known.pid]
-        return _find(known)
+            return ended.status
+        return self._ledger.ended.get(known.pid)
 
     def _start(self, key: Key, rows: Mapping[Key, Process]) -> None:
         """It was about to be started, and was not: it is on record nowhere."""
@@ -255,14 +276,13 @@ def _settled(row: Process) -> Process:
     return replace(row, state=State.STOPPED)
 
 
-def _find(known: Saved) -> tuple[int | None, ExitStatus]:
-    """A pidfd of the process on record, where it lives; else how it ended."""
+def _look(known: Saved, heard: bool) -> Look:
     assert known.pid is not None
     with suppress(OSError):
         fd = pidfd.recognized(known.pid, known.start, known.identity)
-        if fd is not None and pidfd.ended(fd):
+        if fd is not None and not heard and pidfd.ended(fd):
             status = pidfd.exit_status(fd) or UNKNOWN
             os.close(fd)
-            return None, status
-        return fd, UNKNOWN
-    return None, UNKNOWN
+            return Look(None, status, heard)
+        return Look(fd, UNKNOWN, heard)
+    return Look(None, UNKNOWN, heard)

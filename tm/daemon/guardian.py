@@ -19,8 +19,8 @@ service manager it leaves. SIGABRT is how that ends a service whose loop does no
 
 The daemon says `keep NAME...` (with a descriptor each), `drop NAME...`, `noted PID...`, `ready`, `stopping BY`,
 `trying` (another version begins in my place) and `renew` (run the code that is kept, which is of another version by
-now); the guardian says `exited PID STATUS`. Unknown words are ignored, so that either side may be the older one.
-
+now); the guardian says `exited PID STATUS`, of who led a session also when that had begun, in clock ticks since boot.
+Unknown words are ignored, so that either side may be the older one.
 
 Traps: a signal between the look and the wait is not missed, since it writes into the bell. The daemon gets a process
 group of its own: Ctrl-C reaches it once, through here.
@@ -137,7 +137,8 @@ class Guardian:
         if start is not None:
             self._exits[str(pid)] = [status, start]
         if self._hall is not None:
-            self._hall.say("exited", str(pid), str(status))
+            words = [pid, status] if start is None else [pid, status, start]
+            self._hall.say("exited", *map(str, words))
             self._tell()
 
     def _daemon_ended(self, status: int) -> int | None:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -65,8 +66,8 @@ class Inheritance:
     """
 
     hall: socket.socket | None = None
-    where: dict[str, Any] = field(default_factory=dict)
     guardian: int = 0
+    where: dict[str, Any] = field(default_factory=dict)
     kept: dict[str, int] = field(default_factory=dict)
     exits: dict[int, Ended] = field(default_factory=dict)
     stopping: str = ""
@@ -113,8 +114,8 @@ class Ward:
         self.kept = dict(kept)
         self._names = {fd: name for name, fd in kept.items()}
         self._hall = None if end is None else Hall(end, self.kept)
-        self._loop: Loop | None = None
         self._guardian = guardian
+        self._loop: Loop | None = None
         self._waits: bool | None = None
         self.on_exited: Callable[[int, ExitStatus], None] = lambda pid, status: None
         self.on_lost: Callable[[], None] = lambda: None
@@ -138,6 +139,19 @@ class Ward:
         """Hear it from now on."""
         self._loop = loop
         self._watch()
+
+    def gather(self) -> dict[int, Ended]:
+        """How leaders of sessions have ended, by what the guardian has said and nobody has heard yet. It says so before
+        it lets them go: whoever is found to be gone is among these, or was among the earlier ones.
+        """
+        found = {}
+        with suppress(EOFError):
+            while self._hall is not None and (message := self._hall.hear()) is not None:
+                word, rest, _ = message
+                pid, status, *start = map(int, rest.split()) if word == "exited" else (0, 0)
+                if start:
+                    found[pid] = Ended(ExitStatus.from_wait(status), *start)
+        return found
 
     def keep(self, fds: Mapping[str, int]) -> None:
         """Have these kept. One of a name that there is takes its place."""
@@ -204,7 +218,7 @@ class Ward:
                 break
             word, rest, _ = message
             if word == "exited":
-                pid, status = map(int, rest.split())
+                pid, status, *_ = map(int, rest.split())
                 self.on_exited(pid, ExitStatus.from_wait(status))
                 self.noted(pid)
         if self._hall is not None:

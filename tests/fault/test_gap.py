@@ -1,0 +1,71 @@
+"""The gap between two daemons, held open: the next one stands still before it has looked at anything."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.integration.background import Background, Pair
+from tests.integration.driver import alive
+from tests.waiting import until
+
+CONFIG = """
+defaults: {autoLaunch: true, successfulStartTimeout: 0, restart: never}
+tasks:
+  coded: {command: "read x < coded.fifo; exit $x"}
+  quiet: {command: sleep 1000}
+"""
+
+
+@contextmanager
+def gap(background: Background) -> Iterator[Pair]:
+    """The daemon has been killed and the next one stands still: who there is then. It goes on at the end."""
+    before = until(background.pair, "a guardian with a daemon")
+    assert before.daemon is not None
+    os.kill(before.daemon, signal.SIGKILL)
+    pair = until(lambda: another(background, before), "the next daemon")
+    assert pair.daemon is not None
+    os.kill(pair.daemon, signal.SIGSTOP)
+    try:
+        yield pair
+    finally:
+        os.kill(pair.daemon, signal.SIGCONT)
+
+
+def another(background: Background, before: Pair) -> Pair | None:
+    """Who there is when there is another daemon."""
+    pair = background.pair()
+    return pair if pair is not None and pair.daemon not in (None, before.daemon) else None
+
+
+def up(home: Path, config: str = CONFIG) -> Background:
+    """A daemon with its guardian."""
+    os.mkfifo(home / "coded.fifo")
+    background = Background(home, config)
+    background.up()
+    return background
+
+
+def test_who_ends_while_the_next_daemon_starts_is_known_by_its_exit_code(tmp_path: Path) -> None:
+    with up(tmp_path) as background:
+        pid = background.children()[0]
+        with gap(background):
+            (tmp_path / "coded.fifo").write_text("7\n")
+            until(lambda: not os.path.exists(f"/proc/{pid}"), "its end, which the guardian has seen")
+        background.logged(rf"coded state: RUNNING -> FATAL \(reaped\), pid {pid}, exit code 7")
+
+
+def test_a_guardian_that_dies_meanwhile_leaves_its_place_to_the_daemon(tmp_path: Path) -> None:
+    """The parent of the daemon is somebody else by then: the first process of the machine, as often as not."""
+    with up(tmp_path) as background:
+        with gap(background) as pair:
+            os.kill(pair.guardian, signal.SIGKILL)
+            until(lambda: not alive(pair.guardian), "its end")
+        background.logged(rf" start: .* pid {pair.daemon}\n")
+        assert background.pid == pair.daemon
+        starts = re.findall(r" start: .* pid (\d+)\n", background.log)
+        assert list(map(int, starts)) == [pair.guardian, pair.guardian, pair.daemon]
