@@ -4,6 +4,7 @@ PYTHON ?= python3
 CONFIG ?=
 SECONDS ?=
 SEED ?=
+KILLS ?=
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -35,7 +36,8 @@ SUITES := $(sort $(dir $(wildcard $(foreach s,integration fault conformance,test
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: FORCE help build dev run check format lint types unit fresh pages test rest test-systemd soak bench generate clean bytecode
+.PHONY: FORCE help build dev run check format lint types unit fresh pages test rest test-systemd soak chaos bench generate \
+	clean bytecode
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -54,6 +56,9 @@ test-systemd: $(DEV) bytecode ## as root: our units under a real systemd, booted
 
 soak: $(DEV) bytecode ## bad weather at random for half an hour: make soak [SECONDS=60] [SEED=7]
 	@SECONDS='$(SECONDS)' SEED='$(SEED)' $(BIN)/python3 -m tests.fault.soak
+
+chaos: $(DEV) bytecode ## a hundred kills of daemon or guardian in ten minutes: make chaos [SECONDS=120] [KILLS=50] [SEED=7]
+	@SECONDS='$(SECONDS)' KILLS='$(KILLS)' SEED='$(SEED)' $(BIN)/python3 -m tests.fault.chaos
 
 bench: build ## run every benchmark of bench/
 	@set -e; for f in $(sort $(wildcard bench/*.py)); do echo "== $$f"; $(BIN)/python3 "$$f"; done

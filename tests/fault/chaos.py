@@ -119,7 +119,7 @@ class Chaos:
         """SIGKILL to one of them, and wait until a daemon answers, or the next one is due and may be."""
         early = bool(self.kills) and self.kills[-1].back_s is None
         before = until(self.complete, "a guardian with a daemon", PATIENCE_S)
-        whom = self.chance.choice(("daemon", "guardian"))
+        whom = "daemon" if early else self.chance.choice(("daemon", "guardian"))
         began = time.monotonic()
         if whom == "daemon":
             os.kill(before.daemon or 0, signal.SIGKILL)
@@ -271,7 +271,8 @@ def main() -> int:
     seed = int(os.environ.get("SEED") or random.SystemRandom().randrange(10**6))
     seconds = float(os.environ.get("SECONDS") or 600)
     kills = int(os.environ.get("KILLS") or 100)
-    print(f"seed {seed}, {seconds:g} s, {kills} kills; the same again: make chaos SEED={seed} SECONDS={seconds:g}")
+    again = f"make chaos SEED={seed} SECONDS={seconds:g} KILLS={kills}"
+    print(f"seed {seed}, {seconds:g} s, {kills} kills; the same again: {again}")
     home = Path(tempfile.mkdtemp(prefix="chaos-"))
     print(f"what it leaves when it fails: {home}", flush=True)
     chaos = Chaos(home, seed)

@@ -1,6 +1,7 @@
 """What is left when it is over, as evidence of what was promised: the lines of writers, the runs of short programs.
 
-The witnesses are the programs themselves: each has written down what it did, and the daemon's words are held against it.
+The witnesses are the programs themselves: each has written down what it did, and the daemon's words are held against
+that.
 """
 
 from __future__ import annotations
