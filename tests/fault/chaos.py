@@ -199,9 +199,9 @@ class Chaos:
         for log in ("alone", "shared"):
             writers = [name for name in WRITERS if name.startswith(log)]
             found = faults_in_lines(in_order(self.home / f"{log}.log"), writers)
-            self.counts["lines"] += found["lines"]
-            for what in ("lost", "torn", "doubled"):
-                self.faults[f"lines {what}"] += found[what]
+            self.counts["lines"] += found.count
+            for what, told in (("lost", found.lost), ("torn", found.torn), ("doubled", found.doubled)):
+                self.fault(f"lines {what}", [f"{log}.log, {each}" for each in told])
 
     def leave(self) -> None:
         """Tell it to; whatever is left after that is killed, and a fault."""

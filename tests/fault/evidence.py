@@ -7,12 +7,14 @@ that.
 from __future__ import annotations
 
 import re
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
 LAST_WORDS = 3
+_TOLD = 100
 _REAPED = re.compile(r" (\S+) state: .*\(reaped\), pid (\d+), (?:exit code (\d+)|(unknown exit status)|(signal \w+))")
 _LOOK_AHEAD = 20
 
@@ -36,29 +38,43 @@ def in_order(log: Path) -> Iterator[str]:
                 yield line.rstrip("\n")
 
 
-def faults_in_lines(lines: Iterable[str], writers: Iterable[str]) -> Counter[str]:
-    """How many lines of numbered floods (`tests/programs/flood_until.py`) are `lost`, `torn`, `doubled`; `lines`: how
-    many there are, in order and whole.
+@dataclass
+class Lines:
+    """What is wrong with the lines of numbered floods (`tests/programs/flood_until.py`) in one log, each told in words;
+    `count`: how many are there, in order and whole.
     """
-    faults: Counter[str] = Counter()
+
+    count: int = 0
+    lost: list[str] = field(default_factory=list)
+    torn: list[str] = field(default_factory=list)
+    doubled: list[str] = field(default_factory=list)
+
+
+def faults_in_lines(lines: Iterable[str], writers: Iterable[str]) -> Lines:
+    """Look at all of them. What is lost is one fault, however long it was."""
+    found = Lines()
     due = dict.fromkeys(writers, 0)
     ended: set[str] = set()
-    for line in lines:
+    before = ""
+    for at, line in enumerate(lines, 1):
         words = line.split(" ")
+        told = f"line {at}: {line[:_TOLD]!r} after {before[:_TOLD]!r}"
+        before = line
         if len(words) < LAST_WORDS or words[0] not in due or not _whole(words):
-            faults["torn"] += 1
+            found.torn.append(told)
             continue
         name, number = words[0], int(words[1])
         if words[2] == "end":
             ended.add(name)
         if number < due[name]:
-            faults["doubled"] += 1
+            found.doubled.append(told)
             continue
-        faults["lost"] += number - due[name]
-        faults["lines"] += 1
+        if number > due[name]:
+            found.lost.append(f"{number - due[name]} before {told}")
+        found.count += 1
         due[name] = number + 1
-    faults["lost"] += len(due.keys() - ended)
-    return faults
+    found.lost += [f"the end of {name}" for name in due.keys() - ended]
+    return found
 
 
 def _whole(words: list[str]) -> bool:
