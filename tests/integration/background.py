@@ -9,6 +9,7 @@ import os
 import re
 import signal
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple
@@ -43,8 +44,8 @@ class Background:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        with suppress(OSError, ValueError):  # where the guardian was killed it is another one
-            self._seen.add(self.pid)
+        if (pair := self.pair()) is not None and pair.daemon is not None:  # who took the place of a guardian
+            self._seen.add(pair.guardian)
         pids = {pid for pid in self._seen if alive(pid)}
         try:
             for pid in pids:
