@@ -1,8 +1,9 @@
 """A few numbers that outlive the process: pairs of numbers in a file that is mapped into memory.
 
-Guarantees: what was noted is in the file at once, also when the process is killed, and costs no system call; the file
-has its room from the beginning, so that a full disk does no harm; a file that cannot be had or makes no sense is as
-one that is empty.
+Guarantees: what was noted is in the file at once, also when the process is killed, and costs no system call; it stays
+there until something else is noted under the same number, so that a process that is killed before it has noted anything
+leaves what it found; the file has its room from the beginning, so that a full disk does no harm; a file that cannot be
+had or makes no sense is as one that is empty.
 Leaves to others: what the numbers mean (`daemon.wiring`).
 """
 
@@ -25,14 +26,21 @@ class Slots:
     def __init__(self, path: str) -> None:
         self._path = path
         self.left: dict[int, int] = {}
-        self._free = list(range(_MOST - 1, -1, -1))
+        self._free: list[int] = []
+        self._left_at: dict[int, int] = {}
         self._memory: mmap.mmap | None = None
         with suppress(OSError, ValueError):
             self._memory = self._map(path)
 
     def take(self, key: int) -> int | None:
-        """A slot for this number; None: there is none."""
-        if self._memory is None or not self._free:
+        """A slot for this number, the one that it had; None: there is none."""
+        if self._memory is None:
+            return None
+        if (slot := self._left_at.pop(key, None)) is not None:
+            return slot
+        if not self._free:
+            self._free, self._left_at = list(self._left_at.values()), {}
+        if not self._free:
             return None
         slot = self._free.pop()
         _PAIR.pack_into(self._memory, slot * _PAIR.size, key, 0)
@@ -70,11 +78,15 @@ class Slots:
         try:
             size = _MOST * _PAIR.size
             content = os.pread(fd, size, 0)
-            if len(content) == size:
-                self.left = {key: number for key, number in _PAIR.iter_unpack(content) if key and number}
             os.posix_fallocate(fd, 0, size)
             memory = mmap.mmap(fd, size)
         finally:
             os.close(fd)
-        memory[:] = bytes(size)
+        if len(content) < size:
+            memory[:] = content = bytes(size)
+        pairs = list(_PAIR.iter_unpack(content))
+        self.left = {key: number for key, number in pairs if key and number}
+        self._left_at = {key: slot for slot, (key, number) in enumerate(pairs) if key and number}
+        taken = set(self._left_at.values())
+        self._free = [slot for slot in range(_MOST - 1, -1, -1) if slot not in taken]
         return memory
