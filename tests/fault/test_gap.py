@@ -11,6 +11,7 @@ from pathlib import Path
 
 from tests.integration.background import Background, Pair
 from tests.integration.driver import alive
+from tests.rpc import Rpc
 from tests.waiting import until
 
 CONFIG = """
@@ -42,11 +43,11 @@ def another(background: Background, before: Pair) -> Pair | None:
     return pair if pair is not None and pair.daemon not in (None, before.daemon) else None
 
 
-def up(home: Path, config: str = CONFIG) -> Background:
+def up(home: Path, **changes: str) -> Background:
     """A daemon with its guardian."""
     os.mkfifo(home / "coded.fifo")
-    background = Background(home, config)
-    background.up()
+    background = Background(home, CONFIG)
+    background.up(**changes)
     return background
 
 
@@ -69,3 +70,14 @@ def test_a_guardian_that_dies_meanwhile_leaves_its_place_to_the_daemon(tmp_path:
         assert background.pid == pair.daemon
         starts = re.findall(r" start: .* pid (\d+)\n", background.log)
         assert list(map(int, starts)) == [pair.guardian, pair.guardian, pair.daemon]
+
+
+def test_a_change_that_is_on_record_is_in_the_event_log_too(tmp_path: Path) -> None:
+    """The daemon is killed when it has put an end on record, and the next one has nothing to add to that."""
+    with up(tmp_path, TASKMASTER_FAULT="after-reaped:1") as background:
+        pid = background.children()[0]
+        (tmp_path / "coded.fifo").write_text("7\n")
+        background.logged("the daemon before was killed")
+        with Rpc(background.socket) as client:
+            assert {row["name"]: row["exit"] for row in client.call("status")["data"]} == {"coded": 7, "quiet": None}
+        assert re.findall(r"coded state: .*pid (\d+), exit code 7", background.log) == [str(pid)]
