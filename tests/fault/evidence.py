@@ -118,20 +118,22 @@ def own_runs(path: Path) -> tuple[list[Run], int]:
 
 
 class Compared(NamedTuple):
-    """What the event log says of one instance's runs: `unknown` ends, `wrong` codes, runs that are `untold`, and such
-    as never were or were told twice, `made_up`.
+    """What the event log says of one instance's runs: `unknown` ends, `wrong` codes, runs that are `untold`, such as
+    never were, `made_up`, and such as were told `twice`, in the same words.
     """
 
     unknown: list[Run]
     wrong: list[Run]
     untold: list[Run]
     made_up: list[Run]
+    twice: list[Run]
 
 
 def compared(own: list[Run], told: list[Run]) -> Compared:
     """Hold the daemon's words against the programs' own; both in order, and a pid may come again."""
-    found = Compared([], [], [], [])
-    queue = list(told)
+    found = Compared([], [], [], [], [])
+    queue = [run for at, run in enumerate(told) if told[at - 1 : at] != [run]]
+    found.twice.extend(run for at, run in enumerate(told) if told[at - 1 : at] == [run])
     for run in own:
         ahead = next((at for at, each in enumerate(queue[:_LOOK_AHEAD]) if each.pid == run.pid), None)
         if ahead is None:
