@@ -5,7 +5,8 @@ it hits and when follows from the seed, which is printed. At the end a table tel
 1 where anything of what is promised did not hold.
 
 Never both at once: who outlives the other starts the next one, and where both are dead somebody else has to. So nobody
-is hit from the death of a guardian until the daemon answers again, and no guardian while there is no daemon.
+is hit from the death of a guardian until the daemon answers again, and no guardian while there is no daemon. A daemon
+may be hit while it starts, but not the one after that: the guardian waits longer and longer then, as it should.
 """
 
 from __future__ import annotations
@@ -123,7 +124,7 @@ class Chaos:
         began = time.monotonic()
         if whom == "daemon":
             os.kill(before.daemon or 0, signal.SIGKILL)
-            back = self.answers(next_s)
+            back = self.answers(math.inf if early else next_s)
         else:
             os.kill(before.guardian, signal.SIGKILL)
             self.hears_of_another(before)

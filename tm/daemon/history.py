@@ -1,7 +1,8 @@
 """What happened to every process, for the event log and for people: the one observer that writes down.
 
 Guarantees: every change of a row is one line of the event log, written before the journal has it, so that a daemon that
-is killed in between has it told twice rather than never; the last change of each row is remembered with who asked for it.
+is killed in between has it told twice rather than never; the last change of each row is remembered with who asked for
+it.
 """
 
 from __future__ import annotations
