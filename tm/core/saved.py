@@ -21,6 +21,8 @@ _MOST_PID: Final = 2**31 - 1
 _MOST: Final = 2**64 - 1
 _MOST_S: Final = 1e10
 """No clock that counts from boot has come to 317 years."""
+NUMBER_MOST: Final = 10_000
+"""Of instances, as many as a configuration allows: all of them are gone through, so that more would never end."""
 
 Key: TypeAlias = tuple[str, int]
 """(task, number of the instance)."""
@@ -122,6 +124,8 @@ def whole(least: int, most: int) -> Callable[[object], int]:
 
 
 count: Final = whole(0, _MOST)
+number: Final = whole(0, NUMBER_MOST)
+"""That of an instance."""
 
 
 def _state(value: object) -> str:
@@ -163,7 +167,7 @@ def _or_none(read: Callable[[object], Any]) -> Callable[[object], Any]:
 
 _MEMBERS: Final[Mapping[str, Callable[[object], Any]]] = {
     "task": name,
-    "n": count,
+    "n": number,
     "generation": count,
     "state": _state,
     "pid": _or_none(whole(1, _MOST_PID)),
