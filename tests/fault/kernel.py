@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import signal
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.integration.driver import alive
+from tests.integration.driver import Taskmaster, alive
 from tests.waiting import until
 
 
@@ -50,6 +51,20 @@ def ticks(pid: int) -> int:
     """CPU used so far, in clock ticks."""
     words = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return int(words[11]) + int(words[12])
+
+
+def killed_by_itself(home: Path, config: str, under: tuple[str, ...] = (), **changes: str) -> None:
+    """One that dies by SIGKILL on its way, as its environment says or what it is run under, and stays dead."""
+
+    class Dying(Taskmaster):
+        pass
+
+    Dying.under = under
+    dying = Dying(home, config, **changes)
+    try:
+        assert dying.process.wait(60) == -signal.SIGKILL, dying.log
+    finally:
+        dying.end()
 
 
 def _of(pid: int, home: Path) -> Found | None:

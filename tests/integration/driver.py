@@ -84,7 +84,9 @@ def kill_all(pid: int) -> None:
 
 
 class Taskmaster:
-    """A running one. Use as a context: at its end the program is told to leave and must."""
+    """A running one. Use as a context: at its end the program is told to leave and must. `under`: what starts it."""
+
+    under: tuple[str, ...] = ()
 
     def __init__(self, home: Path, config: str, *flags: str, **changes: str) -> None:
         self.home = home
@@ -94,7 +96,7 @@ class Taskmaster:
         self._out = home / "stdout.txt"
         self._err = home / "stderr.txt"
         own = ["--state-dir", str(home / "state"), "--socket", "control.sock"]
-        arguments = [*PROGRAM, *own, *flags, str(self.path)]
+        arguments = [*self.under, *PROGRAM, *own, *flags, str(self.path)]
         with self._out.open("ab") as out, self._err.open("ab") as err:
             self.process = subprocess.Popen(
                 arguments, stdin=subprocess.PIPE, stdout=out, stderr=err, cwd=home, env=environment(home) | changes

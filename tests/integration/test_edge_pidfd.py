@@ -217,6 +217,20 @@ def test_a_boot_and_a_namespace_have_names() -> None:
     assert procfs.pid_namespace().startswith("pid:[")
 
 
+NAME = "import sys; sys.path.insert(0, {root!r}); from tm.edge import procfs; print(procfs.pid_namespace())"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, for pid namespaces")
+def test_no_two_namespaces_have_one_name_though_their_numbers_are_used_again() -> None:
+    within = ["unshare", "--pid", "--fork", "--mount-proc"]
+    if subprocess.run([*within, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("no pid namespace can be made here")
+    command = [*within, sys.executable, "-S", "-c", NAME.format(root=str(ROOT))]
+    names = [subprocess.run(command, capture_output=True, text=True, check=True).stdout for _ in range(12)]
+    assert len(set(names)) == 12
+    assert {each[:5] for each in names} == {"pid:["}
+
+
 # ---- whether it lives, and what it is sent
 
 

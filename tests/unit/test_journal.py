@@ -28,7 +28,8 @@ from tm.core.journal import (
 from tm.core.lasting import restored, saved
 from tm.core.launch import SpawnFailure
 from tm.core.process import Process
-from tm.core.saved import Identity, Saved
+from tm.core.saved import NUMBER_MOST, Identity, Saved
+from tm.core.task_keys import INSTANCES_MOST
 from tm.core.transitions import TABLE, Event, State
 
 NAMES = st.text(min_size=1, max_size=8)
@@ -269,6 +270,7 @@ NONSENSE: list[dict[str, Any]] = [
     {"n": True},
     {"n": 1.0},
     {"n": "1"},
+    {"n": 10_001},
     {"n": 2**64},
     {"generation": None},
     {"state": "WALKING"},
@@ -325,11 +327,18 @@ def test_a_number_that_no_clock_shows_is_skipped(number: bytes) -> None:
         changed(stopping_line("ada"), by=""),
         changed(intent_line("web", 1, Intent(1, 9)), generation=-1),
         changed(gone_line("web", 1), n=...),
+        changed(intent_line("web", 1, Intent(1, 9)), n=10_001),
     ],
 )
-def test_nonsense_of_other_kinds_leaves_no_trace(line: bytes) -> None:
+def test_nonsense_of_other_kinds_leaves_no_trace_but_that_something_is_missing(line: bytes) -> None:
     before = [intent_line("web", 1, Intent(7, 9)), row_line(ROW)]
     assert replay([*before, line]) == (read(before), [3])
+    assert replay([*before, line])[0].damaged
+    assert not read(before).damaged
+
+
+def test_a_number_on_record_is_one_that_a_configuration_allows() -> None:
+    assert NUMBER_MOST == INSTANCES_MOST
 
 
 # ---- compaction

@@ -230,10 +230,11 @@ def _journal(state: str, config: Config, log: EventLog) -> tuple[Journal, Ledger
             "running. Remove it if nothing has."
         ) from None
     if ledger.head != head:
-        if ledger.rows and ledger.head is not None and ledger.head.configuration != head.configuration:
+        strange = ledger.head is not None and ledger.head.configuration != head.configuration
+        if ledger.head is not None and ledger.rows and strange:
             whose = f"{ledger.head.configuration}: what that has left running is not looked for"
             log.write(Level.WARNING, "taskmaster", "journal", f"the journal {path} was about {whose}")
-        ledger = Ledger()
+        ledger = Ledger(damaged=not strange and bool(ledger.rows or ledger.damaged))
     return journal, ledger
 
 

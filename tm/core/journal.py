@@ -24,7 +24,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
 from tm.core.exitstatus import ExitStatus
-from tm.core.saved import Key, Saved, count, end_members, from_members, members, name, read_end, text
+from tm.core.saved import Key, Saved, count, end_members, from_members, members, name, number, read_end, text
 
 VERSION: Final = 1
 BEGIN: Final = b'{"kind":"'
@@ -49,7 +49,8 @@ class Intent(NamedTuple):
 @dataclass(slots=True)
 class Ledger:
     """What a journal comes to. `intents`: those that are open; `ended`: how processes ended whose rows do not say it
-    yet, by pid; `pids`: all that were ever on record; `stopping`: on whose behalf, '' for no.
+    yet, by pid; `pids`: all that were ever on record; `stopping`: on whose behalf, '' for no; `damaged`: more may have
+    been on record than is told here.
     """
 
     head: Head | None = None
@@ -58,6 +59,7 @@ class Ledger:
     ended: dict[int, ExitStatus] = field(default_factory=dict)
     pids: set[int] = field(default_factory=set, compare=False)
     stopping: str = ""
+    damaged: bool = field(default=False, compare=False)
 
     def put(self, row: Saved) -> None:
         """What is known of an instance now."""
@@ -131,11 +133,12 @@ def replay(lines: Iterable[bytes]) -> tuple[Ledger, list[int]]:
     """What the lines, each with its end, come to; and the numbers, from 1, of those that make no sense."""
     ledger = Ledger()
     nonsense = []
-    for number, line in enumerate(lines, 1):
+    for at, line in enumerate(lines, 1):
         try:
             ledger = _taken(ledger, _object(line))
         except (ValueError, TypeError, KeyError, RecursionError):
-            nonsense.append(number)
+            nonsense.append(at)
+    ledger.damaged = bool(nonsense)
     return ledger, nonsense
 
 
@@ -189,4 +192,4 @@ def _head(line: dict[str, Any]) -> Head:
 
 
 def _key(line: dict[str, Any]) -> Key:
-    return name(line["task"]), count(line["n"])
+    return name(line["task"]), number(line["n"])

@@ -13,6 +13,7 @@ says so in its environment.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -28,7 +29,7 @@ from tm.core.launch import launch
 from tm.core.process import Process
 from tm.core.records import Level
 from tm.core.remnant import remnant
-from tm.core.saved import Identity, Saved
+from tm.core.saved import NUMBER_MOST, Identity, Saved
 from tm.core.task import Task
 from tm.core.transitions import Event, State
 from tm.daemon.chronicle import Chronicle, identify
@@ -43,6 +44,7 @@ from tm.edge.eventlog import EventLog
 from tm.edge.loop import Loop, Rank
 
 ORPHANED = "it ended while no daemon was there"
+_NUMBER = re.compile("[0-9]{1,18}")
 
 
 class Parties(NamedTuple):
@@ -81,6 +83,8 @@ class Adoption:
     def begin(self, config: Config) -> None:
         """Take over all that is on record, as if nothing had been, under the tasks of `config`."""
         ledger = self._ledger
+        if ledger.damaged:
+            self._look_for_more()
         doubtful = [key for key, intent in list(ledger.intents.items()) if not self._complete(key, intent, config)]
         tasks = {name: self._task(config, name, ledger) for name, _ in ledger.rows}
         floor_s = config.settings.restart_floor_s
@@ -102,8 +106,20 @@ class Adoption:
         for pid in self._left.exits:
             self._ward.noted(pid)
         for key, row in known.items():
-            if (row.spawning or key in ledger.intents) and key not in doubtful:
+            if (row.spawning or key in ledger.intents) and key not in doubtful and _is_in(config, key):
                 self._start(key, rows)
+
+    def _look_for_more(self) -> None:
+        """The journal has lost lines: who leads a session, says that he is ours, and began later than all that is on
+        record of him, was about to be spawned.
+        """
+        rows = self._ledger.rows
+        for pid, variables in procfs.leaders_with(_words(self._chronicle.ours)).items():
+            name, n, generation = (variables.get(f"TASKMASTER_{each}", "") for each in ("TASK", "N", "GENERATION"))
+            if name and _NUMBER.fullmatch(n) and _NUMBER.fullmatch(generation) and int(n) <= NUMBER_MOST:
+                key, intent = (name, int(n)), Intent(int(generation), pidfd.start_time(pid) or 0)
+                if key not in rows or rows[key].generation < intent.generation:
+                    self._ledger.intents[key] = intent
 
     def _complete(self, key: Key, intent: Intent, config: Config) -> bool:
         """It was about to be spawned: put on record that it was, where it was; whether that could be told."""
@@ -120,7 +136,7 @@ class Adoption:
         pid = candidates[0]
         task = config.tasks.get(name) or remnant(name)
         row = restored(ledger.rows[key], task, 0.0) if key in ledger.rows else Process(task, n, now)
-        row = replace(row, state=State.STARTED, pid=pid, since=now, spawned_at=now)
+        row = replace(row, state=State.STARTED, pid=pid, since=now, spawned_at=now, wanted_up=True)
         ended = self._left.exits.get(pid)
         identity = identify(pid) if ended is None else Identity(ended.start)
         kept = {
@@ -135,11 +151,10 @@ class Adoption:
         is a child of the guardian's, alive or ended, that leads a session, began after that and is not on record.
         Whoever ends after we have looked at the living is still to be heard of.
         """
-        name, n = key
-        marks = {f"TASKMASTER_TASK={name}", f"TASKMASTER_N={n}", f"TASKMASTER_GENERATION={intent.generation}"}
-        pid = procfs.leader_with(marks, intent.tick)
-        if pid is not None:
-            return [pid]
+        marked = procfs.leaders_with(_words(self._chronicle.marks(key, intent.generation)))
+        begun_since = [pid for pid in marked if (pidfd.start_time(pid) or 0) >= intent.tick]
+        if begun_since:
+            return begun_since[:1]
         if not self._ward.guarded:
             return []
         living = procfs.leaders_of(self._ward.guardian)
@@ -182,7 +197,8 @@ class Adoption:
         assert row.pid is not None
         self._log(Level.WARNING, row, f"pid {row.pid} is gone: {status}, {ORPHANED}")
         left = reap.group_exists(row.pid)  # without one there is no reason to look at all processes
-        if not (left and procfs.group_is(row.pid, f"TASKMASTER_INSTANCE={row.name}")):
+        ours = _words(self._chronicle.marks(key, self._ledger.rows[key].generation))
+        if not (left and procfs.group_is(row.pid, ours)):
             self._parts.machine.disown(row.pid)
         self._parts.outputs.process_ended(key)
         self._parts.supervisor.reaped(row.pid, status, ORPHANED if self._orphaned else "")
@@ -263,6 +279,15 @@ def _outdated(ledger: Ledger, config: Config, rows: Mapping[Key, Process]) -> se
     now = {name: imprint(config.tasks[name]) for name in {task for task, _ in ledger.rows} if name in config.tasks}
     differ = {key for key, row in ledger.rows.items() if row.imprint not in ("", now.get(key[0], row.imprint))}
     return {key for key in differ if rows[key].wanted_up and not (rows[key].spawning or key in ledger.intents)}
+
+
+def _words(variables: Mapping[str, str]) -> set[str]:
+    return {f"{name}={value}" for name, value in variables.items()}
+
+
+def _is_in(config: Config, key: Key) -> bool:
+    """Whether the configuration still has the instance."""
+    return key[0] in config.tasks and key[1] <= config.tasks[key[0]].instances
 
 
 def _settled(row: Process) -> Process:

@@ -75,6 +75,24 @@ class Chronicle:
         """The number of its latest start."""
         return self._generations.get(key, 0)
 
+    def marks(self, key: Key, generation: int | None = None) -> dict[str, str]:
+        """The variables by which an instance of this start, else of its latest, is known to be ours, whatever name
+        others have given to theirs.
+        """
+        number = self.generation(key) if generation is None else generation
+        return {
+            "TASKMASTER_TASK": key[0],
+            "TASKMASTER_N": str(key[1]),
+            "TASKMASTER_GENERATION": str(number),
+        } | self.ours
+
+    @property
+    def ours(self) -> dict[str, str]:
+        """The variable that all instances of this state directory have, and no other."""
+        if self._journal is None:
+            return {}
+        return {"TASKMASTER_STATE": os.path.dirname(os.path.realpath(self._journal.path))}
+
     def observe(self, _before: Process, what: Occurrence, after: Process, _sent: Sequence[Send]) -> None:
         """An observer of the rows."""
         key = (after.task.name, after.n)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from typing import Protocol
@@ -45,8 +45,8 @@ class Platform(Protocol):
 
 
 class Machine:
-    """This machine. `intend` is asked before each spawn why it must not be; `generation` numbers the starts; `keep` is
-    given the pipes of one that is about to be.
+    """This machine. `intend` is asked before each spawn why it must not be; `marks` tells what the child is known by;
+    `keep` is given the pipes of one that is about to be.
 
     A process that another daemon has started is reached by its pidfd, never by its number, which may be a stranger's
     by now.
@@ -60,7 +60,7 @@ class Machine:
         self._adopted: dict[int, int] = {}
         self._disowned: set[int] = set()
         self.intend: Callable[[Key], SpawnFailure | None] = lambda key: None
-        self.generation: Callable[[Key], int] = lambda key: 0
+        self.marks: Callable[[Key], Mapping[str, str]] = lambda key: {}
         self.keep: Callable[[Key, Wiring], None] = lambda key, wiring: None
 
     def spawn(self, key: Key, launch: Launch) -> int | SpawnFailure:
@@ -68,8 +68,7 @@ class Machine:
         if (refused := self.intend(key)) is not None:
             return refused
         point("after-intent")
-        marked = {**launch.environment, "TASKMASTER_GENERATION": str(self.generation(key))}
-        launch = replace(launch, environment=marked)
+        launch = replace(launch, environment={**launch.environment, **self.marks(key)})
         wiring = self._outputs.open(key, launch)
         if isinstance(wiring, SpawnFailure):
             return wiring

@@ -47,7 +47,7 @@ class Succession:
         self._chronicle = Chronicle(estate.journal, head, lambda key: parties.outputs.wiring(key).pipes(), say)
         self.by = ""
         parties.machine.intend = self._chronicle.intend
-        parties.machine.generation = self._chronicle.generation
+        parties.machine.marks = self._chronicle.marks
         parties.machine.keep = self._keep
         parties.deaths.on_end = self._chronicle.ended
         parties.outputs.on_close = estate.ward.drop

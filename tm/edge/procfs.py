@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import stat as stat_module
+from functools import cache
 from typing import NamedTuple
 
 _PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -138,17 +139,29 @@ def pipes(pid: int) -> dict[str, int]:
     return found
 
 
-def leader_with(variables: set[str], since: int) -> int | None:
-    """The leader of a session that was started with all these variables, each as `NAME=value`, not before `since`, in
-    clock ticks since boot; None: there is none.
+def leaders_with(variables: set[str]) -> dict[int, dict[str, str]]:
+    """The leaders of sessions that were started with all these variables, each as `NAME=value`, by pid; and all the
+    variables of each. Those of other pid namespaces are left out, where the same words may be somebody else's.
     """
-    wanted = {each.encode() for each in variables}
-    for session, members in sessions().items():
-        if any(each.pid == session for each in members) and wanted <= set(_environ(session).split(b"\0")):
-            words = _words(session)
-            if len(words) > 19 and int(words[19]) >= since:
-                return session
-    return None
+    wanted = {os.fsencode(each) for each in variables}
+    found = {}
+    for session, members in sorted(sessions().items()):
+        if any(each.pid == session for each in members) and _is_near(session):
+            given = _environ(session).split(b"\0")
+            if wanted <= set(given):
+                pairs = [os.fsdecode(each).partition("=") for each in given]
+                found[session] = {name: value for name, _, value in pairs}
+    return found
+
+
+def _is_near(pid: int) -> bool:
+    """Whether it is in our pid namespace, as far as we may know; always where there are none."""
+    if not pid_namespace():
+        return True
+    try:
+        return os.readlink(f"/proc/{pid}/ns/pid") == os.readlink("/proc/self/ns/pid")
+    except OSError:
+        return False
 
 
 def leaders_of(parent: int) -> dict[int, int]:
@@ -181,11 +194,12 @@ def _words(pid: int) -> list[bytes]:
         return []
 
 
-def group_is(pgid: int, variable: str) -> bool:
-    """Whether a process group has a member that was started with this variable, as `NAME=value`."""
+def group_is(pgid: int, variables: set[str]) -> bool:
+    """Whether a process group has a member that was started with these variables, each as `NAME=value`."""
+    wanted = {os.fsencode(each) for each in variables}
     for members in sessions().values():
         for process in members:
-            if process.group == pgid and variable.encode() in _environ(process.pid).split(b"\0"):
+            if process.group == pgid and wanted <= set(_environ(process.pid).split(b"\0")):
                 return True
     return False
 
@@ -219,12 +233,20 @@ def boot_id() -> str:
         return ""
 
 
+@cache
 def pid_namespace() -> str:
-    """What names the namespace in which our pids mean something, as `pid:[4026531836]`; '' where nothing does.
+    """What names the namespace in which our pids mean something, as `pid:[4026531836] since 12`; '' where nothing does.
 
-    Unique among those that exist: the number of one that has ended may be given out again.
+    The number alone is given out again when its namespace has ended, as that of a container does which is started
+    again; when its first process began is not. Asked once, since who has given up root may not see that process.
     """
     try:
-        return os.readlink("/proc/self/ns/pid")
+        return f"{os.readlink('/proc/self/ns/pid')}{_since()}"
     except OSError:
         return ""
+
+
+def _since() -> str:
+    """When the first process of the namespace began, in clock ticks since boot; '' where we may not see it."""
+    words = _words(1)
+    return f" since {int(words[19])}" if len(words) > 19 else ""
