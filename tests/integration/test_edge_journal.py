@@ -10,11 +10,14 @@ import signal
 import stat
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.integration.driver import ROOT
 from tests.mounts import tmpfs
@@ -109,6 +112,14 @@ def test_a_torn_last_line_is_cut_off_and_the_next_one_whole(path: Path, length: 
         assert path.read_bytes() == b"".join(LINES[:-1])
         opened.append(LINES[-1])
     assert loaded(path) == LEDGER
+
+
+@pytest.mark.parametrize("line", LINES, ids=lambda line: line[:15].decode())
+def test_a_record_of_any_kind_torn_at_any_byte_leaves_what_was_before(path: Path, line: bytes) -> None:
+    for length in range(1, len(line)):
+        path.write_bytes(b"".join(LINES) + line[:length])
+        assert loaded(path) == LEDGER
+        assert path.read_bytes() == b"".join(LINES)
 
 
 def test_a_journal_of_more_than_64_mib_is_read_in_pieces(path: Path) -> None:
@@ -323,6 +334,36 @@ def test_garbage_without_a_line_end_is_not_taken_for_a_torn_line(path: Path) -> 
     assert "(6)" in said[0]
     assert Path(f"{path}.broken-1").read_bytes().endswith(bytes(100))
     assert loaded(path) == LEDGER
+
+
+BYTES = st.sampled_from([b"", b"\0", b"\n", b'"', b"{", b"}", b"9", b"99999", b"-1", b"\xff", b"null"]) | st.binary(
+    max_size=30
+)
+EDITS = st.lists(st.tuples(st.integers(0, 2000), st.integers(0, 80), BYTES), min_size=1, max_size=6)
+
+
+@given(edits=EDITS, lines=st.lists(st.sampled_from(LINES), max_size=12))
+@settings(deadline=None, max_examples=300)
+def test_a_file_changed_anyhow_is_read_mended_and_goes_on(
+    edits: list[tuple[int, int, bytes]], lines: list[bytes]
+) -> None:
+    """What makes sense is kept, what does not is told and put aside; the next one reads the same and says nothing."""
+    content = b"".join(lines)
+    for at, length, instead in edits:
+        content = content[:at] + instead + content[at + length :]
+    with tempfile.TemporaryDirectory() as directory:
+        path, said = Path(directory, "journal"), list[str]()
+        path.write_bytes(content)
+        ledger = loaded(path, said.append)
+        kept, nonsense = replay(each for each in content.splitlines(keepends=True) if each.endswith(b"\n"))
+        assert ledger == kept
+        assert len(said) == ledger.damaged >= bool(nonsense)
+        copies = [each.read_bytes() for each in Path(directory).glob("journal.broken-*")]
+        assert copies == [content] * len(said)
+        with journal(path) as opened:
+            assert opened.load() == ledger
+            opened.append(LINES[-1])
+        assert loaded(path).stopping == "ada"
 
 
 def test_at_most_five_copies_are_kept(path: Path) -> None:
