@@ -90,6 +90,26 @@ def test_beside_lines_that_are_not_finished(tmp_path: Path) -> None:
         assert (tmp_path / "shared.log").read_bytes() == b"half a line\n" * 10
 
 
+def test_beside_children_that_have_closed_their_outputs_and_live_on(tmp_path: Path) -> None:
+    """A pipe at its end is readable for ever: into memory, a file, one that is shared, one whose lines have a form."""
+    config = """
+        defaults: {autoLaunch: true, successfulStartTimeout: 0, command: "echo bye; exec >&- 2>&-; exec sleep 100000"}
+        tasks:
+          memory: {instances: 5}
+          file: {instances: 5, stdout: "{instance}.log"}
+          shared: {instances: 5, stdout: shared.log, stderr: stdout}
+          json: {instances: 5, stdout: json.log, logFormat: json}
+    """
+    with Taskmaster(tmp_path, config) as taskmaster:
+        all_started(tmp_path)
+        until(lambda: len(list(Path(f"/proc/{taskmaster.process.pid}/fd").iterdir())) < 40, "the pipes are given back")
+        sleeps_on(taskmaster.process.pid)
+        assert {row["status"] for row in taskmaster.status().values()} == {"RUNNING"}
+        assert taskmaster.ask("logs memory_3") == "bye\n"
+        assert (tmp_path / "shared.log").read_text() == "bye\n" * 5
+        assert (tmp_path / "file_5.log").read_text() == "bye\n"
+
+
 def test_after_its_children_have_been_killed_stopped_and_reloaded(tmp_path: Path) -> None:
     """No timer, no watch and no retry is left over from what happened."""
     with Taskmaster(tmp_path, QUIET) as taskmaster:

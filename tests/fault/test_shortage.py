@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import resource
+import shutil
 import signal
 import socket
 import subprocess
@@ -17,10 +18,10 @@ from typing import Any
 
 import pytest
 
-from tests.fault.kernel import instances, processes
+from tests.fault.kernel import instances, number, processes
 from tests.fault.test_bad_input import is_an_event_log, nobodys_own, open_the_way_to
 from tests.integration.driver import Taskmaster, environment
-from tests.rpc import Rpc, listening
+from tests.rpc import Rpc, listening, request
 from tests.waiting import until
 
 UID = 54397
@@ -211,3 +212,63 @@ def test_no_processes_left_in_its_cgroup(tmp_path: Path) -> None:
         taskmaster.type("start many_20")
         taskmaster.wait_for(**{f"many_{n}": "RUNNING" for n in range(1, 21)})
         assert "FATAL" not in taskmaster.log
+
+
+class WithoutMemory(Taskmaster):
+    """One to which the kernel gives no memory for its first processes."""
+
+    under = ("strace", "-D", "-qq", "-o", "/dev/null", "-e", "inject=fork,vfork,clone,clone3:error=ENOMEM:when=1..6")
+
+
+@pytest.mark.skipif(shutil.which("strace") is None, reason="there is no strace here")
+def test_no_memory_for_a_process_is_waited_out(tmp_path: Path) -> None:
+    """In either way to start one, of which the first is asked for six times."""
+    config = """
+        defaults: {autoLaunch: true, restart: always, restartsAttempts: 1, restartDelay: 20ms, restartDelayMax: 50ms,
+                   successfulStartTimeout: 0, command: sleep 1000}
+        tasks: {quick: {instances: 2}, full: {nice: 1, priority: 1}}
+    """
+    with WithoutMemory(tmp_path, config) as taskmaster:
+        taskmaster.wait_for(quick_1="RUNNING", quick_2="RUNNING", full="RUNNING")
+        told = re.findall(r"(\S+) state: STARTED -> BACKOFF \(spawn-failed\), (.*)", taskmaster.log)
+        assert len(told) == 6
+        assert {name for name, _ in told} == {"quick_1", "quick_2", "full"}
+        assert all("the system gives no new process: Cannot allocate memory" in why for _, why in told), told
+        assert {row["retries"] for row in taskmaster.status().values()} == {0}
+        assert "FATAL" not in taskmaster.log
+
+
+def memory_limit(pid: int, more_bytes: int | None) -> None:
+    """Let the process have so much more than it has; None: what it likes."""
+    whole = number(pid, "VmSize") * 1024
+    most = resource.RLIM_INFINITY if more_bytes is None else whole + more_bytes
+    resource.prlimit(pid, resource.RLIMIT_AS, (most, resource.RLIM_INFINITY))
+
+
+@pytest.mark.parametrize("more_bytes", [0, 1 << 20])
+def test_a_daemon_without_memory_goes_on_as_well_as_it_can_and_heals(tmp_path: Path, more_bytes: int) -> None:
+    """What cannot be answered or started then is, when there is memory again; nobody is killed or runs twice."""
+    config = MANY.replace("instances: 40", "instances: 10")
+    with Taskmaster(tmp_path, config, "-n", "-l", "taskmaster.log") as taskmaster:
+        until(lambda: len(instances(tmp_path)) == 10, "ten")
+        listening(tmp_path / "control.sock")
+        pid = taskmaster.process.pid
+        before = set(instances_pids(tmp_path))
+        memory_limit(pid, more_bytes)
+        with ExitStack() as stack:
+            for _ in range(20):
+                client = stack.enter_context(Rpc(tmp_path / "control.sock"))
+                client.socket.setblocking(False)
+                with suppress(OSError):
+                    client.send(request(1, "check", words=["x" * 50_000]) * 20)
+            taskmaster.write(config.replace("sleep 1001", "sleep 1003") + "# " + "long " * 200_000)
+            taskmaster.signal(signal.SIGHUP)
+            doomed = sorted(before)[:3]
+            for each in doomed:
+                os.kill(each, signal.SIGKILL)
+            until(lambda: "reload" in taskmaster.log or "SIGHUP" in taskmaster.log, "it has looked")
+        memory_limit(pid, None)
+        until(lambda: states(tmp_path) == {"RUNNING": 10}, "all are back")
+        assert before - set(doomed) < set(instances_pids(tmp_path))
+        assert len(instances(tmp_path)) == 10
+        assert taskmaster.process.poll() is None

@@ -17,7 +17,7 @@ from tests.rpc import Rpc, listening
 from tests.waiting import until
 
 PATIENCE_S = 120
-DEATHS = int(os.environ.get("TASKMASTER_DEATHS", "2000"))
+DEATHS = int(os.environ.get("TASKMASTER_DEATHS", "5000"))
 """How many die at once, where the limit of descriptors lets as many live: two pipes each."""
 
 
@@ -33,7 +33,8 @@ def test_thousands_of_deaths_at_once_are_all_known_and_a_client_is_answered_in_b
         Taskmaster(tmp_path, config, "-n", "-l", "taskmaster.log") as taskmaster,
         Rpc(listening(tmp_path / "control.sock")) as rpc,
     ):
-        until(lambda: len(instances(tmp_path)) == 2 * half, f"{2 * half} processes", PATIENCE_S)
+        until(lambda: taskmaster.log.count("(spawned)") == 2 * half, f"{2 * half} processes", PATIENCE_S)
+        assert len(instances(tmp_path)) == 2 * half
         used = descriptors(taskmaster.process.pid)
         rows = rpc.call("status")["data"]
         assert {row["status"] for row in rows} == {"RUNNING"}
