@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tm.core.errors import ConfigError, Missing, Unreadable
 from tm.core.loading import load
@@ -17,6 +20,10 @@ AS_ROOT = os.geteuid() == 0
 @pytest.fixture
 def machine(tmp_path: Path) -> Machine:
     return Machine({"A": "1"}, str(tmp_path))
+
+
+def encoded(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
 
 
 def refused(machine: Machine, path: str) -> Unreadable:
@@ -37,6 +44,21 @@ def test_a_file_is_read_relative_to_the_directory_or_by_its_whole_path(machine: 
 def test_a_byte_order_mark_is_no_part_of_the_text(machine: Machine, tmp_path: Path) -> None:
     (tmp_path / "f").write_bytes(b"\xef\xbb\xbfa: 1")
     assert machine.read("f") == "a: 1"
+
+
+@settings(deadline=None)
+@given(
+    st.binary(max_size=300)
+    | st.text(alphabet="tasks: {}\n-&*!|>'\"%@`#?,[]<=~\0\ufeff\u2028\udc80é", max_size=60).map(encoded)
+)
+def test_any_bytes_are_a_configuration_or_problems(content: bytes) -> None:
+    with tempfile.TemporaryDirectory() as directory:
+        (Path(directory) / "web.yaml").write_bytes(content)
+        try:
+            load("web.yaml", Machine({}, directory))
+        except ConfigError as error:
+            assert error.problems
+            assert str(error)
 
 
 def test_a_file_that_is_not_there(machine: Machine, tmp_path: Path) -> None:
