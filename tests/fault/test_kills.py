@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 import signal
 import sys
@@ -18,7 +17,7 @@ import pytest
 
 from tests.fault.kernel import instances, killed_by_itself, nothing_left, processes
 from tests.fault.test_identity import BOTH, CONFIG, kill, killed
-from tests.integration.driver import ROOT, Taskmaster, alive
+from tests.integration.driver import ROOT, Taskmaster
 from tests.waiting import until
 
 NUMBERED = ROOT / "tests" / "programs" / "numbered_lines.py"
@@ -105,53 +104,67 @@ def test_killed_at_a_transfer_of_output(tmp_path: Path) -> None:
 # ---- between two steps of a start or an end
 
 
-def test_killed_between_a_wait_and_its_note_the_end_counts_once(tmp_path: Path) -> None:
-    """Its status is lost with the daemon; it is treated as unexpected, and that is said."""
+@pytest.mark.parametrize(("name", "state", "restarts"), [("again", "RUNNING", 1), ("done", "EXITED", 0)])
+def test_killed_between_the_note_of_an_end_and_its_wait_the_end_counts_once(
+    tmp_path: Path, name: str, state: str, restarts: int
+) -> None:
+    """How it ended is on record by then, and told when nobody could ask for it any more."""
     config = """
-        defaults: {autoLaunch: true, successfulStartTimeout: 0}
-        tasks:
-          again: {command: "echo >> runs; read x < gate; exit 0", restart: on-failure}
+        defaults: {autoLaunch: true, successfulStartTimeout: 0, restart: on-failure,
+                   command: "read x < $TASKMASTER_TASK; exit 7"}
+        tasks: {again: {}, done: {expectedExitCodes: [7]}}
     """
-    os.mkfifo(tmp_path / "gate")
-    with Taskmaster(tmp_path, config, TASKMASTER_FAULT="after-wait:1") as taskmaster:
-        taskmaster.wait_for(again="RUNNING")
-        (tmp_path / "gate").write_text("\n")
+    for each in ("again", "done"):
+        os.mkfifo(tmp_path / each)
+    with Taskmaster(tmp_path, config, TASKMASTER_FAULT="after-ended:1") as taskmaster:
+        before = {key: row["pid"] for key, row in taskmaster.wait_for(again="RUNNING", done="RUNNING").items()}
+        (tmp_path / name).write_text("\n")
         assert taskmaster.process.wait(30) == -signal.SIGKILL
-    nothing_left(tmp_path)
+    until(lambda: not Path(f"/proc/{before[name]}").exists(), "nobody can ask for its end")
     with Taskmaster(tmp_path, config) as taskmaster:
-        row = taskmaster.wait_for(again="RUNNING")["again"]
-        assert row["restarts"] == 1
-        assert re.search(
-            r"again adopt: pid \d+ is gone: .*unknown.*, it ended while no daemon was there", taskmaster.log
+        rows = taskmaster.wait_for(again="RUNNING", done=state if name == "done" else "RUNNING")
+        assert rows[name]["restarts"] == restarts
+        assert (
+            f"{name} adopt: pid {before[name]} is gone: exit code 7, it ended while no daemon was there"
+            in taskmaster.log
         )
-        until(lambda: (tmp_path / "runs").read_text() == "\n\n", "its second run")
-        assert instances(tmp_path) == ["again"]
+        assert {rows[key]["pid"] for key in before if key != name} == {
+            pid for key, pid in before.items() if key != name
+        }
 
 
 @traced
-def test_killed_between_fork_and_exec_the_child_never_becomes_the_program(tmp_path: Path) -> None:
-    """It says nowhere whose it is until then, so that the next daemon might not know it and start another one. As long
-    as it is there it holds what only one may hold.
-    """
+def test_killed_between_fork_and_exec_the_child_is_taken_over_when_it_has_become_the_program(tmp_path: Path) -> None:
+    """It says nowhere whose it is until then, but holds what only one may hold, so that no next daemon comes before."""
     config = """
         tasks: {web: {command: "echo >> runs; exec sleep 1000", nice: 1, autoLaunch: true, successfulStartTimeout: 0}}
     """
 
     class Slow(Taskmaster):
-        under = strace("setpriority:delay_enter=1000000", "-f")
+        under = strace("setpriority:delay_enter=2000000", "-f")
 
     slow = Slow(tmp_path, config)
-    try:
-        child = until(lambda: children(slow.process.pid), "a child before its exec")[0]
-        kill(slow)
-    finally:
-        slow.end()
-    until(lambda: not alive(child), "the end of the child")
-    assert not (tmp_path / "runs").exists()
-    with Taskmaster(tmp_path, config) as taskmaster:
-        taskmaster.wait_for(web="RUNNING")
+    child = until(lambda: children(slow.process.pid), "a child before its exec")[0]
+    kill(slow)
+    slow.end()
+    with until(lambda: admitted(tmp_path, config), "the next one") as taskmaster:
+        assert pids(taskmaster) == {"web": child}
         until(lambda: (tmp_path / "runs").read_text() == "\n", "one run")
         assert instances(tmp_path) == ["web"]
+
+
+def admitted(home: Path, config: str) -> Taskmaster | None:
+    """One more; None where it is told that there is one already."""
+    taskmaster = Taskmaster(home, config)
+    shown = len(taskmaster.output)
+    until(
+        lambda: taskmaster.process.poll() is not None or "Taskmaster " in taskmaster.output[shown:], "its prompt or end"
+    )
+    if taskmaster.process.poll() is None:
+        return taskmaster
+    taskmaster.end()
+    assert taskmaster.process.returncode == 3
+    return None
 
 
 def children(pid: int) -> list[int]:

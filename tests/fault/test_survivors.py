@@ -240,7 +240,7 @@ def test_the_form_with_a_shell_takes_over_as_well(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "point", ["after-intent", "after-spawn", "after-spawned", "after-wait", "after-reaped", "after-timeout"]
+    "point", ["after-intent", "after-spawn", "after-spawned", "after-ended", "after-reaped", "after-timeout"]
 )
 def test_killed_at_a_named_point_nothing_runs_twice_or_is_lost(tmp_path: Path, point: str) -> None:
     """Each time it dies there the third time, until nothing happens there any more."""
