@@ -29,21 +29,6 @@ def left(path: Path) -> dict[int, int]:
     return slots.left
 
 
-def test_what_was_noted_is_found_once_by_the_next_one(tmp_path: Path) -> None:
-    path = tmp_path / "turns"
-    slots = Slots(str(path))
-    assert slots.left == {}
-    numbers = [slots.take(key) for key in (7, 8, 2**64 - 1)]
-    assert None not in numbers
-    for slot, number in zip(numbers, (70, 80, 2**64 - 1), strict=True):
-        assert slot is not None
-        slots.note(slot, number)
-    slots.give_back(numbers[1] or 0)
-    slots.close()
-    assert left(path) == {7: 70, 2**64 - 1: 2**64 - 1}
-    assert left(path) == {}
-
-
 def test_a_killed_process_has_noted_what_it_had_noted(tmp_path: Path) -> None:
     script = (
         "import os, sys\n"

@@ -1,10 +1,11 @@
 """Taking over the processes that an earlier daemon has left: which still run, how the others ended, what goes on.
 
-Guarantees: a process is taken over only when it is the very one that is on record, by its pidfd or, where that tells
-nothing, by the time of its start; a stranger who has its number is never signalled. Its output goes on where it was:
-the pipe is opened again through its own descriptors. What ended meanwhile is told with its exit status, as far as the
-kernel tells, and treated by its policy once. A task that the configuration no longer has is stopped.
-Leaves to others: the journal (`daemon.chronicle`), and how the configuration differs (`daemon.supervisor`).
+Guarantees: a process is taken over only when it is the very one that is on record; a stranger who has its number is
+never signalled. Its output goes on where it was: in the pipe that a guardian has kept, or one that is opened again
+through its own descriptors. What ended meanwhile is told with its exit status, as far as somebody knows it, and treated
+by its policy once. A task that the configuration no longer has is stopped.
+Leaves to others: who is who (`daemon.recognition`), the journal (`daemon.chronicle`), and how the configuration differs
+(`daemon.supervisor`).
 
 A process on record may be dead and its number a stranger's. Whatever is left of its group is only ours when a member
 says so in its environment.
@@ -13,9 +14,7 @@ says so in its environment.
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
@@ -23,19 +22,19 @@ from typing import NamedTuple
 from tm.core.config import Config
 from tm.core.exitstatus import UNKNOWN, ExitStatus
 from tm.core.imprint import imprint
-from tm.core.journal import Intent, Ledger
-from tm.core.lasting import restored, saved
+from tm.core.journal import Ledger
+from tm.core.lasting import restored
 from tm.core.launch import launch
 from tm.core.process import Process
 from tm.core.records import Level
 from tm.core.remnant import remnant
-from tm.core.saved import NUMBER_MOST, Identity, Saved
 from tm.core.task import Task
 from tm.core.transitions import Event, State
-from tm.daemon.chronicle import Chronicle, identify
+from tm.daemon.chronicle import Chronicle
 from tm.daemon.deaths import Deaths
 from tm.daemon.outputs import Outputs
 from tm.daemon.platform import Machine
+from tm.daemon.recognition import Look, Recognition
 from tm.daemon.supervisor import Supervisor
 from tm.daemon.ward import Inheritance, Ward
 from tm.daemon.wiring import Key, Wiring
@@ -44,7 +43,6 @@ from tm.edge.eventlog import EventLog
 from tm.edge.loop import Loop, Rank
 
 ORPHANED = "it ended while no daemon was there"
-_NUMBER = re.compile("[0-9]{1,18}")
 
 
 class Parties(NamedTuple):
@@ -58,16 +56,6 @@ class Parties(NamedTuple):
     log: EventLog
 
 
-class Look(NamedTuple):
-    """What was seen of a process on record. `fd`: its pidfd, None where it has ended; `status`: how; `heard`: the
-    guardian tells of its end, now or later, so that it counts as alive until then.
-    """
-
-    fd: int | None
-    status: ExitStatus
-    heard: bool
-
-
 class Adoption:
     """What becomes of a ledger, and of what a guardian has kept."""
 
@@ -79,13 +67,16 @@ class Adoption:
         self._left = left
         self._pipes = left.pipes()
         self._orphaned = left.hall is None  # there was nobody in between
+        self._recognition = Recognition(chronicle, ward, ledger, left, parts.log)
 
     def begin(self, config: Config) -> None:
         """Take over all that is on record, as if nothing had been, under the tasks of `config`."""
         ledger = self._ledger
         if ledger.damaged:
-            self._look_for_more()
-        doubtful = [key for key, intent in list(ledger.intents.items()) if not self._complete(key, intent, config)]
+            self._recognition.look_for_more()
+        doubtful = [
+            key for key, intent in list(ledger.intents.items()) if not self._recognition.complete(key, intent, config)
+        ]
         tasks = {name: self._task(config, name, ledger) for name, _ in ledger.rows}
         floor_s = config.settings.restart_floor_s
         known = {key: restored(row, tasks[key[0]], floor_s) for key, row in ledger.rows.items()}
@@ -95,7 +86,7 @@ class Adoption:
         self._chronicle.begin(ledger)
         for key in outdated:
             self._log(Level.INFO, rows[key], "a key that needs a restart has changed meanwhile")
-        looks = {key: self._look(ledger.rows[key]) for key, row in rows.items() if row.pid is not None}
+        looks = {key: self._recognition.look(ledger.rows[key]) for key, row in rows.items() if row.pid is not None}
         self._left.exits.update(self._ward.gather())
         ended = {key: status for key, look in looks.items() if (status := self._settle(key, rows[key], look))}
         for key in rows:  # when everybody who shares a file is known
@@ -109,78 +100,21 @@ class Adoption:
             if (row.spawning or key in ledger.intents) and key not in doubtful and _is_in(config, key):
                 self._start(key, rows)
 
-    def _look_for_more(self) -> None:
-        """The journal has lost lines: who leads a session, says that he is ours, and began later than all that is on
-        record of him, was about to be spawned.
-        """
-        rows = self._ledger.rows
-        for pid, variables in procfs.leaders_with(_words(self._chronicle.ours)).items():
-            name, n, generation = (variables.get(f"TASKMASTER_{each}", "") for each in ("TASK", "N", "GENERATION"))
-            if name and _NUMBER.fullmatch(n) and _NUMBER.fullmatch(generation) and int(n) <= NUMBER_MOST:
-                key, intent = (name, int(n)), Intent(int(generation), pidfd.start_time(pid) or 0)
-                if key not in rows or rows[key].generation < intent.generation:
-                    self._ledger.intents[key] = intent
-
-    def _complete(self, key: Key, intent: Intent, config: Config) -> bool:
-        """It was about to be spawned: put on record that it was, where it was; whether that could be told."""
-        candidates = self._spawned(key, intent)
-        if len(candidates) > 1:
-            pids = ", ".join(map(str, candidates))
-            text = f"it was just being started, and nobody can tell which of these it is: pids {pids}"
-            remedy = f"nothing is started; end them and type: start {key[0]}"
-            self._parts.log.write(Level.ERROR, key[0], "adopt", f"{text}; {remedy}")
-            return False
-        if not candidates:
-            return True
-        ledger, (name, n), now = self._ledger, key, self._parts.loop.now
-        pid = candidates[0]
-        task = config.tasks.get(name) or remnant(name)
-        row = restored(ledger.rows[key], task, 0.0) if key in ledger.rows else Process(task, n, now)
-        row = replace(row, state=State.STARTED, pid=pid, since=now, spawned_at=now, wanted_up=True)
-        ended = self._left.exits.get(pid)
-        identity = identify(pid) if ended is None else Identity(ended.start)
-        kept = {
-            name.stream: name.inode for name in self._pipes if (name.key, name.generation) == (key, intent.generation)
-        }
-        ledger.put(saved(row, intent.generation, identity, kept or procfs.pipes(pid)))
-        del ledger.intents[key]
-        return True
-
-    def _spawned(self, key: Key, intent: Intent) -> list[int]:
-        """The process of a start that was intended. Who leads a session and was given these variables is it; else it
-        is a child of the guardian's, alive or ended, that leads a session, began after that and is not on record.
-        Whoever ends after we have looked at the living is still to be heard of.
-        """
-        marked = procfs.leaders_with(_words(self._chronicle.marks(key, intent.generation)))
-        begun_since = [pid for pid in marked if (pidfd.start_time(pid) or 0) >= intent.tick]
-        if begun_since:
-            return begun_since[:1]
-        if not self._ward.guarded:
-            return []
-        living = procfs.leaders_of(self._ward.guardian)
-        self._left.exits.update(self._ward.gather())
-        begun = living | {pid: ended.start for pid, ended in self._left.exits.items()}
-        return [pid for pid, tick in begun.items() if tick >= intent.tick and pid not in self._ledger.pids]
-
     @staticmethod
     def _task(config: Config, name: str, ledger: Ledger) -> Task:
         """What the processes of a task are to be kept by; `instances` as there were."""
         numbers = [n for task, n in ledger.rows if task == name]
         return replace(config.tasks.get(name) or remnant(name), instances=max(numbers))
 
-    def _look(self, known: Saved) -> Look:
-        """Whether it lives. How it ended, where it has, the guardian says when it may be gone, so that is heard after
-        all looks; whose child it is is asked before, since nobody else has its number while it is found.
-        """
-        assert known.pid is not None
-        heard = self._ward.guarded and procfs.parent(known.pid) == self._ward.guardian
-        return _look(known, heard)
-
     def _settle(self, key: Key, row: Process, look: Look) -> ExitStatus | None:
         """Go on with a process that lives; how it ended, where it has, with what it left in its pipes to be read."""
         assert row.pid is not None
         known, machine, fd = self._ledger.rows[key], self._parts.machine, look.fd
-        if (told := self._told(known)) is not None or fd is None:
+        if look.ours:
+            self._go_on_hearing(key, row, {})
+            self._log(Level.INFO, row, f"pid {row.pid} is taken over")
+            return None
+        if (told := self._recognition.told(known)) is not None or fd is None:
             if fd is not None:
                 os.close(fd)
             self._go_on_hearing(key, row, {})
@@ -197,8 +131,8 @@ class Adoption:
         assert row.pid is not None
         self._log(Level.WARNING, row, f"pid {row.pid} is gone: {status}, {ORPHANED}")
         left = reap.group_exists(row.pid)  # without one there is no reason to look at all processes
-        ours = _words(self._chronicle.marks(key, self._ledger.rows[key].generation))
-        if not (left and procfs.group_is(row.pid, ours)):
+        generation = self._ledger.rows[key].generation
+        if not (left and self._recognition.is_group(key, generation, row.pid)):
             self._parts.machine.disown(row.pid)
         self._parts.outputs.process_ended(key)
         self._parts.supervisor.reaped(row.pid, status, ORPHANED if self._orphaned else "")
@@ -255,14 +189,6 @@ class Adoption:
         self._parts.loop.unwatch(fd)
         self._parts.deaths.ended(pid, pidfd.exit_status(fd) or UNKNOWN)
 
-    def _told(self, known: Saved) -> ExitStatus | None:
-        """How it ended, as somebody has said who saw it."""
-        assert known.pid is not None
-        ended = self._left.exits.get(known.pid)
-        if ended is not None and known.start in (None, ended.start):
-            return ended.status
-        return self._ledger.ended.get(known.pid)
-
     def _start(self, key: Key, rows: Mapping[Key, Process]) -> None:
         """It was about to be started, and was not: it is on record nowhere."""
         if key in rows and rows[key].at_rest:
@@ -281,10 +207,6 @@ def _outdated(ledger: Ledger, config: Config, rows: Mapping[Key, Process]) -> se
     return {key for key in differ if rows[key].wanted_up and not (rows[key].spawning or key in ledger.intents)}
 
 
-def _words(variables: Mapping[str, str]) -> set[str]:
-    return {f"{name}={value}" for name, value in variables.items()}
-
-
 def _is_in(config: Config, key: Key) -> bool:
     """Whether the configuration still has the instance."""
     return key[0] in config.tasks and key[1] <= config.tasks[key[0]].instances
@@ -299,15 +221,3 @@ def _settled(row: Process) -> Process:
     if row.auto_started_at == row.since:
         return replace(row, state=State.BACKOFF, restarts=row.restarts - 1)
     return replace(row, state=State.STOPPED)
-
-
-def _look(known: Saved, heard: bool) -> Look:
-    assert known.pid is not None
-    with suppress(OSError):
-        fd = pidfd.recognized(known.pid, known.start, known.identity)
-        if fd is not None and not heard and pidfd.ended(fd):
-            status = pidfd.exit_status(fd) or UNKNOWN
-            os.close(fd)
-            return Look(None, status, heard)
-        return Look(fd, UNKNOWN, heard)
-    return Look(None, UNKNOWN, heard)
