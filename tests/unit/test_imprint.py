@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import importlib
 import pickle
+import sys
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.build import TextWorld, task
+from tm.core import imprint as module
 from tm.core.imprint import KEYS, imprint
 from tm.core.loading import load
 from tm.core.reload import changed
@@ -77,6 +80,16 @@ def test_what_it_is_made_of_stays_the_same_over_releases() -> None:
 def test_a_task_that_was_handed_over_has_the_imprint_that_it_had() -> None:
     given = of(CHANGES)
     assert imprint(pickle.loads(pickle.dumps(given))) == imprint(given)
+
+
+def test_without_the_quick_way_to_a_digest_it_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    quick = imprint(of(CHANGES))
+    monkeypatch.setitem(sys.modules, "_blake2", None)
+    try:
+        assert importlib.reload(module).imprint(of(CHANGES)) == quick
+    finally:
+        monkeypatch.undo()
+        importlib.reload(module)
 
 
 def test_no_value_can_be_read_from_it() -> None:

@@ -18,6 +18,7 @@ from tm.core.journal import (
     Intent,
     Ledger,
     compacted,
+    ended_line,
     gone_line,
     head_line,
     intent_line,
@@ -152,6 +153,10 @@ def test_the_word_of_a_state_is_the_one_that_people_see() -> None:
 def test_what_is_no_number_is_not_written() -> None:
     with pytest.raises(ValueError, match="not JSON compliant"):
         row_line(replace(ROW, since=float("nan")))
+
+
+def test_an_end_is_read_again() -> None:
+    assert read([ended_line(7, died(3)), ended_line(8, died(-9))]).ended == {7: died(3), 8: died(-9)}
 
 
 def test_a_row_of_an_earlier_taskmaster_has_no_imprint() -> None:
