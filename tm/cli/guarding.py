@@ -23,7 +23,7 @@ from tm.core.records import Level
 from tm.daemon import role
 from tm.daemon.reloading import Reading
 from tm.daemon.service import Service
-from tm.daemon.ward import Inheritance, Ward
+from tm.daemon.ward import Inheritance, Ward, Word
 from tm.edge import hall, reap, version
 
 LOADED = "configuration"
@@ -81,7 +81,7 @@ def renew(ward: Ward) -> None:
         ward.keep({name: fd})
         if before is not None:
             os.close(before)
-    ward.renew()
+    ward.tell(Word.RENEW)
 
 
 def guard(opened: Opened) -> Opened:

@@ -28,7 +28,7 @@ from tm.daemon import role
 from tm.daemon.history import Change
 from tm.daemon.reloading import Reading
 from tm.daemon.service import Service
-from tm.daemon.ward import Inheritance
+from tm.daemon.ward import Inheritance, Word
 from tm.daemon.wiring import Key
 from tm.edge import hall, version
 from tm.edge.trial import begin
@@ -141,7 +141,7 @@ def _hand_over(opened: Opened, service: Service, hub: Hub | None, trial: _Trial,
         for fd in going:
             os.close(fd)
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-        ward.ready()
+        ward.tell(Word.READY)
         return f"{argv[0]} cannot be run: {os.strerror(error.errno or 0)}"
 
 

@@ -36,7 +36,7 @@ from tm.daemon.outputs import Outputs
 from tm.daemon.platform import Machine
 from tm.daemon.recognition import Look, Recognition
 from tm.daemon.supervisor import Supervisor
-from tm.daemon.ward import Inheritance, Ward
+from tm.daemon.ward import Inheritance, Ward, Word
 from tm.daemon.wiring import Key, Wiring
 from tm.edge import pidfd, procfs, reap
 from tm.edge.eventlog import EventLog
@@ -74,9 +74,8 @@ class Adoption:
         ledger = self._ledger
         if ledger.damaged:
             self._recognition.look_for_more()
-        doubtful = [
-            key for key, intent in list(ledger.intents.items()) if not self._recognition.complete(key, intent, config)
-        ]
+        complete, now = self._recognition.complete, self._parts.loop.now
+        doubtful = [key for key, intent in list(ledger.intents.items()) if not complete(key, intent, config, now)]
         tasks = {name: self._task(config, name, ledger) for name, _ in ledger.rows}
         floor_s = config.settings.restart_floor_s
         known = {key: restored(row, tasks[key[0]], floor_s) for key, row in ledger.rows.items()}
@@ -95,7 +94,7 @@ class Adoption:
             self._die(key, rows[key], status)
         self._hold(rows)
         for pid in self._left.exits:
-            self._ward.noted(pid)
+            self._ward.tell(Word.NOTED, str(pid))
         for key, row in known.items():
             if (row.spawning or key in ledger.intents) and key not in doubtful and _is_in(config, key):
                 self._start(key, rows)

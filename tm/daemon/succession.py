@@ -17,7 +17,7 @@ from tm.core.process import Occurrence, Process, Send
 from tm.core.records import Level
 from tm.daemon.adoption import Adoption, Parties
 from tm.daemon.chronicle import Chronicle
-from tm.daemon.ward import Inheritance, PipeName, Ward
+from tm.daemon.ward import Inheritance, PipeName, Ward, Word
 from tm.daemon.wiring import Key, Wiring
 from tm.edge import procfs
 from tm.edge.journal import Journal
@@ -87,13 +87,13 @@ class Succession:
 
     def booted(self) -> None:
         """The daemon is up."""
-        self._estate.ward.ready()
+        self._estate.ward.tell(Word.READY)
 
     def leaving(self, by: str) -> None:
         """The shutdown begins on behalf of `by`."""
         self.by = by
         self._chronicle.leaving(by)
-        self._estate.ward.stopping(by)
+        self._estate.ward.tell(Word.STOPPING, by)
 
     def lacking(self) -> str:
         """Why the next daemon could not take over what runs, or ''."""

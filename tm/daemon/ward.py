@@ -16,6 +16,7 @@ import socket
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import Any, NamedTuple
 
 from tm.core.exitstatus import ExitStatus
@@ -102,6 +103,17 @@ def inherited(environ: dict[str, str] | os._Environ[str]) -> Inheritance | None:
         raise ValueError(f"the variable {VARIABLE} is taskmaster's own and not to be set by others") from error
 
 
+class Word(Enum):
+    """What a guardian is told: how the process with that pid ended is on record; the daemon is up; it leaves, on behalf
+    of somebody, and whoever comes after its death has to go on with that; the code that is kept is to be run.
+    """
+
+    NOTED = "noted"
+    READY = "ready"
+    STOPPING = "stopping"
+    RENEW = "renew"
+
+
 class Ward:
     """A daemon with a guardian, or without. `kept`: what the guardian is to have, by name; the descriptors belong to
     others. `on_exited` hears how a child of the guardian ended, `on_lost` that the guardian has died.
@@ -166,26 +178,14 @@ class Ward:
             del self.kept[name]
             self._say("drop", name)
 
-    def noted(self, pid: int) -> None:
-        """How it ended is on record."""
-        self._say("noted", str(pid))
-
-    def ready(self) -> None:
-        """The daemon is up."""
-        self._say("ready")
-
-    def stopping(self, by: str) -> None:
-        """It leaves, on behalf of `by`; whoever comes after its death has to go on with that."""
-        self._say("stopping", by)
+    def tell(self, word: Word, rest: str = "") -> None:
+        """Say one of the words that take no descriptor, and what goes with it."""
+        self._say(word.value, *([rest] if rest else []))
 
     def trying(self) -> bool:
         """Another version begins in our place; whether the guardian has heard that, and all that came before."""
         self._say("trying")
         return self._hall is not None and not self._hall.owes
-
-    def renew(self) -> None:
-        """The guardian is to run the code that is kept."""
-        self._say("renew")
 
     def close(self) -> None:
         """There is nothing more to say."""
@@ -220,7 +220,7 @@ class Ward:
             if word == "exited":
                 pid, status, *_ = map(int, rest.split())
                 self.on_exited(pid, ExitStatus.from_wait(status))
-                self.noted(pid)
+                self.tell(Word.NOTED, str(pid))
         if self._hall is not None:
             self._hall.send()
             self._watch()

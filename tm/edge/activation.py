@@ -12,7 +12,7 @@ from collections.abc import MutableMapping
 from typing import Final, NamedTuple
 
 _FIRST: Final = 3
-_VARIABLES: Final = ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES")
+VARIABLES: Final = ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES")
 
 
 class Unfit(Exception):
@@ -28,7 +28,7 @@ class Given(NamedTuple):
 
 def take(environ: MutableMapping[str, str], pid: int) -> Given | None:
     """What was handed over to process `pid`; None: nothing. Raises Unfit."""
-    whose, count, _ = [environ.pop(name, "") for name in _VARIABLES]
+    whose, count, _ = [environ.pop(name, "") for name in VARIABLES]
     if whose != str(pid) or count in ("", "0"):
         return None
     if count != "1":
