@@ -12,7 +12,7 @@ from collections.abc import MutableMapping
 from typing import Final, NamedTuple
 
 _FIRST: Final = 3
-VARIABLES: Final = ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES")
+_VARIABLES: Final = ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES")
 
 
 class Unfit(Exception):
@@ -28,7 +28,9 @@ class Given(NamedTuple):
 
 def take(environ: MutableMapping[str, str], pid: int) -> Given | None:
     """What was handed over to process `pid`; None: nothing. Raises Unfit."""
-    whose, count, _ = [environ.pop(name, "") for name in VARIABLES]
+    whose, count = environ.get("LISTEN_PID", ""), environ.get("LISTEN_FDS", "")
+    for name in _VARIABLES:
+        environ.pop(name, None)
     if whose != str(pid) or count in ("", "0"):
         return None
     if count != "1":
