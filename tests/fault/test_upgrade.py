@@ -43,6 +43,12 @@ def rows(daemon: Daemon) -> dict[str, Any]:
     return {row["name"]: {key: row[key] for key in ("status", "pid", "restarts")} for row in data}
 
 
+def settled(daemon: Daemon) -> dict[str, Any]:
+    """What is known when nothing changes by itself any more."""
+    until(lambda: not any(row["status"] in ("STOPPED", "STARTED") for row in rows(daemon).values()), "the boot")
+    return rows(daemon)
+
+
 @pytest.fixture
 def installed(tmp_path: Path) -> Iterator[Path]:
     """A copy of the program, of which another version can be made."""
@@ -54,9 +60,9 @@ def installed(tmp_path: Path) -> Iterator[Path]:
 
 def test_everything_goes_on(tmp_path: Path) -> None:
     with up(tmp_path) as daemon:
-        until(lambda: rows(daemon)["waits"]["status"] == "BACKOFF", "one that waits")
+        before = settled(daemon)
         until(lambda: "kept" in daemon.ctl("logs", "kept").stdout, "what is kept in memory")
-        before, pids = rows(daemon), (daemon.process.pid, daemon.daemon)
+        pids = daemon.process.pid, daemon.daemon
         deadline = json.loads(daemon.ctl("--json", "status", "waits").stdout)[0]
         with Rpc(tmp_path / "control.sock") as follower, Rpc(tmp_path / "control.sock") as slow:
             subscription = follower.call("logs.follow", words=["talks"])["subscription"]
@@ -98,8 +104,7 @@ def test_everything_goes_on(tmp_path: Path) -> None:
 
 def test_by_a_signal(tmp_path: Path) -> None:
     with up(tmp_path) as daemon:
-        until(lambda: rows(daemon)["waits"]["status"] == "BACKOFF", "one that waits")
-        before = rows(daemon)
+        before = settled(daemon)
         daemon.signal(signal.SIGUSR1)
         until(lambda: "goes on" in daemon.log, "the new version")
         assert rows(daemon) == before
@@ -110,7 +115,7 @@ def test_by_a_signal(tmp_path: Path) -> None:
     [
         ("tm/cli/main.py", "\ndef (:\n", "SyntaxError: invalid syntax"),
         ("tm/edge/linedit.py", "\nif:\n", "SyntaxError: invalid syntax"),
-        ("tm/core/config.py", "\nimport no_such_library\n", "No module named 'no_such_library'"),
+        ("tm/core/config.py", "\nimport no_such_library\n", "no_such_library is not installed"),
         ("tm/daemon/guardian.py", "\nelse\n", "SyntaxError"),
     ],
 )
@@ -118,7 +123,7 @@ def test_a_version_that_cannot_start_is_refused(
     tmp_path: Path, installed: Path, file: str, text: str, reason: str
 ) -> None:
     with up(tmp_path, program=installed) as daemon:
-        before, pid = rows(daemon), daemon.daemon
+        before, pid = settled(daemon), daemon.daemon
         with (installed / file).open("a") as source:
             source.write(text)
         done = daemon.ctl("upgrade")
@@ -130,7 +135,7 @@ def test_a_version_that_cannot_start_is_refused(
 
 def test_a_version_that_ends_before_it_is_up_is_fallen_back_from(tmp_path: Path, installed: Path) -> None:
     with up(tmp_path, program=installed) as daemon:
-        before, pid = rows(daemon), daemon.daemon
+        before, pid = settled(daemon), daemon.daemon
         service = installed / "tm" / "daemon" / "service.py"
         whole = service.read_text()
         service.write_text(
@@ -149,7 +154,7 @@ def test_a_version_that_ends_before_it_is_up_is_fallen_back_from(tmp_path: Path,
 
 def test_another_version_says_so(tmp_path: Path, installed: Path) -> None:
     with up(tmp_path, program=installed) as daemon:
-        before, old = rows(daemon), daemon.ctl("version").stdout.split()[1]
+        before, old = settled(daemon), daemon.ctl("version").stdout.split()[1]
         version = installed / "tm" / "__init__.py"
         version.write_text(version.read_text().replace(f'"{old}"', '"99.9"'))
         assert daemon.ctl("upgrade").stdout == "Upgraded to taskmaster 99.9.\n"
@@ -178,7 +183,7 @@ def test_forty_in_a_row_under_load(tmp_path: Path) -> None:
                    restartDelayMax: 10ms, instances: 3}}
     """
     with up(tmp_path, config) as daemon:
-        before, pids = rows(daemon), (daemon.process.pid, daemon.daemon)
+        before, pids = settled(daemon), (daemon.process.pid, daemon.daemon)
         with Rpc(tmp_path / "control.sock") as client:
             for _ in range(40):
                 assert client.call("upgrade")["outcome"] == 0

@@ -16,8 +16,8 @@ CLIENT = [sys.executable, "-I", "-S", str(ROOT / "bin" / "taskmasterctl")]
 class Daemon(Taskmaster):
     """A daemon without a shell, and its clients."""
 
-    def __init__(self, home: Path, config: str, *flags: str, **changes: str) -> None:
-        super().__init__(home, config, "-n", *flags, **changes)
+    def __init__(self, home: Path, config: str, *flags: str, program: Path | None = None, **changes: str) -> None:
+        super().__init__(home, config, "-n", *flags, program=program, **changes)
         until(lambda: self.process.poll() is not None or self.ctl("pid").returncode == 0, "a daemon that answers")
         assert self.process.poll() is None, self.errors
 

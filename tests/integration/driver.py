@@ -88,15 +88,17 @@ class Taskmaster:
 
     under: tuple[str, ...] = ()
 
-    def __init__(self, home: Path, config: str, *flags: str, **changes: str) -> None:
+    def __init__(self, home: Path, config: str, *flags: str, program: Path | None = None, **changes: str) -> None:
+        """`program`: the checkout to run, this one by default."""
         self.home = home
         self.shell = "-n" not in flags
         self.path = home / "web.yaml"
         self.write(config)
         self._out = home / "stdout.txt"
         self._err = home / "stderr.txt"
+        start = PROGRAM if program is None else (sys.executable, str(program / "bin" / "taskmaster"))
         own = ["--state-dir", str(home / "state"), "--socket", "control.sock"]
-        arguments = [*self.under, *PROGRAM, *own, *flags, str(self.path)]
+        arguments = [*self.under, *start, *own, *flags, str(self.path)]
         with self._out.open("ab") as out, self._err.open("ab") as err:
             self.process = subprocess.Popen(
                 arguments, stdin=subprocess.PIPE, stdout=out, stderr=err, cwd=home, env=environment(home) | changes

@@ -17,7 +17,7 @@ from tm.core.interface import Entry, Exit
 from tm.core.launch import launch
 from tm.daemon import service
 from tm.daemon.answers import Outcome
-from tm.edge import activation, signals
+from tm.edge import signals
 
 ROOT = Path(__file__).resolve().parents[2]
 SETUP = (ROOT / "setup.cfg").read_text(encoding="utf-8")
@@ -66,11 +66,9 @@ def test_every_signal_that_is_handled_or_ignored_is_listed() -> None:
 
 
 def test_every_variable_that_is_read_is_listed_and_no_other() -> None:
-    """HOME is what `~` stands for; TASKMASTER_FAULT is for tests alone. LISTEN_FDNAMES is read by nobody."""
+    """HOME is what `~` stands for; TASKMASTER_FAULT is for tests alone."""
     sources = [path.read_text(encoding="utf-8") for path in (ROOT / "tm").rglob("*.py")]
-    read = {name for text in sources for name in re.findall(r'environ(?:\.get\(|\[)"(\w+)"', text)} | set(
-        activation.VARIABLES[:2]
-    )
+    read = {name for text in sources for name in re.findall(r'environ(?:\.get\(|\[)"(\w+)"', text)}
     known = names((*interface.DAEMON_VARIABLES, *interface.CLIENT_VARIABLES))
     assert set(known) == (read | {"HOME"}) - {"TASKMASTER_FAULT"}
 

@@ -21,6 +21,7 @@ from tm.cli.forms import Form
 from tm.cli.opening import Opened, Where
 from tm.core.records import Level
 from tm.daemon import role
+from tm.daemon.guardian import Guardian
 from tm.daemon.reloading import Reading
 from tm.daemon.service import Service
 from tm.daemon.ward import Inheritance, Ward, Word
@@ -112,7 +113,11 @@ def _be_guardian(opened: Opened, about: dict[str, Any], kept: dict[str, int]) ->
         null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
         os.dup2(null, 2)
     reap.adopt_orphans()
-    role.become({**_standing(opened), **about}, {**kept, role.VERSION: version.packed()})
+    state, kept = {**_standing(opened), **about}, {**kept, role.VERSION: version.packed()}
+    try:
+        role.become(state, kept)
+    except OSError:  # whom it has become may not run this Python
+        os._exit(Guardian({**state, "kept": kept}).run())
 
 
 def take_role(opened: Opened, service: Service) -> None:

@@ -122,7 +122,6 @@ class Service:
 
     def run(self) -> int:
         """Boot and serve until the end; the exit code."""
-        self.loop.watch(self._signals.fd, self._signals.receive, Rank.DEATH)
         self._log.write(Level.INFO, "taskmaster", "start", f"{self._reloading.config.path}, pid {self.succession.pid}")
         self.loop.call_at(self.loop.now, self._boot)
         try:
@@ -138,6 +137,7 @@ class Service:
         """The first thing that the loop does, so that nothing that goes wrong in it can end the daemon."""
         try:
             self.succession.take_over(self._reloading.config)
+            self.loop.watch(self._signals.fd, self._signals.receive, Rank.DEATH)  # no death is heard before
             self._title.recount()
             self._deaths.reap()
             if by := self.succession.ordered_to_leave:

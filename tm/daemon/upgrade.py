@@ -99,7 +99,7 @@ class Upgrade:
             self._loop.cancel(self._timer)
         if self._status.number:
             lines = [text for line in self._said.split(b"\n") if (text := plain(decoded(line)).strip())]
-            self._give_up(f"the new version cannot start: {lines[-1] if lines else self._status}")
+            self._give_up(f"the new version cannot start: {lines[-1].rstrip('.') if lines else self._status}")
             return
         self._supervisor.then(partial(self._notifications.rest, self._become))
 
