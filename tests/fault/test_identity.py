@@ -5,6 +5,7 @@ Nobody but what the daemon itself has started is ever taken over, waited for or 
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import signal
@@ -135,6 +136,16 @@ def rows_within(home: Path) -> dict[str, tuple[str, int, int]]:
         return {row["name"]: (row["status"], row["pid"], row["restarts"]) for row in rpc.call("status")["data"]}
 
 
+def is_free(lock: Path) -> bool:
+    """Whether no daemon is left that holds it."""
+    with lock.open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+    return True
+
+
 def both_run(home: Path) -> bool:
     return [status for status, *_ in rows_within(home).values()] == ["RUNNING", "RUNNING"]
 
@@ -150,7 +161,7 @@ def test_a_container_that_is_started_again_begins_anew(tmp_path: Path) -> None:
             seen.append(rows_within(tmp_path))
             if turn < 3:
                 kill(taskmaster)
-                until(lambda: not processes(tmp_path), "the end of everything in it")
+                until(lambda: not processes(tmp_path) and is_free(tmp_path / "state" / "lock"), "its end")
             else:
                 with Rpc(tmp_path / "control.sock") as rpc:
                     rpc.call("shutdown")
