@@ -44,7 +44,9 @@ def rows(daemon: Daemon) -> dict[str, Any]:
 
 
 def settled(daemon: Daemon) -> dict[str, Any]:
-    """What is known when nothing changes by itself any more."""
+    """What is known when nothing changes by itself any more, and the guardian has what it will fall back to."""
+    title = Path(f"/proc/{daemon.process.pid}/cmdline")
+    until(lambda: title.read_bytes().startswith(b"taskmaster: guardian"), "the guardian")
     until(lambda: not any(row["status"] in ("STOPPED", "STARTED") for row in rows(daemon).values()), "the boot")
     return rows(daemon)
 
@@ -142,7 +144,7 @@ def test_a_version_that_ends_before_it_is_up_is_fallen_back_from(tmp_path: Path,
             whole.replace("    def _boot(self) -> None:\n", "    def _boot(self) -> None:\n        os._exit(3)\n")
         )
         daemon.ctl("upgrade")
-        until(lambda: "the version before it goes on" in daemon.log, "the old version")
+        until(lambda: "the version before it goes on" in daemon.log, f"the old version: {daemon.log}")
         assert rows(daemon) == before
         assert daemons_of(daemon.process.pid) != [pid]
         os.kill(daemon.daemon, signal.SIGKILL)
