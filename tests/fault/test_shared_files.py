@@ -52,6 +52,25 @@ def test_20_writers_share_a_file(tmp_path: Path) -> None:
         assert changes > 20, "they did write at the same time"
 
 
+def test_who_begins_before_the_others_begins_with_whole_lines(tmp_path: Path) -> None:
+    config = """
+        tasks:
+          writer:
+            command: "printf 'be'; until [ -e begun_$TASKMASTER_N ]; do sleep 0.02; done; printf 'gun\\n'"
+            instances: 2
+            stdout: shared.log
+    """
+    log = tmp_path / "shared.log"
+    with Taskmaster(tmp_path, config) as taskmaster:
+        taskmaster.ask("start writer_1")
+        taskmaster.wait_for(writer_1="STARTED")
+        taskmaster.ask("start writer_2")
+        (tmp_path / "begun_2").touch()
+        until(lambda: log.read_text() == "begun\n", f"the second one's line, but: {log.read_text()!r}")
+        (tmp_path / "begun_1").touch()
+        until(lambda: log.read_text() == "begun\nbegun\n", f"the first one's line, but: {log.read_text()!r}")
+
+
 def test_a_file_for_each_instance(tmp_path: Path) -> None:
     config = f"""
         tasks:

@@ -41,6 +41,16 @@ def test_where_output_goes() -> None:
     assert (memory.stdout, memory.stderr, memory.merges_stderr) == (None, None, False)
 
 
+def test_whose_file_is_that_of_others_too() -> None:
+    config = """
+    tasks:
+      many: {command: run, instances: 2, stdout: /log/m, stderr: "/log/{n}"}
+      alone: {command: run, stdout: /log/m}
+    """
+    many, alone = (launch(tasks(config)[name], 1, {}) for name in ("many", "alone"))
+    assert (many.common, alone.common) == ({"stdout"}, set())
+
+
 def test_what_is_meant_for_the_daemon_is_not_inherited() -> None:
     private = ["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_FDS", "LISTEN_PID", "TASKMASTER_TASK"]
     assert inherited({**dict.fromkeys(private, "x"), "PATH": "/bin", "LISTENER": "stays"}) == {

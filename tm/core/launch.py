@@ -24,7 +24,7 @@ class Launch:
     """One start. `stdout` and `stderr` are absolute paths, None for a tail in memory; `limits` hold (name, soft, hard).
 
     `given`: the names in `environment` that the task itself sets; `sent`: the streams that go to syslog beside their
-    tail in memory.
+    tail in memory; `common`: the streams with a file that another instance has too, now or soon.
     """
 
     argv: tuple[str, ...]
@@ -41,6 +41,7 @@ class Launch:
     given: frozenset[str] = frozenset()
     logs: LogPolicy = PLAIN
     sent: frozenset[str] = frozenset()
+    common: frozenset[str] = frozenset()
 
     @property
     def targets(self) -> dict[str, str | None]:
@@ -78,6 +79,7 @@ def launch(task: Task, n: int, base: Mapping[str, str]) -> Launch:
     """Settle the start of instance `n` of `task` on top of the environment `base`."""
     instance = task.instance(n)
     fill = (task.name, instance, n)
+    logs = {"stdout": task.stdout, "stderr": task.stderr}
     environment = dict(base)
     environment.update((key, value.fill(*fill)) for key, value in task.environment)
     environment.update(TASKMASTER_TASK=task.name, TASKMASTER_INSTANCE=instance, TASKMASTER_N=str(n))
@@ -95,8 +97,14 @@ def launch(task: Task, n: int, base: Mapping[str, str]) -> Launch:
         nice=task.nice,
         given=frozenset(key for key, _ in task.environment),
         logs=log_policy(task),
-        sent=frozenset(name for name, log in (("stdout", task.stdout), ("stderr", task.stderr)) if log == SENT),
+        sent=frozenset(name for name, log in logs.items() if log == SENT),
+        common=frozenset(name for name, log in logs.items() if task.instances > 1 and _is_common(log)),
     )
+
+
+def _is_common(log: Template | None) -> bool:
+    """Whether all instances of a task have this log."""
+    return log is not None and log.fill("", "1", 1) == log.fill("", "2", 2)
 
 
 def _path(log: Template | None, fill: tuple[str, str, int]) -> str | None:

@@ -157,8 +157,8 @@ class Adoption:
         return "".join(f"; {each}" for each in troubles if each)
 
     def _wiring(self, row: Process) -> Wiring:
-        policy = launch(row.task, row.n, {}).logs
-        return Wiring(policy=policy, instance=row.name, adopted=self._orphaned)
+        start = launch(row.task, row.n, {})
+        return Wiring(policy=start.logs, instance=row.name, adopted=self._orphaned, common=start.common)
 
     def _wire(self, key: Key, row: Process, wiring: Wiring, name: str, fd: int) -> str:
         """Let a pipe go where it went; what is to be said where it cannot."""

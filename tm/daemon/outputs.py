@@ -49,7 +49,8 @@ class Outputs:
 
     def open(self, key: Key, launch: Launch) -> Wiring | SpawnFailure:
         """Open what one start writes to; a log that cannot be opened is a failed start with the reason."""
-        wiring = Wiring(policy=launch.logs, instance=launch.environment.get("TASKMASTER_INSTANCE", key[0]))
+        instance = launch.environment.get("TASKMASTER_INSTANCE", key[0])
+        wiring = Wiring(policy=launch.logs, instance=instance, common=launch.common)
         for name, target in launch.targets.items():
             try:
                 wiring.add(name, target, self.files, partial(self.memory.tail, key, name))

@@ -36,7 +36,8 @@ Key: TypeAlias = tuple[str, int]
 class Wiring:
     """The pipes of one start. `childs_ends` are given to the child; a stream goes by its name, and stands in `senders`
     where it goes to syslog, in `files` where it goes to a file, in `formed` where its lines have a form there;
-    `instance` and `pid` say who writes; `adopted`: another daemon has started it.
+    `instance` and `pid` say who writes; `adopted`: another daemon has started it; `common`: the streams into whose file
+    others write, now or soon.
     """
 
     streams: dict[str, Stream] = field(default_factory=dict)
@@ -48,6 +49,7 @@ class Wiring:
     instance: str = ""
     pid: int = 0
     adopted: bool = False
+    common: frozenset[str] = frozenset()
 
     @property
     def stdio(self) -> tuple[int, int]:
@@ -95,7 +97,7 @@ class Wiring:
             stream.discards = policy.discards
             if name in self.files:
                 self.files[name].policy = policy
-                if policy.discards:
+                if policy.discards or name in self.common:
                     self.files[name].share()
             self._form(name, stream, Source(key[0], self.instance, self.pid, name))
 
