@@ -14,6 +14,7 @@ from tests.integration.driver import alive
 from tests.rpc import Rpc
 from tests.waiting import until
 
+MANY = 500
 CONFIG = """
 defaults: {autoLaunch: true, successfulStartTimeout: 0, restart: never}
 tasks:
@@ -81,3 +82,30 @@ def test_a_change_that_is_on_record_is_in_the_event_log_too(tmp_path: Path) -> N
         with Rpc(background.socket) as client:
             assert {row["name"]: row["exit"] for row in client.call("status")["data"]} == {"coded": 7, "quiet": None}
         assert re.findall(r"coded state: .*pid (\d+), exit code 7", background.log) == [str(pid)]
+
+
+def test_more_may_end_meanwhile_than_the_hall_takes(tmp_path: Path) -> None:
+    """Whoever the daemon cannot be told of stays a zombie until it can. The guardian stands still while it looks."""
+    os.mkfifo(tmp_path / "many.fifo")
+    config = f"""
+    defaults: {{autoLaunch: true, successfulStartTimeout: 0, restart: never}}
+    tasks: {{many: {{command: "read x < many.fifo; exit 7", instances: {MANY}}}}}
+    """
+    with Background(tmp_path, config) as background:
+        background.up()
+        with gap(background) as pair:
+            os.close(os.open(tmp_path / "many.fifo", os.O_WRONLY))
+            until(lambda: not any(map(alive, background.children())), "their ends")
+            until(lambda: "S" in state(pair.guardian), "a guardian that has said what it can")
+            os.kill(pair.guardian, signal.SIGSTOP)
+        try:
+            until(lambda: "FATAL (reaped)" in background.log, "a daemon that has looked")
+        finally:
+            os.kill(pair.guardian, signal.SIGCONT)
+        until(lambda: background.log.count("FATAL (reaped)") == MANY, "all ends told", 60)
+        assert background.log.count(", exit code 7") == MANY
+
+
+def state(pid: int) -> str:
+    """What it does, in the kernel's letter."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]

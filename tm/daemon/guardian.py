@@ -64,6 +64,7 @@ class Guardian:
         self._why = "took the place of its guardian, which has died"
         self._failures = 0
         self._look_due = True
+        self._noted: set[int] = set()
         self._began = time.monotonic()
         self._again: float | None = None if self._daemon else self._began
         self._unsent: list[int] = []
@@ -87,6 +88,7 @@ class Guardian:
             if self._hall is not None and self._hall.fileno() in ready:
                 self._tell()
                 self._listen()
+                self._look_due = True
             if self._signals.fd in ready:
                 self._signals.receive()
             if self._look_due and (code := self._reap()) is not None:
@@ -120,26 +122,29 @@ class Guardian:
         os.kill(os.getpid(), signum)
 
     def _reap(self) -> int | None:
-        """Note how children have ended, then let them go; the exit code where it is over."""
+        """Note how children have ended, and let go of whom the daemon has heard; the exit code where it is over."""
         self._look_due = False
         while (found := look()) is not None:
             pid, how = found
-            if pid != self._daemon:
-                self._note(pid, how)
+            if pid != self._daemon and not self._note(pid, how):
+                return None
             release(pid)
+            self._noted.discard(pid)
             if pid == self._daemon and (code := self._daemon_ended(how)) is not None:
                 return code
         return None
 
-    def _note(self, pid: int, status: int) -> None:
-        """Who led a session may be an instance, and stays in the mailbox; of others the daemon only hears."""
-        start = start_of_leader(pid)
-        if start is not None:
-            self._exits[str(pid)] = [status, start]
-        if self._hall is not None:
-            words = [pid, status] if start is None else [pid, status, start]
-            self._hall.say("exited", *map(str, words))
-            self._tell()
+    def _note(self, pid: int, status: int) -> bool:
+        """Who led a session may be an instance, and stays in the mailbox; whether the daemon has heard of him."""
+        if pid not in self._noted:
+            self._noted.add(pid)
+            told = [status]
+            if (start := start_of_leader(pid)) is not None:
+                told = self._exits[str(pid)] = [status, start]
+            if self._hall is not None:
+                self._hall.say("exited", str(pid), *map(str, told))
+                self._tell()
+        return not (self._hall and self._hall.owes)
 
     def _daemon_ended(self, status: int) -> int | None:
         """The exit code where that is the end; else the next one is due."""
