@@ -74,7 +74,7 @@ def test_every_variable_that_is_read_is_listed_and_no_other() -> None:
 
 
 def test_what_a_process_is_given_is_listed() -> None:
-    marks = ["TASKMASTER_GENERATION", "TASKMASTER_STATE"]
+    marks = ["TASKMASTER_GENERATION", "TASKMASTER_STATE", "TASKMASTER_DAEMON"]
     assert names(interface.CHILD_VARIABLES) == [*launch(task(), 1, {}).environment, *marks]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import pytest
@@ -15,6 +15,7 @@ from tm.core.settings import Settings
 from tm.core.task import Task
 from tm.core.transitions import Event, Refused, State
 from tm.daemon.outputs import Key
+from tm.daemon.reach import Way
 from tm.daemon.supervisor import Supervisor
 from tm.edge.loop import Loop
 
@@ -47,6 +48,15 @@ class FakePlatform:
 
     def group_left(self, task: Task, pid: int) -> bool:
         return pid in self.groups
+
+    def hold(self, task: Task, pid: int) -> int:
+        return pid
+
+    def way(self, task: Task, pid: int) -> Way | None:
+        return None
+
+    def resume(self, pids: Mapping[Key, int | None]) -> Mapping[Key, int]:
+        return {}
 
     def living_groups(self) -> set[int] | None:
         return self.groups - self.zombies

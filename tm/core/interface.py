@@ -122,6 +122,10 @@ CHILD_VARIABLES: Final = (
     Entry(("TASKMASTER_N",), "the number of the instance, from 1"),
     Entry(("TASKMASTER_GENERATION",), "the number of this start, counted as long as the task is known"),
     Entry(("TASKMASTER_STATE",), "the state directory of the daemon that started it, by which the next one knows it"),
+    Entry(
+        ("TASKMASTER_DAEMON",),
+        "what tells the processes of this daemon, and of those that take over from it, from others'",
+    ),
 )
 
 EVENTS: Final = (

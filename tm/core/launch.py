@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from tm.core.log_policy import PLAIN, Form, LogPolicy
 from tm.core.syslog import SYSLOG
-from tm.core.task import DISCARD, MERGED, SENT, Task
+from tm.core.task import DISCARD, MERGED, SENT, KillMode, Task
 from tm.core.template import Template
 
 _PRIVATE = ("NOTIFY_SOCKET", "WATCHDOG_", "LISTEN_", "TASKMASTER_")
@@ -24,7 +24,8 @@ class Launch:
     """One start. `stdout` and `stderr` are absolute paths, None for a tail in memory; `limits` hold (name, soft, hard).
 
     `given`: the names in `environment` that the task itself sets; `sent`: the streams that go to syslog beside their
-    tail in memory; `common`: the streams with a file that another instance has too, now or soon.
+    tail in memory; `common`: the streams with a file that another instance has too, now or soon; `tree`: its
+    descendants are to be found again; `cgroup`: the directory of the cgroup that it begins in, or ''.
     """
 
     argv: tuple[str, ...]
@@ -42,6 +43,14 @@ class Launch:
     logs: LogPolicy = PLAIN
     sent: frozenset[str] = frozenset()
     common: frozenset[str] = frozenset()
+    tree: bool = False
+    cgroup: str = ""
+
+    @property
+    def needs_fork(self) -> bool:
+        """Whether the child has to do more than vfork(2) allows before it runs its program."""
+        asked = (self.user, self.group, self.nice)
+        return bool(self.limits or self.cgroup) or any(each is not None for each in asked)
 
     @property
     def targets(self) -> dict[str, str | None]:
@@ -99,6 +108,7 @@ def launch(task: Task, n: int, base: Mapping[str, str]) -> Launch:
         logs=log_policy(task),
         sent=frozenset(name for name, log in logs.items() if log == SENT),
         common=frozenset(name for name, log in logs.items() if task.instances > 1 and _is_common(log)),
+        tree=task.kill_mode is KillMode.TREE,
     )
 
 

@@ -39,6 +39,7 @@ class KillMode(Enum):
 
     GROUP = "group"
     PROCESS = "process"
+    TREE = "tree"
 
 
 class OnReload(Enum):

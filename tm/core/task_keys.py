@@ -23,7 +23,7 @@ _RESTART: Final = kinds.one_of(
 )
 _LOG_FORMAT: Final = kinds.one_of({word: word for word in ("raw", "json")}, advertised=2)
 _ON_LOG_ERROR: Final = kinds.one_of({word: word for word in ("wait", DISCARD)}, advertised=2)
-_KILL_MODE: Final = kinds.one_of({each.value: each for each in KillMode}, advertised=2)
+_KILL_MODE: Final = kinds.one_of({each.value: each for each in KillMode}, advertised=3)
 _COUNT: Final = kinds.number(0, INSTANCES_MOST)
 _ATTEMPTS: Final = kinds.number(0, 1_000_000)
 _KEEP: Final = kinds.number(0, 10_000)
@@ -65,7 +65,9 @@ FIELDS: Final[tuple[Field, ...]] = (
     Field("gracefulStopTimeout", "graceful_stop_timeout_s", kinds.DURATION, "10", _LIVE,
           "How long it may take to stop before it gets SIGKILL.", ("stoptime",), "seconds"),
     Field("killMode", "kill_mode", _KILL_MODE, "group", _LIVE,
-          "Who gets the signals: `group` (the whole process group) or `process` (the program alone)."),
+          "Who gets the signals: `group` (the whole process group), `process` (the program alone) or `tree` (every "
+          "descendant: by a cgroup of its own, which begins with its next start, where cgroup v2 can be written; else "
+          "as far as parent, session and environment tell). `show` says which."),
     Field("stdout", "stdout", kinds.LOG, "none", _RESPAWN,
           "The file for its output, relative to where taskmaster was started; `none`: only the last 64 KiB, in "
           "memory; `syslog`: a message a line to the local syslog daemon, and the last 64 KiB in memory. `{task}`, "

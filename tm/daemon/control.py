@@ -58,7 +58,7 @@ class Control:
         self._log = log
         self.history = History(log)
         self._by = CONFIGURATION
-        self.views = Views(outputs, log, self.history.last)
+        self.views = Views(outputs, log, self.history.last, way=supervisor.way)
         self.tell: Callable[[str], None] = lambda text: None
         self.leave: Callable[[str], None] = lambda by: None
         self.keep: Callable[[str], Answer] = lambda by: Answer()

@@ -17,6 +17,7 @@ from tm.core.launch import Launch, SpawnFailure
 from tm.core.task import KillMode, Task
 from tm.daemon.failures import explain
 from tm.daemon.outputs import Outputs
+from tm.daemon.reach import Reach, Way
 from tm.daemon.wiring import Key, Wiring
 from tm.edge import pidfd, procfs, reap, spawn
 from tm.edge.faults import point
@@ -36,7 +37,19 @@ class Platform(Protocol):
         ...
 
     def group_left(self, task: Task, pid: int) -> bool:
-        """Whether something is left of the group that `pid` led, and `killMode` makes it ours to end."""
+        """Whether something is left of the group that `pid` led, or its tree, and `killMode` makes it ours to end."""
+        ...
+
+    def hold(self, task: Task, pid: int) -> int:
+        """The number by which to ask for what is left when `pid` has ended: negative where it is a tree."""
+        ...
+
+    def way(self, task: Task, pid: int) -> Way | None:
+        """How the tree of `pid` is reached; None where `killMode` says otherwise."""
+        ...
+
+    def resume(self, pids: Mapping[Key, int | None]) -> Mapping[Key, int]:
+        """Know again the trees of the processes on record; the numbers of those that live without theirs."""
         ...
 
     def living_groups(self) -> set[int] | None:
@@ -52,13 +65,14 @@ class Machine:
     by now.
     """
 
-    def __init__(self, outputs: Outputs) -> None:
+    def __init__(self, outputs: Outputs, reach: Reach) -> None:
         self._outputs = outputs
         reap.adopt_orphans()
         open_glass()
         self._null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
         self._adopted: dict[int, int] = {}
         self._disowned: set[int] = set()
+        self.reach = reach
         self.intend: Callable[[Key], SpawnFailure | None] = lambda key: None
         self.marks: Callable[[Key], Mapping[str, str]] = lambda key: {}
         self.keep: Callable[[Key, Wiring], None] = lambda key, wiring: None
@@ -74,9 +88,11 @@ class Machine:
             return wiring
         self.keep(key, wiring)
         self._give(launch, wiring)
+        launch = self.reach.prepare(key, launch)
         with default_for_child():
             outcome = spawn.spawn(launch, (self._null, *wiring.stdio))
         point("after-spawn")
+        self.reach.spawned(key, launch, None if isinstance(outcome, spawn.Failed) else outcome)
         wiring.close_childs_ends()
         if isinstance(outcome, spawn.Failed):
             self._outputs.discard(wiring)
@@ -91,6 +107,7 @@ class Machine:
     def disown(self, pid: int) -> None:
         """Nothing that has this number is ours, until a child has."""
         self._disowned.add(pid)
+        self.reach.lost(pid)
 
     def _give(self, launch: Launch, wiring: Wiring) -> None:
         """Let the pipes belong to whom the child becomes, who can then open /dev/stdout like any file of his. What
@@ -103,12 +120,16 @@ class Machine:
                     os.fchown(fd, ids.uid, ids.gid)
 
     def send(self, task: Task, pid: int, signum: int) -> bool:
-        """To the group or the process; a stopped process is continued so that it can act on its stop signal."""
-        group = task.kill_mode is KillMode.GROUP
-        sent = self._deliver(pid, signum, group)
+        """As `killMode` says; a stopped process is continued so that it can act on its stop signal."""
+        sent = self._send(task, pid, signum)
         if sent and signum == task.stop_signal and signum != signal.SIGKILL:
-            self._deliver(pid, signal.SIGCONT, group)
+            self._send(task, pid, signal.SIGCONT)
         return sent
+
+    def _send(self, task: Task, pid: int, signum: int) -> bool:
+        if self.reach.covers(task, pid):
+            return self.reach.send(pid, signum)
+        return self._deliver(pid, signum, task.kill_mode is KillMode.GROUP)
 
     def _deliver(self, pid: int, signum: int, group: bool) -> bool:
         if pid in self._disowned:
@@ -123,12 +144,35 @@ class Machine:
 
     def group_left(self, task: Task, pid: int) -> bool:
         """Ask the kernel."""
-        if task.kill_mode is KillMode.GROUP and self._group_exists(pid):
-            return True
+        if self.reach.covers(task, pid):
+            left = self.reach.left(pid)
+        else:
+            left = task.kill_mode is KillMode.GROUP and self._group_exists(pid)
+        if not left:
+            self.reach.forget(pid)
+            self._release(pid)
+        return left
+
+    def hold(self, task: Task, pid: int) -> int:
+        """Ask for a tree by a number that no process has."""
+        number = self.reach.hold(task, pid)
+        if number != pid:
+            self._release(pid)
+        return number
+
+    def way(self, task: Task, pid: int) -> Way | None:
+        """Ask whoever reaches trees."""
+        return self.reach.way(task, pid)
+
+    def resume(self, pids: Mapping[Key, int | None]) -> Mapping[Key, int]:
+        """Ask whoever reaches trees."""
+        return self.reach.resume(pids)
+
+    def _release(self, pid: int) -> None:
+        """The number is nobody's whom we know."""
         self._disowned.discard(pid)
         if (fd := self._adopted.pop(pid, None)) is not None:
             os.close(fd)
-        return False
 
     def _group_exists(self, pid: int) -> bool:
         if pid in self._disowned:

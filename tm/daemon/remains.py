@@ -1,8 +1,11 @@
-"""What is left of process groups whose leaders have ended.
+"""What is left of process groups, and of trees, whose leaders have ended.
 
 Guarantees: whoever waits for a group hears once, when it is empty; a group is remembered no longer than it has members,
 so that its number, used again by a stranger, is not signalled; members that are zombies of a parent that does not wait
 count as gone once they were killed.
+
+A tree counts as a group here: it is asked for by a number of its own (`daemon.reach`), and killed again at each look,
+since who was being forked may have been missed where it has no cgroup.
 
 The deaths of orphans ring SIGCHLD like any other (`edge.reap`), hence `look` after deaths. Remains that are not our
 descendants die unheard: after SIGKILL, and only then, they are looked for with growing waits.
@@ -11,10 +14,12 @@ descendants die unheard: after SIGKILL, and only then, they are looked for with 
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 
-from tm.core.task import Task
+from tm.core.process import Process
+from tm.core.remnant import remnant
+from tm.core.task import KillMode, Task
 from tm.core.timers import Instant
 from tm.daemon.platform import Platform
 from tm.daemon.wiring import Key
@@ -25,7 +30,9 @@ _POLL_FIRST_S, _POLL_MOST_S = 0.01, 1.0
 
 @dataclass(slots=True)
 class Group:
-    """One group. `then`: to be called when it is empty; None where nobody waits. `killed`: SIGKILL was sent."""
+    """One group. `pid`: its number, of a tree a negative one; `then`: to be called when it is empty; None where nobody
+    waits. `killed`: SIGKILL was sent.
+    """
 
     task: Task
     pid: int
@@ -45,8 +52,20 @@ class Remains:
 
     def keep(self, key: Key, task: Task, pid: int, then: Callable[[], None] | None) -> None:
         """Remember a group that has outlived its leader."""
-        self._groups[key] = Group(task, pid, then)
+        self._groups[key] = Group(task, self._platform.hold(task, pid), then)
         self.deaths()
+
+    def number(self, key: Key, pid: int) -> int:
+        """By which number the instance whose leader is or was `pid` is signalled."""
+        return self._groups[key].pid if key in self._groups else pid
+
+    def resume(self, rows: Mapping[Key, Process]) -> None:
+        """Remember the trees that an earlier daemon has left; those of instances that nobody knows are killed."""
+        for key, number in self._platform.resume({key: row.pid for key, row in rows.items()}).items():
+            task = rows[key].task if key in rows else remnant(key[0])
+            self._groups[key] = Group(replace(task, kill_mode=KillMode.TREE), number, None)
+            if key not in rows:
+                self.kill(key)
 
     def kill(self, key: Key) -> bool:
         """SIGKILL to what is left of this instance; False when nothing is."""
@@ -107,7 +126,9 @@ class Remains:
             return
         living = self._platform.living_groups()
         for key, group in killed.items():
-            if living is not None and group.pid not in living:
+            if living is not None and 0 < group.pid not in living:
                 self._gone(key)
             else:
+                if group.pid < 0:
+                    self._platform.send(group.task, group.pid, signal.SIGKILL)
                 self._poll(min(2 * wait_s, _POLL_MOST_S))

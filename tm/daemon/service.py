@@ -29,6 +29,7 @@ from tm.daemon.departure import Departure
 from tm.daemon.notification import Notifications
 from tm.daemon.outputs import Outputs
 from tm.daemon.platform import Machine
+from tm.daemon.reach import Reach
 from tm.daemon.reloading import Reloading, empty
 from tm.daemon.succession import Estate, Succession
 from tm.daemon.supervisor import Supervisor
@@ -77,7 +78,7 @@ class Service:
         self._tails = Tails(config.settings.tail_memory_bytes)
         self.outputs = Outputs(self.loop, self._tails, self._trouble)
         self.outputs.files.slots = parts.estate.slots
-        machine = Machine(self.outputs)
+        machine = Machine(self.outputs, Reach(parts.estate.journal.path if parts.estate.journal else None))
         self.supervisor = Supervisor(self.loop, machine, empty(config), parts.environ)
         self.control = Control(self.loop, self.supervisor, self._reloading, self.outputs, self._log)
         self.control.leave, self.control.keep = self.leave, self.leave_children

@@ -5,9 +5,9 @@ them posted, before anything else of that row; a row's timer is its deadline, no
 longer has is dropped once it is at rest; work on many rows (a start of everything, a boot) is done in slices, so that
 the loop goes on meanwhile.
 
-REAPED is posted when the instance is gone. Where its group outlives its leader, and it was being stopped or is to be
-started again, that is when the group is empty: `daemon.remains` waits for that. They get SIGKILL with the end of
-the grace, or at once when nobody asked for a stop: a new copy is never started beside them. What is left where no
+REAPED is posted when the instance is gone. Where its group or tree outlives its leader, and it was being stopped or
+is to be started again, that is when the group is empty: `daemon.remains` waits for that. They get SIGKILL with the end
+of the grace, or at once when nobody asked for a stop: a new copy is never started beside them. What is left where no
 restart was due stays, until the instance is started again or its task goes.
 
 Leaves to others: reading configurations (`daemon.control`), people (`observers`), logs and pipes (`daemon.outputs`).
@@ -27,12 +27,14 @@ from tm.core.exitstatus import ExitStatus
 from tm.core.launch import SpawnFailure, inherited, launch
 from tm.core.process import Effect, Impossible, Occurrence, Process, Send, Spawn, restart_due, step
 from tm.core.reload import Plan, keys_of, plan_for
-from tm.core.timers import Instant, Timer
+from tm.core.timers import Timer
 from tm.core.transitions import Event, Refused
 from tm.daemon.platform import Platform
+from tm.daemon.reach import Way
 from tm.daemon.remains import Remains
+from tm.daemon.slices import Slices
 from tm.daemon.wiring import Key
-from tm.edge.loop import SLICE_S, Loop
+from tm.edge.loop import Loop
 
 Observer: TypeAlias = Callable[[Process, Occurrence, Process, Sequence[Send]], None]
 """Hears of every change: the row before, what happened, the row after, the signals sent."""
@@ -58,9 +60,7 @@ class Supervisor:
         self._remains = Remains(loop, platform)
         self._outdated: set[Key] = set()
         self._hurry = False
-        self._waiting: deque[Callable[[], None]] = deque()
-        self._granting = False
-        self._turn, self._began = Instant(-1.0), loop.now
+        self._wishes = Slices(loop)
         self.config = config
         self.rows: dict[Key, Process] = {}
         self.observers: list[Observer] = []
@@ -75,10 +75,7 @@ class Supervisor:
 
     def then(self, work: Callable[[], None]) -> None:
         """Do `work` when everything that was asked before has been carried out: now, if nothing waits."""
-        self._waiting.append(work)
-        if not self._granting:
-            self._granting = True
-            self._grant()
+        self._wishes.then(work)
 
     def reaped(self, pid: int, status: ExitStatus, hint: str = "") -> None:
         """A child has ended. One that is nobody's leader may still have been the last of its group."""
@@ -97,6 +94,7 @@ class Supervisor:
         self.config = config
         self.rows = dict(rows)
         self._by_pid = {row.pid: key for key, row in rows.items() if row.pid is not None}
+        self._remains.resume(rows)
 
     def apply(self, config: Config, wishes: Mapping[Key, bool], by: str = CONFIGURATION) -> Plan:
         """Carry out the difference between the present configuration and `config`.
@@ -142,25 +140,25 @@ class Supervisor:
         """SIGKILL to all that live, without waiting for it; their names and pids."""
         alive = [row for row in self.rows.values() if row.pid is not None]
         for row in alive:
-            self._platform.send(row.task, row.pid or 0, signal.SIGKILL)
+            self._send(row, signal.SIGKILL)
         return [f"{row.name} (pid {row.pid})" for row in alive]
 
     def send(self, key: Key, signum: int) -> bool:
         """An operator's signal; False when the process is not alive."""
-        row = self.rows[key]
-        return row.pid is not None and self._platform.send(row.task, row.pid, signum)
+        return self._send(self.rows[key], signum)
 
-    def _grant(self) -> None:
-        """Carry out waiting wishes, for a slice of time in each turn of the loop."""
-        if self._turn != self._loop.now:
-            self._turn, self._began = self._loop.now, self._loop.sample()
-        try:
-            while self._waiting and self._loop.sample() - self._began <= SLICE_S:
-                self._waiting.popleft()()
-        finally:
-            self._granting = bool(self._waiting)
-            if self._waiting:
-                self._loop.call_at(self._loop.now, self._grant)
+    def way(self, row: Process) -> Way | None:
+        """How its tree is reached, where it has one that lives."""
+        number = self._number(row)
+        return None if number is None else self._platform.way(row.task, number)
+
+    def _send(self, row: Process, signum: int) -> bool:
+        number = self._number(row)
+        return number is not None and self._platform.send(row.task, number, signum)
+
+    def _number(self, row: Process) -> int | None:
+        """By which number it is signalled: what is left of it has its own."""
+        return None if row.pid is None else self._remains.number((row.task.name, row.n), row.pid)
 
     def _wish(self, key: Key, what: Occurrence, answer: Answer | None) -> None:
         """One wish. A start waits until what an earlier process has left is gone; a stop takes such a start back."""
@@ -207,8 +205,8 @@ class Supervisor:
         match effect:
             case Spawn():
                 return self._spawn(key)
-            case Send(pid, signum):
-                if not self._platform.send(self.rows[key].task, pid, signum):
+            case Send(_, signum):
+                if not self._send(self.rows[key], signum):
                     self.on_unsent(self.rows[key], signum)
                 if signum == signal.SIGKILL:
                     self._remains.killed(key)

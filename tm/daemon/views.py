@@ -28,6 +28,7 @@ from tm.daemon.history import Change
 from tm.daemon.log_sources import key_of, last_lines, last_words
 from tm.daemon.output_views import Told
 from tm.daemon.outputs import Outputs
+from tm.daemon.reach import Way
 from tm.daemon.selection import Selection
 from tm.daemon.wiring import Key
 from tm.edge import procfs
@@ -60,8 +61,12 @@ class Views:
         log: EventLog,
         changes: dict[Key, Change],
         look_around: Callable[[], Sessions] = procfs.sessions,
+        way: Callable[[Process], Way | None] = lambda row: None,
     ) -> None:
-        """`look_around` finds the processes of the machine, by session; `daemon` is the pid that people signal."""
+        """`look_around` finds the processes of the machine, by session; `way` tells how a tree is reached; `daemon` is the
+        pid that people signal.
+        """
+        self._way = way
         self._look_around = look_around
         self._outputs = outputs
         self._log = log
@@ -148,15 +153,16 @@ class Views:
             change = self._changes.get(key_of(row))
             by = f", by {change.by}" if change and change.by else ""
             last = f"{change.text}{by}, {uptime(now - row.since)} ago" if change else "never started"
-            result += [line, f"    {_usage(row, sessions)}  Last change: {last}"]
+            result += [line, f"    {_usage(row, sessions, self._way(row))}  Last change: {last}"]
         return result
 
     def _title(self, row: Process, now: Instant) -> str:
         return f"{row.name}: {self._row(row, now)['status']} for {uptime(now - row.since)}"
 
     def _shown(self, row: Process, sessions: Sessions) -> list[str]:
-        held = self._outputs.held(key_of(row))
-        lines = ["  processes", *([f"    {line}" for line in _tree(_members(row, sessions))] or ["    none"])]
+        held, way = self._outputs.held(key_of(row)), self._way(row)
+        lines = [] if way is None else [f"  killMode tree, {way.text}"]
+        lines += ["  processes", *([f"    {line}" for line in _tree(_members(row, sessions, way))] or ["    none"])]
         if held:
             lines.append(f"    {held} pipe(s) of ended processes are still held by descendants or wait for their log")
         lines.append("  events")
@@ -196,16 +202,18 @@ class _WhenRead(Sequence[str]):
         return self._lines[index]
 
 
-def _members(row: Process, sessions: Sessions) -> Sequence[procfs.Stat]:
+def _members(row: Process, sessions: Sessions, way: Way | None) -> Sequence[procfs.Stat]:
     """A process and its descendants."""
+    if way is not None:
+        return [each for members in sessions.values() for each in members if each.pid in way.pids]
     return sessions.get(row.pid, ()) if row.pid is not None else ()
 
 
-def _usage(row: Process, sessions: Sessions) -> str:
+def _usage(row: Process, sessions: Sessions, way: Way | None) -> str:
     """What a process uses together with its descendants."""
     if row.pid is None:
         return "CPU -  Mem -"
-    members = _members(row, sessions)
+    members = _members(row, sessions, way)
     memory = sum(each.rss_bytes for each in members) / _MIB
     return f"CPU {sum(each.cpu_s for each in members):.2f}s  Mem {memory:.1f}MiB"
 

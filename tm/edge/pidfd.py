@@ -24,6 +24,7 @@ import os
 import select
 import signal
 import struct
+from collections.abc import Callable
 from functools import cache
 from typing import Final
 
@@ -102,6 +103,31 @@ def send(fd: int, signum: int, group: bool = False) -> bool:
         return False
     try:
         signal.pidfd_send_signal(fd, signum, None, _TO_GROUP if group else 0)
+    except (ProcessLookupError, PermissionError):
+        return False
+    return True
+
+
+def deliver(pid: int, signum: int, meant: Callable[[int], bool]) -> bool:
+    """Send to the process that has this number, if it is `meant`, which is asked when it can be no other any more.
+
+    False when it reached nobody. Without a descriptor (no pidfds here, or none left) it is asked just before.
+    """
+    try:
+        fd = open_pidfd(pid)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return meant(pid) and _send_by_number(pid, signum)
+    try:
+        return meant(pid) and send(fd, signum)
+    finally:
+        os.close(fd)
+
+
+def _send_by_number(pid: int, signum: int) -> bool:
+    try:
+        os.kill(pid, signum)
     except (ProcessLookupError, PermissionError):
         return False
     return True

@@ -1,0 +1,161 @@
+"""Control groups, version 2: a directory in which the kernel keeps a process together with all its descendants.
+
+A child begins in the cgroup of its parent, and nothing that it does to its session, parent or environment takes it out
+of there. Root, and whoever owns both directories, can move a process to another one; nobody else can.
+
+Guarantees: our own cgroup is found wherever it is mounted, beside version 1 as well; a signal reaches members only,
+each held by a descriptor before it is asked to what cgroup it belongs (`Deliver`); SIGKILL ends also what is being
+forked meanwhile. Cgroups that members have made below theirs count with it.
+Leaves to others: putting a child into one (`edge.spawn`, before it runs its program), and names (`daemon.reach`).
+
+Traps: a zombie is no member any more, though it holds its pid. `cgroup.kill` is there since Linux 5.14; before, members
+are frozen (5.2), so that they fork no more, and killed one by one until no new one is found. A cgroup in which a
+controller is enabled takes no processes: we enable none.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from typing import Final, TypeAlias
+
+Deliver: TypeAlias = Callable[[int, int, Callable[[int], bool]], bool]
+"""Sends a signal to a pid, if the process that has it now is one that is meant: `edge.pidfd.deliver`."""
+
+_PASSES: Final = 20
+_JOINED = "cgroup.procs"
+
+
+def own() -> tuple[str, str]:
+    """The directory of our own cgroup, where new ones can be made below it and entered, else '' and why not."""
+    membership, mounts = _read("/proc/self/cgroup"), _read("/proc/self/mountinfo")
+    if membership is None or mounts is None:
+        return "", "there is no /proc"
+    if not re.search("^0::", membership, re.M):
+        return "", "this kernel has no cgroup v2"
+    found = [each for each in places(mounts, membership) if os.path.exists(f"{each}/{_JOINED}")]
+    if not found:
+        return "", "cgroup v2 is not mounted"
+    for each in found:
+        if os.access(each, os.W_OK) and os.access(f"{each}/{_JOINED}", os.W_OK):
+            return each, ""
+    return "", f"{found[0]} cannot be written"
+
+
+def places(mounts: str, membership: str) -> list[str]:
+    """Where a process with this /proc/PID/cgroup is seen, by this mountinfo: directories, the latest mount first."""
+    line = re.search("^0::(/.*)$", membership, re.M)
+    if line is None:
+        return []
+    path, found = line[1].removesuffix(" (deleted)"), []
+    for mount in mounts.splitlines():
+        before, _, after = mount.partition(" - ")
+        words = before.split(" ")
+        if after.partition(" ")[0] != "cgroup2" or len(words) < 5:
+            continue
+        root, point = (_unescaped(word).rstrip("/") for word in words[3:5])
+        if f"{path}/".startswith(f"{root}/"):
+            found.append((point + path[len(root) :]).rstrip("/"))
+    return found[::-1]
+
+
+def _unescaped(word: str) -> str:
+    r"""A path as mountinfo has it, where a space is `\040`."""
+    return re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), word)
+
+
+def of(pid: int) -> str:
+    """The path of the cgroup that a process is in, from the root that we see; a zombie was in. '' when it is gone."""
+    line = re.search("^0::(/.*)$", _read(f"/proc/{pid}/cgroup") or "", re.M)
+    return line[1].removesuffix(" (deleted)") if line else ""
+
+
+def where(pid: int) -> str:
+    """The directory of the cgroup that a process is in; '' when it is gone, or that is not mounted."""
+    found = places(_read("/proc/self/mountinfo") or "", _read(f"/proc/{pid}/cgroup") or "")
+    return next((each for each in found if os.path.isdir(each)), "")
+
+
+def make(path: str) -> None:
+    """Make it, or take the one that is there. Raises OSError."""
+    with suppress(FileExistsError):
+        os.mkdir(path)
+    with suppress(FileNotFoundError):
+        _write(f"{path}/cgroup.freeze", "0")
+
+
+def remove(path: str) -> bool:
+    """Remove it with those below it; False when one has members or cannot be removed."""
+    for place, _, _ in os.walk(path, topdown=False):
+        with suppress(OSError):
+            os.rmdir(place)
+    return not os.path.exists(path)
+
+
+def below(path: str, prefix: str) -> list[str]:
+    """The names of the cgroups just below this one that begin so."""
+    try:
+        return sorted(name for name in os.listdir(path) if name.startswith(prefix))
+    except OSError:
+        return []
+
+
+def populated(path: str) -> bool:
+    """Whether it, or one below it, has a member that is no zombie."""
+    return "populated 1" in (_read(f"{path}/cgroup.events") or "")
+
+
+def members(path: str) -> Iterator[int]:
+    """The members of it and of those below it, at this moment."""
+    for place, _, _ in os.walk(path):
+        yield from (int(word) for word in (_read(f"{place}/{_JOINED}") or "").split() if word != "0")
+
+
+def send(path: str, signum: int, deliver: Deliver) -> bool:
+    """Send to every member, those that are forked meanwhile included; False when it reached nobody."""
+    if signum != signal.SIGKILL:
+        return _send_each(path, signum, deliver)
+    if not populated(path):
+        return False
+    try:
+        _write(f"{path}/cgroup.kill", "1")
+    except OSError:
+        return kill_each(path, deliver)
+    return True
+
+
+def kill_each(path: str, deliver: Deliver) -> bool:
+    """SIGKILL without `cgroup.kill`. It stays frozen, so that nothing of it goes on; `make` thaws it."""
+    with suppress(OSError):
+        _write(f"{path}/cgroup.freeze", "1")
+    return _send_each(path, signal.SIGKILL, deliver)
+
+
+def _send_each(path: str, signum: int, deliver: Deliver) -> bool:
+    name = os.path.basename(path)
+    reached, told = False, set[int]()
+
+    for _ in range(_PASSES):
+        fresh = [pid for pid in members(path) if pid not in told]
+        if not fresh:
+            break
+        for pid in fresh:
+            reached |= deliver(pid, signum, lambda pid: name in of(pid).split("/"))
+        told.update(fresh)
+    return reached
+
+
+def _read(path: str) -> str | None:
+    try:
+        with open(path, "rb") as file:
+            return os.fsdecode(file.read())
+    except OSError:
+        return None
+
+
+def _write(path: str, text: str) -> None:
+    with open(path, "wb", buffering=0) as file:
+        file.write(text.encode())
