@@ -111,8 +111,9 @@ class Reach:
 
     def forget(self, pid: int) -> None:
         """Nothing is left of it that concerns us."""
-        if (tree := self._trees.pop(pid, None)) is not None and tree.cgroup:
-            self._remove(tree.cgroup)
+        tree = self._trees.pop(pid, None)
+        if self._not_empty or (tree is not None and tree.cgroup):
+            self._remove(*([tree.cgroup] if tree is not None and tree.cgroup else []))
 
     def way(self, task: Task, pid: int) -> Way | None:
         """How it is reached; None where signals do not go to the tree."""
@@ -172,9 +173,9 @@ class Reach:
         self._not_empty.discard(path)
         return path
 
-    def _remove(self, path: str) -> None:
-        """Remove it, now or when it is empty."""
-        self._not_empty.add(path)
+    def _remove(self, *paths: str) -> None:
+        """Remove them, now or when they are empty."""
+        self._not_empty.update(paths)
         self._not_empty -= {each for each in self._not_empty if cgroup.remove(each)}
 
     def _kin(self, tree: Tree, pid: int) -> Kin:

@@ -1,8 +1,8 @@
 """The descendants of a process where nothing keeps them together: as far as /proc tells.
 
-A process counts as one when its parent is one; when its session is one that the first process or a descendant has
-begun, for a session is entered by descent alone; when it was started with the variables that mark the tree; and when it
-has counted before and is still the same by the time of its start, wherever it has gone since.
+A process counts as one when its parent is one; when its session is one that the first process or a descendant leads or
+has led, for a session is entered by descent alone; when it was started with the variables that mark the tree; and when
+it has counted before and is still the same by the time of its start, wherever it has gone since.
 
 Guarantees: neither this process nor the first of the machine ever counts, nor whoever has the number of a descendant
 that is gone; signals go to processes that are held by a descriptor and looked at again (`Deliver`).
@@ -11,8 +11,9 @@ What cannot be seen: one that left its session, lost its parent and wiped its en
 first look is at the first signal, or at the end of the first process.
 
 Traps: a look takes time, in which more are forked. It goes by rising pids, as /proc lists them, so that most of what is
-born during the look is seen by it. SIGKILL goes to those who have been stopped (SIGSTOP) before: they fork no more,
-and a limit on processes that they have used up stays used up.
+born during the look is seen by it. Who is signalled during the look may end, and what descends from him is an orphan
+before it is looked at: only SIGSTOP is sent meanwhile. SIGKILL goes to those who have been stopped before: they fork no
+more, and a limit on processes that they have used up stays used up.
 """
 
 from __future__ import annotations
@@ -77,7 +78,7 @@ class Kin:
                 if each.pid not in found and self._counts(each, found, sessions):
                     yield self._count(each, found, sessions)
         self._known = {pid: each.start for pid, each in found.items()}
-        self._sessions = {each.session for each in found.values()}
+        self._sessions = sessions & {each.session for each in found.values()}
 
     def left(self) -> bool:
         """Whether any of them lives."""
@@ -97,7 +98,7 @@ class Kin:
         until = time.monotonic() + _LONGEST_S
         for _ in range(_PASSES):
             before = len(told)
-            for each in self.members():
+            for each in self.members() if signum == signal.SIGSTOP else list(self.members()):
                 if (each.pid, each.start) not in told:
                     told[each.pid, each.start] = each
                     reached |= _deliver(each, signum, deliver)
@@ -115,7 +116,8 @@ class Kin:
 
     def _count(self, each: Seen, found: dict[int, Seen], sessions: set[int]) -> Seen:
         found[each.pid] = each
-        sessions.add(each.session)
+        if each.session == each.pid:  # not that of one who carries the marks into a session of somebody else's
+            sessions.add(each.session)
         self._known[each.pid] = each.start
         return each
 
