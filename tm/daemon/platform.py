@@ -127,9 +127,10 @@ class Machine:
         return sent
 
     def _send(self, task: Task, pid: int, signum: int) -> bool:
-        if self.reach.covers(task, pid):
-            return self.reach.send(pid, signum)
-        return self._deliver(pid, signum, task.kill_mode is KillMode.GROUP)
+        """A tree of which nobody can be found is signalled as a group, for which nothing has to be read."""
+        if self.reach.covers(task, pid) and self.reach.send(pid, signum):
+            return True
+        return pid > 0 and self._deliver(pid, signum, task.kill_mode is not KillMode.PROCESS)
 
     def _deliver(self, pid: int, signum: int, group: bool) -> bool:
         if pid in self._disowned:
@@ -147,7 +148,7 @@ class Machine:
         if self.reach.covers(task, pid):
             left = self.reach.left(pid)
         else:
-            left = task.kill_mode is KillMode.GROUP and self._group_exists(pid)
+            left = pid > 0 and task.kill_mode is not KillMode.PROCESS and self._group_exists(pid)
         if not left:
             self.reach.forget(pid)
             self._release(pid)

@@ -30,10 +30,10 @@ _EARLIER: Final = "it was not put into a cgroup when it was started"
 
 
 class Way(NamedTuple):
-    """How a tree is reached, in words, and the pids of all that live in it."""
+    """How a tree is reached, in words, and the pids of all that live in it; None where they cannot be told."""
 
     text: str
-    pids: frozenset[int]
+    pids: frozenset[int] | None
 
 
 @dataclass(slots=True)
@@ -55,6 +55,7 @@ class Reach:
         self._home: tuple[str, str] | None = None
         self._not_empty: set[str] = set()
         self._held = 0
+        self._has_proc = os.path.exists("/proc/self/stat")
         self._why = ""
 
     def prepare(self, key: Key, launch: Launch) -> Launch:
@@ -74,27 +75,34 @@ class Reach:
             self._trees[pid] = Tree(key, path, why)
 
     def covers(self, task: Task, pid: int) -> bool:
-        """Whether signals go to the tree. A task that nobody knows any more has the cgroup that it was put into."""
-        if pid < 0 or task.kill_mode is KillMode.TREE:
-            return pid in self._trees
-        return not task.argv and pid in self._trees and bool(self._trees[pid].cgroup)
+        """Whether signals go to the tree, and there is a way to it. A task that nobody knows any more has the cgroup
+        that it was put into.
+        """
+        tree = self._trees.get(pid)
+        if tree is None or (task.kill_mode is not KillMode.TREE and pid > 0 and task.argv):
+            return False
+        return bool(tree.cgroup) or (self._has_proc and (task.kill_mode is KillMode.TREE or pid < 0))
 
     def send(self, pid: int, signum: int) -> bool:
-        """Send to all of it; False when it reached nobody."""
+        """Send to all of it; False when it reached nobody, or nobody can be found (no descriptor is free)."""
         tree = self._trees[pid]
-        if tree.cgroup:
-            return cgroup.send(tree.cgroup, signum, pidfd.deliver)
-        return self._kin(tree, pid).send(signum, pidfd.deliver)
+        with suppress(OSError):
+            if tree.cgroup:
+                return cgroup.send(tree.cgroup, signum, pidfd.deliver)
+            return self._kin(tree, pid).send(signum, pidfd.deliver)
+        return False
 
     def left(self, pid: int) -> bool:
-        """Whether any of it lives, now that the process `pid` has ended."""
+        """Whether any of it lives, now that the process `pid` has ended; also when that cannot be found out."""
         tree = self._trees[pid]
         if tree.cgroup:
             return cgroup.populated(tree.cgroup)
         if tree.kin is None:
             tree.kin = Kin(None, self._marks(tree.key))
             tree.kin.led_by(pid)
-        return tree.kin.left()
+        with suppress(OSError):
+            return tree.kin.left()
+        return True
 
     def hold(self, task: Task, pid: int) -> int:
         """The number of what is left of the tree of `pid`; `pid` itself where signals do not go to the tree."""
@@ -118,12 +126,14 @@ class Reach:
     def way(self, task: Task, pid: int) -> Way | None:
         """How it is reached; None where signals do not go to the tree."""
         if not self.covers(task, pid):
-            return None
+            return None if task.kill_mode is not KillMode.TREE else Way("by process group (there is no /proc)", None)
         tree = self._trees[pid]
         if tree.cgroup:
             return Way(f"by cgroup {tree.cgroup}", frozenset(cgroup.members(tree.cgroup)))
-        pids = frozenset(each.pid for each in self._kin(tree, pid).members())
-        return Way(f"by parent, session and marker (no cgroup: {tree.why})", pids)
+        text = f"by parent, session and marker (no cgroup: {tree.why})"
+        with suppress(OSError):
+            return Way(text, frozenset(each.pid for each in self._kin(tree, pid).members()))
+        return Way(text, None)
 
     def resume(self, pids: Mapping[Key, int | None]) -> dict[Key, int]:
         """Know again the trees of an earlier daemon, by the pids on record. Those that live without one are held: their
@@ -137,12 +147,12 @@ class Reach:
                 self._trees[pid] = self._known(key, pid)
         for name in cgroup.below(home, self._prefix) if home else ():
             key = named.get(name) or _key(name.removeprefix(self._prefix))
-            if cgroup.populated(f"{home}/{name}") and pids.get(key) is None:
+            if not cgroup.populated(f"{home}/{name}"):
+                self._remove(f"{home}/{name}")
+            elif pids.get(key) is None:
                 self._held -= 1
                 self._trees[self._held] = Tree(key, f"{home}/{name}", "")
                 left[key] = self._held
-            else:
-                self._remove(f"{home}/{name}")
         return left
 
     def _known(self, key: Key, pid: int) -> Tree:

@@ -153,7 +153,7 @@ class Views:
             change = self._changes.get(key_of(row))
             by = f", by {change.by}" if change and change.by else ""
             last = f"{change.text}{by}, {uptime(now - row.since)} ago" if change else "never started"
-            result += [line, f"    {_usage(row, sessions, self._way(row))}  Last change: {last}"]
+            result += [line, f"    {_usage(row, sessions)}  Last change: {last}"]
         return result
 
     def _title(self, row: Process, now: Instant) -> str:
@@ -204,16 +204,16 @@ class _WhenRead(Sequence[str]):
 
 def _members(row: Process, sessions: Sessions, way: Way | None) -> Sequence[procfs.Stat]:
     """A process and its descendants."""
-    if way is not None:
+    if way is not None and way.pids is not None:
         return [each for members in sessions.values() for each in members if each.pid in way.pids]
     return sessions.get(row.pid, ()) if row.pid is not None else ()
 
 
-def _usage(row: Process, sessions: Sessions, way: Way | None) -> str:
+def _usage(row: Process, sessions: Sessions) -> str:
     """What a process uses together with its descendants."""
     if row.pid is None:
         return "CPU -  Mem -"
-    members = _members(row, sessions, way)
+    members = _members(row, sessions, None)
     memory = sum(each.rss_bytes for each in members) / _MIB
     return f"CPU {sum(each.cpu_s for each in members):.2f}s  Mem {memory:.1f}MiB"
 

@@ -15,6 +15,7 @@ controller is enabled takes no processes: we enable none.
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import signal
@@ -26,7 +27,8 @@ Deliver: TypeAlias = Callable[[int, int, Callable[[int], bool]], bool]
 """Sends a signal to a pid, if the process that has it now is one that is meant: `edge.pidfd.deliver`."""
 
 _PASSES: Final = 20
-_JOINED = "cgroup.procs"
+_JOINED: Final = "cgroup.procs"
+_GONE: Final = (errno.ENOENT, errno.ENODEV, errno.ENOTDIR)
 
 
 def own() -> tuple[str, str]:
@@ -88,7 +90,9 @@ def make(path: str) -> None:
 
 
 def remove(path: str) -> bool:
-    """Remove it with those below it; False when one has members or cannot be removed."""
+    """Remove it with those below it; False when one has members, and then nothing is removed, or cannot be removed."""
+    if populated(path):
+        return False
     for place, _, _ in os.walk(path, topdown=False):
         with suppress(OSError):
             os.rmdir(place)
@@ -104,8 +108,14 @@ def below(path: str, prefix: str) -> list[str]:
 
 
 def populated(path: str) -> bool:
-    """Whether it, or one below it, has a member that is no zombie."""
-    return "populated 1" in (_read(f"{path}/cgroup.events") or "")
+    """Whether it, or one below it, has a member that is no zombie; also where that cannot be read, as without a free
+    descriptor.
+    """
+    try:
+        with open(f"{path}/cgroup.events", "rb") as file:
+            return b"populated 1" in file.read()
+    except OSError as error:
+        return error.errno not in _GONE
 
 
 def members(path: str) -> Iterator[int]:

@@ -5,7 +5,8 @@ has led, for a session is entered by descent alone; when it was started with the
 it has counted before and is still the same by the time of its start, wherever it has gone since.
 
 Guarantees: neither this process nor the first of the machine ever counts, nor whoever has the number of a descendant
-that is gone; signals go to processes that are held by a descriptor and looked at again (`Deliver`).
+that is gone; signals go to processes that are held by a descriptor and looked at again (`Deliver`). Where /proc cannot
+be read, as without a free descriptor, OSError is raised and nothing concluded.
 
 What cannot be seen: one that left its session, lost its parent and wiped its environment before anybody looked. The
 first look is at the first signal, or at the end of the first process.
@@ -142,13 +143,10 @@ def _same(pid: int, start: int) -> bool:
 def _living() -> Iterator[Seen]:
     """The processes of the machine by rising pids, as they are when it is their turn."""
     never = {1, os.getpid()}
-    try:
-        with os.scandir("/proc") as entries:
-            for entry in entries:
-                if entry.name.isdecimal() and (pid := int(entry.name)) not in never and (seen := _seen(pid)):
-                    yield seen
-    except OSError:
-        return
+    with os.scandir("/proc") as entries:
+        for entry in entries:
+            if entry.name.isdecimal() and (pid := int(entry.name)) not in never and (seen := _seen(pid)):
+                yield seen
 
 
 def _seen(pid: int) -> Seen | None:
@@ -156,7 +154,7 @@ def _seen(pid: int) -> Seen | None:
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
             words = file.read().rpartition(b")")[2].split()
-    except OSError:
+    except (FileNotFoundError, ProcessLookupError, PermissionError):
         return None
     if words[0] in (b"Z", b"X") and int(words[17]) <= 1:
         return None
