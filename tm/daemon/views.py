@@ -63,8 +63,8 @@ class Views:
         look_around: Callable[[], Sessions] = procfs.sessions,
         way: Callable[[Process], Way | None] = lambda row: None,
     ) -> None:
-        """`look_around` finds the processes of the machine, by session; `way` tells how a tree is reached; `daemon` is the
-        pid that people signal.
+        """`look_around` finds the processes of the machine, by session; `way` tells how a tree is reached; `daemon` is
+        the pid that people signal.
         """
         self._way = way
         self._look_around = look_around
