@@ -217,17 +217,37 @@ class Lives:
         return self.daemon
 
     def kill(self) -> None:
-        """SIGKILL to the present one."""
-        self.daemon.process.kill()
-        self.daemon.process.wait()
+        """SIGKILL to the present one and its guardian, so that nobody starts the next one."""
+        guardian = self.daemon.process
+        guardian.send_signal(signal.SIGSTOP)
+        os.kill(daemon_of(guardian.pid), signal.SIGKILL)
+        guardian.kill()
+        guardian.wait()
 
 
-def test_the_next_daemon_knows_the_tree_of_a_process_that_it_takes_over(tmp_path: Path, kind: type[Daemon]) -> None:
+def daemon_of(guardian: int) -> int:
+    """The pid of the daemon that a guardian has: its child that is no task's."""
+    for name in filter(str.isdecimal, os.listdir("/proc")):
+        with suppress(OSError):
+            parent = int(Path(f"/proc/{name}/stat").read_text().rpartition(")")[2].split()[1])
+            if parent == guardian and b"TASKMASTER_TASK=" not in Path(f"/proc/{name}/environ").read_bytes():
+                return int(name)
+    return guardian
+
+
+@pytest.mark.parametrize("guarded", [True, False], ids=["guarded", "alone"])
+def test_the_next_daemon_knows_the_tree_of_a_process_that_it_takes_over(
+    tmp_path: Path, kind: type[Daemon], guarded: bool
+) -> None:
     with Lives(tmp_path, kind) as lives:
         daemon = lives.begin(config())
         pid, leader, before = stray(tmp_path), daemon.pid("web"), way(daemon)
-        lives.kill()
-        daemon = lives.begin(config())
+        if guarded:
+            os.kill(daemon_of(daemon.process.pid), signal.SIGKILL)
+            until(lambda: f"pid {leader} is taken over" in daemon.errors, "the next one")
+        else:
+            lives.kill()
+            daemon = lives.begin(config())
         assert daemon.pid("web") == leader
         assert way(daemon).partition("(")[0] == before.partition("(")[0]
         assert f"{pid} S" in daemon.ctl("show", "web").stdout

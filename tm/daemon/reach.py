@@ -16,14 +16,16 @@ import re
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 from zlib import crc32
 
 from tm.core.launch import Launch
 from tm.core.task import KillMode, Task
 from tm.daemon.wiring import Key
 from tm.edge import cgroup, pidfd
-from tm.edge.descendants import Kin
+
+if TYPE_CHECKING:
+    from tm.edge.descendants import Kin
 
 _PLAIN: Final = re.compile(r"[A-Za-z0-9_.-]{1,150}")
 _EARLIER: Final = "it was not put into a cgroup when it was started"
@@ -98,7 +100,7 @@ class Reach:
         if tree.cgroup:
             return cgroup.populated(tree.cgroup)
         if tree.kin is None:
-            tree.kin = Kin(None, self._marks(tree.key))
+            tree.kin = _kin(None, self._marks(tree.key))
             tree.kin.led_by(pid)
         with suppress(OSError):
             return tree.kin.left()
@@ -115,7 +117,7 @@ class Reach:
     def lost(self, pid: int) -> None:
         """The process ended while no daemon was there: its number says nothing of its tree."""
         if (tree := self._trees.get(pid)) is not None:
-            tree.kin = Kin(None, self._marks(tree.key))
+            tree.kin = _kin(None, self._marks(tree.key))
 
     def forget(self, pid: int) -> None:
         """Nothing is left of it that concerns us."""
@@ -161,7 +163,7 @@ class Reach:
         for path in (cgroup.where(pid), f"{self._place()[0]}/{name}"):
             if _last(path) == name and cgroup.populated(path):
                 return Tree(key, path, "")
-        return Tree(key, "", _EARLIER, Kin(pid, self._marks(key)))
+        return Tree(key, "", _EARLIER, _kin(pid, self._marks(key)))
 
     def _place(self) -> tuple[str, str]:
         """Our own cgroup, or '' and why it is of no use."""
@@ -191,7 +193,7 @@ class Reach:
     def _kin(self, tree: Tree, pid: int) -> Kin:
         """The search for a tree whose first process lives as far as we know."""
         if tree.kin is None:
-            tree.kin = Kin(pid, self._marks(tree.key))
+            tree.kin = _kin(pid, self._marks(tree.key))
         return tree.kin
 
     def _marks(self, key: Key) -> frozenset[bytes]:
@@ -215,6 +217,13 @@ def _identity(journal: str | None) -> str:
             place = os.stat(os.path.dirname(journal))
             return f"{place.st_dev:x}.{place.st_ino:x}"
     return f"pid{os.getpid()}"
+
+
+def _kin(root: int | None, marks: frozenset[bytes]) -> Kin:
+    """A search, which is imported only where one is needed."""
+    from tm.edge.descendants import Kin
+
+    return Kin(root, marks)
 
 
 def _key(text: str) -> Key:
