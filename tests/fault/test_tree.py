@@ -48,10 +48,11 @@ def _no_cgroup_is_left(tmp_path: Path) -> Iterator[None]:
     """What the daemons of a test leave is there no more, empty or not."""
     yield
     left = cgroups_of(tmp_path)
+    told = (tmp_path / "stderr.txt").read_text() if left else ""
     for each in left:
         cgroup.send(each, signal.SIGKILL, pidfd.deliver)
         until(lambda path=each: cgroup.remove(path), f"the end of {each}")
-    assert not left
+    assert not left, told
 
 
 def cgroups_of(home: Path) -> list[str]:

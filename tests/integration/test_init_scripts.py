@@ -331,7 +331,7 @@ def test_systemd_finds_no_fault(tmp_path: Path, name: str) -> None:
 
 def test_systemd_says_what_the_contract_says() -> None:
     text = (ETC / "systemd" / "taskmaster.service").read_text()
-    for line in ("Type=notify", "NotifyAccess=all", "KillMode=process", "Restart=on-failure"):
+    for line in ("Type=notify", "NotifyAccess=all", "KillMode=process", "Delegate=yes", "Restart=on-failure"):
         assert f"\n{line}\n" in text
     forking = (ETC / "systemd" / "taskmaster-forking.service").read_text()
     assert "\nType=forking\nNotifyAccess=all\n" in forking
