@@ -227,13 +227,22 @@ class Lives:
 
 
 def daemon_of(guardian: int) -> int:
-    """The pid of the daemon that a guardian has: its child that is no task's."""
-    for name in filter(str.isdecimal, os.listdir("/proc")):
-        with suppress(OSError):
-            parent = int(Path(f"/proc/{name}/stat").read_text().rpartition(")")[2].split()[1])
-            if parent == guardian and b"TASKMASTER_TASK=" not in Path(f"/proc/{name}/environ").read_bytes():
-                return int(name)
-    return guardian
+    """The pid of the daemon that a guardian has, by its title."""
+
+    def look() -> int:
+        numbers = (int(name) for name in os.listdir("/proc") if name.isdecimal())
+        return max((_child(pid, guardian) for pid in numbers), default=0)
+
+    return until(look, "a daemon")
+
+
+def _child(pid: int, guardian: int) -> int:
+    with suppress(OSError):
+        words = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        title = Path(f"/proc/{pid}/cmdline").read_bytes()
+        if int(words[1]) == guardian and title.startswith(b"taskmaster: web.yaml"):
+            return pid
+    return 0
 
 
 @pytest.mark.parametrize("guarded", [True, False], ids=["guarded", "alone"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import subprocess
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 
 from tests.integration.driver import alive
 from tests.waiting import until
-from tm.edge import pidfd
+from tm.edge import cgroup, pidfd
 from tm.edge.descendants import Kin
 
 MARK = f"TASKMASTER_DAEMON=test{os.getpid()}"
@@ -78,6 +79,25 @@ def test_a_session_that_outlives_its_leader_counts_and_a_number_that_was_given_a
         stranger.wait()
         if alive(child):
             os.kill(child, signal.SIGKILL)
+
+
+def test_without_a_descriptor_nothing_is_concluded() -> None:
+    process = shell("sleep 1000; true")
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        kin = Kin(process.pid, MARKS)
+        assert kin.left()
+        resource.setrlimit(resource.RLIMIT_NOFILE, (0, limits[1]))
+        for ask in (kin.left, lambda: kin.send(signal.SIGTERM, pidfd.deliver), lambda: Kin(process.pid, MARKS)):
+            with pytest.raises(OSError, match="Too many open files"):
+                ask()
+        assert cgroup.populated("/proc/self")
+        assert pidfd.deliver(process.pid, signal.SIGKILL, lambda pid: True), "by its number"
+        assert process.wait() == -signal.SIGKILL
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+        process.kill()
+        process.wait()
 
 
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGKILL])

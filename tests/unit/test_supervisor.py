@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from tests.unit.build import died, tasks
+from tests.unit.build import died, row, tasks
 from tm.core.config import Config
 from tm.core.launch import Launch, SpawnFailure
 from tm.core.process import Occurrence, Process
 from tm.core.settings import Settings
-from tm.core.task import Task
+from tm.core.task import KillMode, Task
 from tm.core.transitions import Event, Refused, State
 from tm.daemon.outputs import Key
 from tm.daemon.reach import Way
@@ -28,6 +28,7 @@ class FakePlatform:
     sent: list[tuple[int, int]] = field(default_factory=list)
     groups: set[int] = field(default_factory=set)
     zombies: set[int] = field(default_factory=set)
+    left: dict[Key, int] = field(default_factory=dict)
     fails: SpawnFailure | None = None
     pids: int = 100
     bug: bool = False
@@ -50,13 +51,16 @@ class FakePlatform:
         return pid in self.groups
 
     def hold(self, task: Task, pid: int) -> int:
-        return pid
+        if task.kill_mode is not KillMode.TREE:
+            return pid
+        self.groups.add(-pid)
+        return -pid
 
     def way(self, task: Task, pid: int) -> Way | None:
         return None
 
     def resume(self, pids: Mapping[Key, int | None]) -> Mapping[Key, int]:
-        return {}
+        return {key: number for key, number in self.left.items() if pids.get(key) is None}
 
     def living_groups(self) -> set[int] | None:
         return self.groups - self.zombies
@@ -317,6 +321,38 @@ def test_zombies_that_nobody_waits_for_hold_nothing_up(house: House) -> None:
     house.die(101, 0)
     house.supervisor.end_grace()
     house.turn_until(lambda: house.states() == {"web": "STOPPED"})
+
+
+TREE = WEB.replace("{command", "{killMode: tree, command")
+
+
+def test_what_is_left_of_a_tree_is_signalled_by_a_number_that_no_process_has(house: House) -> None:
+    """Its leader's pid may be another one's by then. No process group says that it is gone, and it is killed again."""
+    house.apply(TREE)
+    house.platform.groups.add(101)
+    house.supervisor.ask(("web", 1), Event.STOP)
+    house.die(101, 0)
+    house.platform.groups.discard(101)
+    assert house.supervisor.send(("web", 1), 1)
+    house.supervisor.end_grace()
+    assert house.platform.sent == [(101, 15), (-101, 1), (-101, 9)]
+    house.platform.zombies.add(-101)
+    house.turn_until(lambda: house.platform.sent[-3:] == [(-101, 9)] * 3)
+    assert house.states() == {"web": "KILLING"}
+    house.platform.groups.clear()
+    house.turn_until(lambda: house.states() == {"web": "STOPPED"})
+
+
+def test_trees_that_were_found_alone_are_waited_for_or_ended(house: House) -> None:
+    house.platform.left = {("web", 1): -1, ("gone", 3): -2}
+    house.platform.groups |= {-1, -2}
+    house.supervisor.take_over(config(TREE), {("web", 1): row(task=config(TREE).tasks["web"])})
+    assert house.platform.sent == [(-2, 9)], "what nobody knows any more"
+    house.supervisor.ask(("web", 1), Event.START)
+    assert house.platform.sent[1:] == [(-1, 9)]
+    assert house.states() == {"web": "STOPPED"}
+    house.platform.groups.clear()
+    house.turn_until(lambda: house.states() == {"web": "RUNNING"})
 
 
 def test_a_bug_in_a_spawn_is_a_failed_start(house: House) -> None:
