@@ -245,19 +245,26 @@ def _child(pid: int, guardian: int) -> int:
     return 0
 
 
-@pytest.mark.parametrize("guarded", [True, False], ids=["guarded", "alone"])
+@pytest.mark.parametrize("after", ["kill", "kill of both", "upgrade", "shutdown --keep"])
 def test_the_next_daemon_knows_the_tree_of_a_process_that_it_takes_over(
-    tmp_path: Path, kind: type[Daemon], guarded: bool
+    tmp_path: Path, kind: type[Daemon], after: str
 ) -> None:
     with Lives(tmp_path, kind) as lives:
         daemon = lives.begin(config())
         pid, leader, before = stray(tmp_path), daemon.pid("web"), way(daemon)
-        if guarded:
-            os.kill(daemon_of(daemon.process.pid), signal.SIGKILL)
-            until(lambda: f"pid {leader} is taken over" in daemon.errors, "the next one")
-        else:
-            lives.kill()
-            daemon = lives.begin(config())
+        match after:
+            case "kill":
+                os.kill(daemon_of(daemon.process.pid), signal.SIGKILL)
+                until(lambda: f"pid {leader} is taken over" in daemon.errors, "the next one")
+            case "upgrade":
+                assert daemon.ctl("upgrade").returncode == 0
+            case "kill of both":
+                lives.kill()
+                daemon = lives.begin(config())
+            case _:
+                daemon.ctl("shutdown", "--keep")
+                daemon.process.wait(60)
+                daemon = lives.begin(config())
         assert daemon.pid("web") == leader
         assert way(daemon).partition("(")[0] == before.partition("(")[0]
         assert f"{pid} S" in daemon.ctl("show", "web").stdout
