@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
-from tests.unit.build import tasks
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from tests.unit.build import task, tasks
 from tm.core.launch import inherited, launch
+from tm.core.task import KillMode
 
 CONFIG = """
 tasks:
@@ -57,3 +63,23 @@ def test_what_is_meant_for_the_daemon_is_not_inherited() -> None:
         "PATH": "/bin",
         "LISTENER": "stays",
     }
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, False),
+        ({"user": "nobody"}, True),
+        ({"group": "nogroup"}, True),
+        ({"nice": 0}, True),
+        ({"limits": (("core", 0, 0),)}, True),
+        ({"cgroup": "/sys/fs/cgroup/taskmaster-1-web.1"}, True),
+    ],
+)
+def test_what_a_child_must_do_before_its_program_asks_for_a_fork(changes: dict[str, Any], expected: bool) -> None:
+    assert replace(launch(task(), 1, {}), **changes).needs_fork is expected
+
+
+def test_a_tree_is_to_be_found_again() -> None:
+    assert launch(task(kill_mode=KillMode.TREE), 1, {}).tree
+    assert not launch(task(), 1, {}).tree
