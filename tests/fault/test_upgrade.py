@@ -159,6 +159,9 @@ def test_another_version_says_so(tmp_path: Path, installed: Path) -> None:
         before, old = settled(daemon), daemon.ctl("version").stdout.split()[1]
         version = installed / "tm" / "__init__.py"
         version.write_text(version.read_text().replace(f'"{old}"', '"99.9"'))
+        os.kill(daemon.daemon, signal.SIGKILL)
+        assert rows(daemon) == before
+        assert daemon.ctl("version").stdout.split()[1] == old, "a death is no order to upgrade"
         assert daemon.ctl("upgrade").stdout == "Upgraded to taskmaster 99.9.\n"
         assert rows(daemon) == before
         assert f"taskmaster 99.9 goes on (from {old})" in daemon.log

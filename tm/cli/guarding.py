@@ -25,7 +25,7 @@ from tm.daemon.guardian import Guardian
 from tm.daemon.reloading import Reading
 from tm.daemon.service import Service
 from tm.daemon.ward import Inheritance, Ward, Word
-from tm.edge import hall, reap, version
+from tm.edge import hall, ps, reap, version
 
 LOADED = "configuration"
 NEXT = "next"
@@ -139,13 +139,11 @@ def take_role(opened: Opened, service: Service) -> None:
 
 def _standing(opened: Opened) -> dict[str, Any]:
     """How the next daemon is started, and what it is to know."""
-    import setproctitle
-
     return {
         "argv": argv(opened.where),
-        "fallback": fallback(opened.where),
+        "kept_argv": _kept_argv(opened.where),
         "title": f"taskmaster: guardian of {os.path.basename(opened.where.configuration)}",
-        "path": os.path.dirname(setproctitle.__file__),
+        "path": ps.where(),
         "where": asdict(opened.where),
     }
 
@@ -155,9 +153,9 @@ def argv(place: Where) -> list[str]:
     return [sys.executable, *place.flags, place.script, *place.arguments]
 
 
-def fallback(place: Where) -> list[str]:
-    """How the version is started that is kept."""
-    return [sys.executable, *place.flags, "-c", version.BEGIN, role.VERSION, place.script, *place.arguments]
+def _kept_argv(place: Where) -> list[str]:
+    """How the version is started that is kept; the current directory has nothing that it imports."""
+    return [sys.executable, *place.flags, "-P", "-c", version.BEGIN, role.VERSION, place.script, *place.arguments]
 
 
 def where(left: Inheritance) -> Where:

@@ -36,9 +36,9 @@ import time
 from contextlib import suppress
 
 from tm.daemon.role import FORWARDED, LEAVE, VERSION, become
-from tm.edge.bare import show
 from tm.edge.ends import look, release, signal_of, start_of_leader
 from tm.edge.hall import KEEP, VARIABLE, Hall, read_state, write_state
+from tm.edge.ps import show
 from tm.edge.signals import Signals
 
 TYPE_CHECKING = False
@@ -59,7 +59,6 @@ class Guardian:
         self._ready: bool = state.get("ready", False)
         self._stopping: str = state.get("stopping", "")
         self._trying: bool = state.get("trying", False)
-        self._fallen: bool = state.get("fallen", False)
         self._daemon: int | None = state["daemon"]
         self._why = "took the place of its guardian, which has died"
         self._failures = 0
@@ -155,7 +154,7 @@ class Guardian:
         code, signum = status >> 8, signal_of(status)
         how = f"was killed by {signal.Signals(signum).name}" if signum else f"ended with exit code {code}"
         if self._trying:
-            self._trying, self._fallen = False, True
+            self._trying = False
             self._wait(f"was a new version and {how} before it was up: the version before it goes on")
             return None
         if not signum and (self._stopping or not self._ready or code == 0):
@@ -222,12 +221,10 @@ class Guardian:
             os._exit(1)
 
     def _argv(self) -> list[str]:
-        """How it is started: from what is installed, or, where that was a version that could not start, from the code
-        of the one before it.
-        """
-        if not self._fallen or VERSION not in self._kept:
+        """How it is started: of the version that was up last, whatever is installed by now."""
+        if VERSION not in self._kept:
             return list(self._state["argv"])
-        return [str(self._kept[VERSION]) if each == VERSION else each for each in self._state["fallback"]]
+        return [str(self._kept[VERSION]) if each == VERSION else each for each in self._state["kept_argv"]]
 
     def _open(self, hall: socket.socket) -> None:
         self._hall = Hall(hall, self._kept)
@@ -271,7 +268,6 @@ class Guardian:
             case "ready" | "trying":
                 self._trying = word == "trying"
                 self._ready |= not self._trying
-                self._fallen &= not self._trying
             case "stopping":
                 self._stopping, self._untaken = rest, []
             case "renew":
@@ -288,7 +284,6 @@ class Guardian:
         """Run the source that is kept, which may be another one now; where that cannot be, go on with this."""
         hall = self._hall.fileno() if self._hall is not None else None
         about = {"exits": self._exits, "ready": self._ready, "stopping": self._stopping, "daemon": self._daemon}
-        about["fallen"] = self._fallen
         with suppress(OSError):
             become({**self._state, **about, "hall": hall}, self._kept)
 
@@ -296,5 +291,5 @@ class Guardian:
 def main(fd: str) -> int:
     """The guardian, from the state in a file in memory."""
     state = read_state(int(fd))
-    show(state["title"], state["path"])
+    show(state["title"], "taskmaster", state["path"])
     return Guardian(state).run()

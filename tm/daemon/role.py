@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 CODE = "guardian"
 """The name by which the code is kept."""
 VERSION = "version"
-"""The name by which a version is kept to be fallen back to, and the argument in whose place its descriptor comes."""
+"""The name by which the version that was up last is kept, and the argument in whose place its descriptor comes."""
 LEAVE = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
 FORWARDED = (*LEAVE, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 """The signals that are the daemon's, whoever of the two gets them."""
@@ -27,17 +27,16 @@ FORWARDED = (*LEAVE, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 
 def code() -> int:
     """The guardian's code, as it is on the disk now, in a file in memory. Raises OSError, SyntaxError."""
-    return packed(
-        "tm.edge.hall", "tm.edge.bare", "tm.edge.ends", "tm.edge.signals", "tm.daemon.role", "tm.daemon.guardian"
-    )
+    edge = ("tm.edge.hall", "tm.edge.bare", "tm.edge.ends", "tm.edge.ps", "tm.edge.signals")
+    return packed(*edge, "tm.daemon.role", "tm.daemon.guardian")
 
 
 def become(state: dict[str, Any], kept: dict[str, int]) -> NoReturn:
     """Let the calling process be the guardian from now on, with these descriptors by name, CODE among them.
 
-    `state` names: `hall` and `daemon`, the way to the daemon and its pid, None where there is none; `argv`, how it is
-    started, and `where`, what it is to know; `title`, what ps shows, and `path`, where setproctitle is; and what else
-    `Guardian` remembers. Raises OSError.
+    `state` names: `hall` and `daemon`, the way to the daemon and its pid, None where there is none; `kept_argv`, how it is
+    started from the version that is kept, `argv`, how from what is installed, and `where`, what it is to know; `title`,
+    what ps shows, and `path`, where setproctitle is; and what else `Guardian` remembers. Raises OSError.
     """
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, (*FORWARDED, signal.SIGCHLD))
     fd = write_state({**state, "kept": kept})

@@ -8,11 +8,10 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 
-import setproctitle
-
 from tm.core.process import Occurrence, Process
 from tm.core.timers import Timer
 from tm.daemon.supervisor import Supervisor
+from tm.edge import ps
 from tm.edge.loop import Loop
 
 
@@ -23,6 +22,7 @@ class Title:
         self._loop = loop
         self._supervisor = supervisor
         self._running = 0
+        self._path = ps.where()
         self._due: Timer[Callable[[], None]] | None = None
         self.on_set: Callable[[], None] = lambda: None
 
@@ -50,8 +50,7 @@ class Title:
     def show(self) -> None:
         """Set it now."""
         name = os.path.basename(self._supervisor.config.path)
-        setproctitle.setproctitle(f"taskmaster: {name} ({self.count})")
-        setproctitle.setthreadtitle("taskmaster")
+        ps.show(f"taskmaster: {name} ({self.count})", "taskmaster", self._path)
         self.on_set()
 
     def _next(self) -> None:

@@ -14,7 +14,7 @@ import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, NoReturn
+    from typing import NoReturn
 
 _BEGIN = """
 import marshal, sys
@@ -47,14 +47,3 @@ def run_instead(code: int, *arguments: str) -> NoReturn:
     """Let the calling process run packed modules from now on. Raises OSError; nothing has happened then."""
     os.set_inheritable(code, True)
     os.execve(sys.executable, [sys.executable, "-I", "-S", "-c", _BEGIN, str(code), *arguments], os.environ)
-
-
-def show(title: str, path: str) -> None:
-    """Let ps say who this is, where setproctitle is in the directory `path`."""
-    sys.path.append(path)
-    try:
-        module: Any = __import__("_setproctitle")  # without what the package around it imports
-    except ImportError:
-        return
-    module.setproctitle(title)
-    module.setthreadtitle("taskmaster")

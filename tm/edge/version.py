@@ -3,7 +3,8 @@
 Guarantees: what is kept runs as it did when it was packed, whatever is installed by now; what it imports beside itself
 it gets from where that is installed.
 
-It is what is fallen back to when the version that was installed in its place cannot start.
+A daemon that dies is followed by one of its own version: what was installed meanwhile is not taken for an order to
+upgrade. And a version that cannot start is fallen back from.
 """
 
 from __future__ import annotations
@@ -26,12 +27,15 @@ class Kept:
         if name in self.modules:
             return spec_from_loader(name, self, is_package=self.modules[name][0], origin=self.modules[name][1])
 
+    def get_code(self, name):
+        return marshal.loads(self.modules[name][2])
+
     def create_module(self, spec):
         return None
 
     def exec_module(self, module):
         module.__file__ = module.__spec__.origin
-        exec(marshal.loads(self.modules[module.__name__][2]), module.__dict__)
+        exec(self.get_code(module.__name__), module.__dict__)
 
 sys.meta_path.insert(0, Kept(int(sys.argv[1])))
 sys.argv = sys.argv[2:]
