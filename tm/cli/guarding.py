@@ -21,7 +21,6 @@ from tm.cli.forms import Form
 from tm.cli.opening import Opened, Where
 from tm.core.records import Level
 from tm.daemon import role
-from tm.daemon.guardian import Guardian
 from tm.daemon.reloading import Reading
 from tm.daemon.service import Service
 from tm.daemon.ward import Inheritance, Ward, Word
@@ -117,6 +116,8 @@ def _be_guardian(opened: Opened, about: dict[str, Any], kept: dict[str, int]) ->
     try:
         role.become(state, kept)
     except OSError:  # whom it has become may not run this Python
+        from tm.daemon.guardian import Guardian  # which is elsewhere at all other times
+
         os._exit(Guardian({**state, "kept": kept}).run())
 
 

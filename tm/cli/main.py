@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
+from types import SimpleNamespace
 
 import tm
 from tm.cli import places
@@ -42,12 +43,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the form that the command line asks for; the exit code."""
     tidy()
     _write_anything()
-    options = _parser().parse_args(arguments)
     try:
         left = inherited(os.environ)
     except ValueError as error:
         return _fail(f"{error}.", USAGE)
-    return _begin_anew(options) if left is None else _go_on(options, left)
+    return _begin_anew(_parser().parse_args(arguments)) if left is None else _go_on(left)
 
 
 def _begin_anew(options: argparse.Namespace) -> int:
@@ -64,19 +64,20 @@ def _begin_anew(options: argparse.Namespace) -> int:
         print(f"{reading.config.path}: no problems, {len(reading.config.tasks)} task(s).")
         return DONE
     try:
-        opened = open_daemon(reading, read, form)
+        opened = open_daemon(reading, read, form, vars(options))
         return _in_background(opened) if form is Form.DAEMON else _run(opened, _nothing)
     except Refusal as error:
         return _fail(str(error), error.code)
 
 
-def _go_on(options: argparse.Namespace, left: Inheritance) -> int:
-    """Started by the guardian of a daemon that is no more, with what that has left."""
-    form = Form.DAEMON if options.daemon else Form.PLAIN
-    if form is Form.DAEMON:
-        prevent_core()
+def _go_on(left: Inheritance) -> int:
+    """Started by the guardian of a daemon that is no more, with what that has left, the options among it."""
     try:
         place = where(left)
+        options = SimpleNamespace(**place.options)
+        form = Form.DAEMON if options.daemon else Form.PLAIN
+        if form is Form.DAEMON:
+            prevent_core()
         read = partial(_read, options, place.directory)
         if left.trial is not None:
             return try_out(left, read)
@@ -250,7 +251,7 @@ def _config_path(options: argparse.Namespace, form: Form) -> str:
     return path
 
 
-def _read(options: argparse.Namespace, here: str, path: str) -> Reading:
+def _read(options: argparse.Namespace | SimpleNamespace, here: str, path: str) -> Reading:
     """Read and check; flags win over the file, `here` is where relative directories begin. Raises ConfigError."""
     from tm.core.loading import load  # YAML and the keys: a start that is handed a configuration does without
 
@@ -259,7 +260,7 @@ def _read(options: argparse.Namespace, here: str, path: str) -> Reading:
     return Reading(replace(config, settings=_with_flags(config.settings, options, here)), world)
 
 
-def _with_flags(settings: Settings, options: argparse.Namespace, here: str) -> Settings:
+def _with_flags(settings: Settings, options: argparse.Namespace | SimpleNamespace, here: str) -> Settings:
     """Flags win over the `taskmaster:` block. Paths are seen from `here`, also by a daemon that has left it."""
     paths = {
         "logfile": options.logfile,

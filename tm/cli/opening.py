@@ -15,6 +15,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 from tm.cli.event_log import LOG, event_log
 from tm.cli.face import group, listen
@@ -43,12 +44,13 @@ _PIDFILE, _SOCKET = "pidfile", "socket"
 @dataclass(frozen=True, slots=True)
 class Where:
     """Where everything is, by whatever way it was found: what the next daemon opens, or holds already; and how it is
-    started: the interpreter's `flags`, the `script` and its `arguments`.
+    started: the interpreter's `flags`, the `script` and its `arguments`, which are `options` by now.
     """
 
     flags: tuple[str, ...]
     script: str
     arguments: tuple[str, ...]
+    options: dict[str, Any]
     configuration: str
     directory: str
     state: str
@@ -121,11 +123,12 @@ class Opened:
         spawn.become(self.ids)
 
 
-def open_daemon(reading: Reading, read: Callable[[str], Reading], form: Form) -> Opened:
-    """Open and hold everything. Raises Refusal; nothing is held then."""
+def open_daemon(reading: Reading, read: Callable[[str], Reading], form: Form, options: dict[str, Any]) -> Opened:
+    """Open and hold everything; `options` are those of the command line. Raises Refusal; nothing is held then."""
     held = ExitStack()
     try:
-        return _open(reading, read, form, held)
+        opened = _open(reading, read, form, held)
+        return replace(opened, where=replace(opened.where, options=options))
     except Held as other:
         held.close()
         raise running(other, reading.config) from None
@@ -151,6 +154,7 @@ def _open(reading: Reading, read: Callable[[str], Reading], form: Form, held: Ex
         flags=tuple(sys.orig_argv[1 : len(sys.orig_argv) - len(sys.argv)]),
         script=os.path.join(reloading.directory, sys.argv[0]),
         arguments=tuple(sys.argv[1:]),
+        options={},
         configuration=config.path,
         directory=reloading.directory,
         state=state,

@@ -34,9 +34,9 @@ def code() -> int:
 def become(state: dict[str, Any], kept: dict[str, int]) -> NoReturn:
     """Let the calling process be the guardian from now on, with these descriptors by name, CODE among them.
 
-    `state` names: `hall` and `daemon`, the way to the daemon and its pid, None where there is none; `kept_argv`, how it is
-    started from the version that is kept, `argv`, how from what is installed, and `where`, what it is to know; `title`,
-    what ps shows, and `path`, where setproctitle is; and what else `Guardian` remembers. Raises OSError.
+    `state` names: `hall` and `daemon`, the way to the daemon and its pid, None where there is none; `kept_argv`, how it
+    is started from the version that is kept, `argv`, how from what is installed, and `where`, what it is to know;
+    `title`, what ps shows, and `path`, where setproctitle is; and what else `Guardian` remembers. Raises OSError.
     """
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, (*FORWARDED, signal.SIGCHLD))
     fd = write_state({**state, "kept": kept})
