@@ -17,7 +17,7 @@ import sys
 from dataclasses import asdict, replace
 from typing import Any, NoReturn
 
-from tm.cli.forms import Form
+from tm.cli.forms import Form, Refusal, reason
 from tm.cli.opening import Opened, Where
 from tm.core.records import Level
 from tm.daemon import role
@@ -86,18 +86,21 @@ def renew(ward: Ward) -> None:
 
 def guard(opened: Opened) -> Opened:
     """Fork: the calling process becomes the guardian, and the daemon goes on in the child, into which this returns.
-    Where there is one, or can be none, it returns here. Raises OSError.
+    Where there is one, or can be none, it returns here. Raises Refusal.
     """
     estate = opened.parts.estate
     needless = opened.form is Form.SHELL or estate.ward.guarded
     if needless or estate.journal is None or not sys.platform.startswith("linux"):
         return opened
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    code = role.code()
-    signal.pthread_sigmask(signal.SIG_BLOCK, role.FORWARDED)
-    kept = {**opened.lasting(), role.CODE: code}
     guardian = os.getpid()
-    if pid := os.fork():
+    try:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        kept = {**opened.lasting(), role.CODE: role.code(), role.VERSION: hall.in_memory(b"")}
+        signal.pthread_sigmask(signal.SIG_BLOCK, role.FORWARDED)
+        pid = os.fork()
+    except OSError as error:
+        raise Refusal(f"there can be no guardian: {reason(error)}.") from None
+    if pid:
         theirs.close()
         _be_guardian(opened, {"hall": ours.fileno(), "daemon": pid}, kept)
     os.setpgid(0, 0)
@@ -112,7 +115,8 @@ def _be_guardian(opened: Opened, about: dict[str, Any], kept: dict[str, int]) ->
         null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
         os.dup2(null, 2)
     reap.adopt_orphans()
-    state, kept = {**_standing(opened), **about}, {**kept, role.VERSION: version.packed()}
+    version.write(kept[role.VERSION])
+    state = {**_standing(opened), **about}
     try:
         role.become(state, kept)
     except OSError:  # whom it has become may not run this Python

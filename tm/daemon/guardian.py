@@ -222,7 +222,7 @@ class Guardian:
 
     def _argv(self) -> list[str]:
         """How it is started: of the version that was up last, whatever is installed by now."""
-        if VERSION not in self._kept:
+        if VERSION not in self._kept or not os.fstat(self._kept[VERSION]).st_size:
             return list(self._state["argv"])
         return [str(self._kept[VERSION]) if each == VERSION else each for each in self._state["kept_argv"]]
 

@@ -57,15 +57,8 @@ def modules() -> list[str]:
     return found
 
 
-def packed() -> int:
-    """All of them in a file in memory; the caller's. Raises OSError, ImportError, SyntaxError."""
-    fd = os.memfd_create("taskmaster")
-    write(fd)
-    return fd
-
-
 def write(fd: int) -> None:
-    """Fill such a file. Raises as `packed`."""
+    """Put the code of all of them into a file in memory. Raises OSError, ImportError, SyntaxError."""
     code = {}
     for name in modules():
         spec = find_spec(name)
