@@ -78,7 +78,7 @@ def test_the_last_lines_of_two_gigabytes(daemon: Daemon) -> None:
     expected = [*LAST[-9:], "the end"]
     assert daemon.ctl("logs", "big", "10").stdout.splitlines() == expected
     assert daemon.ctl("logs", "big", "5000").stdout.splitlines() == [*LAST[-4999:], "the end"]
-    pid = daemon.process.pid
+    pid = daemon.daemon
     clients = [Rpc(daemon.home / "control.sock") for _ in range(CLIENTS)]
     try:
         answered(clients, 2, expected)
@@ -152,10 +152,10 @@ def test_a_line_without_an_end(tmp_path: Path, task: str) -> None:
             until(lambda: (tmp_path / "odd.log").exists() and (tmp_path / "odd.log").stat().st_size > 1 << 20, "all")
         with Rpc(tmp_path / "control.sock") as rpc:
             until(lambda: len(rpc.call("logs", words=[task], lines=1)["lines"][0]) > 1000, "the line")
-            memory = number(daemon.process.pid, "VmRSS")
-            before = bytes_read(daemon.process.pid)
+            memory = number(daemon.daemon, "VmRSS")
+            before = bytes_read(daemon.daemon)
             for _ in range(5):
                 (shown,) = rpc.call("logs", words=[task], lines=1)["lines"]
                 assert re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", shown.replace("\x1b[", "")) is None
-            assert bytes_read(daemon.process.pid) - before < 5 * 2 * FOUND_BYTES
-            assert number(daemon.process.pid, "VmRSS") - memory < 16 * FOUND_BYTES // 1024
+            assert bytes_read(daemon.daemon) - before < 5 * 2 * FOUND_BYTES
+            assert number(daemon.daemon, "VmRSS") - memory < 16 * FOUND_BYTES // 1024

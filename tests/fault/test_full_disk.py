@@ -88,7 +88,7 @@ def test_the_writer_waits_everybody_else_is_served_and_nothing_is_lost(tmp_path:
         assert f"log {disk}/log takes nothing (No space left on device): its writers wait\n" in status.stdout
 
         if shutil.which("strace"):
-            seen = calls(daemon.process.pid, "ENOSPC", RETRIES, tmp_path)
+            seen = calls(daemon.daemon, "ENOSPC", RETRIES, tmp_path)
             assert len(seen) < CALLS_A_RETRY * RETRIES, seen
         assert daemon.errors.count("takes nothing") == 1
 
@@ -141,7 +141,7 @@ def test_a_log_that_is_rotated_there_loses_nothing_and_is_not_tried_without_end(
     with Daemon(tmp_path, config) as daemon:
         until(lambda: takes_nothing(daemon), "a full disk")
         if shutil.which("strace"):
-            seen = calls(daemon.process.pid, "ENOSPC", RETRIES, tmp_path)
+            seen = calls(daemon.daemon, "ENOSPC", RETRIES, tmp_path)
             assert len(seen) < CALLS_A_RETRY * RETRIES, seen
         before = len(parts(disk / "log"))
         resize(disk, ROOM)

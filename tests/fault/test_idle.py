@@ -59,15 +59,16 @@ def all_started(home: Path) -> None:
 def test_with_commands_on_a_pipe(tmp_path: Path) -> None:
     with Taskmaster(tmp_path, QUIET) as taskmaster:
         all_started(tmp_path)
-        sleeps_on(taskmaster.process.pid)
-        woken = wake_ups(taskmaster.process.pid)
+        sleeps_on(taskmaster.daemon)
+        woken = wake_ups(taskmaster.daemon)
         taskmaster.ask("status")
-        assert wake_ups(taskmaster.process.pid) > woken, "the count counts"
+        assert wake_ups(taskmaster.daemon) > woken, "the count counts"
 
 
 def test_without_a_shell(tmp_path: Path) -> None:
     with Taskmaster(tmp_path, QUIET, "-n") as taskmaster:
         all_started(tmp_path)
+        sleeps_on(taskmaster.daemon)
         sleeps_on(taskmaster.process.pid)
 
 
@@ -83,7 +84,7 @@ def test_beside_lines_that_are_not_finished(tmp_path: Path) -> None:
         all_started(tmp_path)
         with Rpc(tmp_path / "control.sock") as rpc:
             rpc.call("logs.follow", words=["half"])
-            sleeps_on(taskmaster.process.pid)
+            sleeps_on(taskmaster.daemon)
         assert (tmp_path / "shared.log").read_bytes() == b""
         taskmaster.signal(signal.SIGTERM)
         assert taskmaster.process.wait(20) == 0
@@ -102,8 +103,8 @@ def test_beside_children_that_have_closed_their_outputs_and_live_on(tmp_path: Pa
     """
     with Taskmaster(tmp_path, config) as taskmaster:
         all_started(tmp_path)
-        until(lambda: len(list(Path(f"/proc/{taskmaster.process.pid}/fd").iterdir())) < 40, "the pipes are given back")
-        sleeps_on(taskmaster.process.pid)
+        until(lambda: len(list(Path(f"/proc/{taskmaster.daemon}/fd").iterdir())) < 40, "the pipes are given back")
+        sleeps_on(taskmaster.daemon)
         assert {row["status"] for row in taskmaster.status().values()} == {"RUNNING"}
         assert taskmaster.ask("logs memory_3") == "bye\n"
         assert (tmp_path / "shared.log").read_text() == "bye\n" * 5
@@ -122,7 +123,7 @@ def test_after_its_children_have_been_killed_stopped_and_reloaded(tmp_path: Path
         taskmaster.write(QUIET.replace("20}", "18}"))
         taskmaster.type("reload")
         until(lambda: len(processes(tmp_path)) == 17, "18 less the one that was stopped")
-        sleeps_on(taskmaster.process.pid)
+        sleeps_on(taskmaster.daemon)
 
 
 @contextmanager

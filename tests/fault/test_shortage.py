@@ -79,7 +79,7 @@ def test_more_tasks_than_descriptors_wait_without_using_up_attempts_and_come_up(
         with Rpc(tmp_path / "control.sock") as rpc:
             rpc.call("start", words=["once"])
         assert rows_of(tmp_path)["once"]["status"] == "FATAL", "never is never"
-        raise_limit(taskmaster.process.pid, 1024)
+        raise_limit(taskmaster.daemon, 1024)
         until(lambda: states(tmp_path) == {"RUNNING": 40}, "all are up")
         assert "FATAL" not in taskmaster.log.replace("once state: STARTED -> FATAL", "")
         assert " bug: " not in taskmaster.log
@@ -93,7 +93,7 @@ def test_clients_that_take_every_descriptor_are_told_and_tasks_come_up_when_they
     with Taskmaster(tmp_path, config, "-n", "-l", "taskmaster.log") as taskmaster:
         until(lambda: len(instances(tmp_path)) == 4, "four")
         listening(tmp_path / "control.sock")
-        pid = taskmaster.process.pid
+        pid = taskmaster.daemon
         raise_limit(pid, 64)
         busy: list[dict[str, Any]] = []
         with ExitStack() as stack:
@@ -200,7 +200,7 @@ def pids_cgroup(most: int) -> Iterator[Path]:
 def test_no_processes_left_in_its_cgroup(tmp_path: Path) -> None:
     """The shell of the taskmaster and ten children fit, the others do not."""
     with pids_cgroup(11) as group, Taskmaster(tmp_path, "tasks: {}") as taskmaster:
-        (group / "cgroup.procs").write_text(str(taskmaster.process.pid))
+        (group / "cgroup.procs").write_text(str(taskmaster.daemon))
         taskmaster.write(MANY.replace("instances: 40", "instances: 20"))
         taskmaster.type("reload")
         until(lambda: taskmaster.log.count("many_20 state: STARTED -> BACKOFF") > 3, "more tries than attempts")
@@ -252,7 +252,7 @@ def test_a_daemon_without_memory_goes_on_as_well_as_it_can_and_heals(tmp_path: P
     with Taskmaster(tmp_path, config, "-n", "-l", "taskmaster.log") as taskmaster:
         until(lambda: len(instances(tmp_path)) == 10, "ten")
         listening(tmp_path / "control.sock")
-        pid = taskmaster.process.pid
+        pid = taskmaster.daemon
         before = set(instances_pids(tmp_path))
         memory_limit(pid, more_bytes)
         with ExitStack() as stack:

@@ -35,7 +35,7 @@ def test_thousands_of_deaths_at_once_are_all_known_and_a_client_is_answered_in_b
     ):
         until(lambda: taskmaster.log.count("(spawned)") == 2 * half, f"{2 * half} processes", PATIENCE_S)
         assert len(instances(tmp_path)) == 2 * half
-        used = descriptors(taskmaster.process.pid)
+        used = descriptors(taskmaster.daemon)
         rows = rpc.call("status")["data"]
         assert {row["status"] for row in rows} == {"RUNNING"}
         begun = len(taskmaster.log.splitlines())
@@ -51,8 +51,8 @@ def test_thousands_of_deaths_at_once_are_all_known_and_a_client_is_answered_in_b
         assert place(log, "command: reload") < place(log, r"\(reaped\)", last=True), "answered in between"
         states = Counter((row["task"], row["status"]) for row in rpc.call("status")["data"])
         assert states == {("expected", "EXITED"): half, ("lost", "FATAL"): half}
-        assert descriptors(taskmaster.process.pid) == used - 2 * half
-        assert children(taskmaster.process.pid) == []
+        assert descriptors(taskmaster.daemon) == used - 2 * half
+        assert children(taskmaster.daemon) == []
         assert " bug: " not in taskmaster.log
 
 
@@ -76,15 +76,15 @@ def test_pipes_closed_given_away_and_flooded_leave_no_descriptor_after_200_resta
         Rpc(listening(tmp_path / "control.sock")) as rpc,
     ):
         rpc.call("version")
-        used, memory = descriptors(taskmaster.process.pid), number(taskmaster.process.pid, "VmRSS")
+        used, memory = descriptors(taskmaster.daemon), number(taskmaster.daemon, "VmRSS")
         rpc.call("start", words=["all"])
         until(lambda: min(row["restarts"] for row in rpc.call("status")["data"]) >= 200, "200 restarts", PATIENCE_S)
         rpc.call("stop", words=["all"])
         until(lambda: {row["status"] for row in rpc.call("status")["data"]} == {"STOPPED"}, "all have stopped")
         nothing_left(tmp_path)
-        until(lambda: descriptors(taskmaster.process.pid) == used, "every descriptor is back")
-        assert children(taskmaster.process.pid) == []
-        assert number(taskmaster.process.pid, "VmRSS") < memory + 16 * 1024
+        until(lambda: descriptors(taskmaster.daemon) == used, "every descriptor is back")
+        assert children(taskmaster.daemon) == []
+        assert number(taskmaster.daemon, "VmRSS") < memory + 16 * 1024
         runs = len((tmp_path / "runs").read_text())
         assert (tmp_path / "flood.log").stat().st_size >= runs * 100_000
         assert taskmaster.log == ""
@@ -151,11 +151,11 @@ def test_300_reloads_that_add_and_remove_leave_nothing(tmp_path: Path) -> None:
                 rpc.call("reload")
                 until(lambda wanted=expected: states_of(rpc) == wanted, str(expected))
             if turn == 20:
-                used, memory = descriptors(taskmaster.process.pid), number(taskmaster.process.pid, "VmRSS")
-        assert descriptors(taskmaster.process.pid) == used
-        assert number(taskmaster.process.pid, "VmRSS") < memory + 4 * 1024
-        assert len(children(taskmaster.process.pid)) == 1
-        sleeps_on(taskmaster.process.pid, 2)
+                used, memory = descriptors(taskmaster.daemon), number(taskmaster.daemon, "VmRSS")
+        assert descriptors(taskmaster.daemon) == used
+        assert number(taskmaster.daemon, "VmRSS") < memory + 4 * 1024
+        assert len(children(taskmaster.daemon)) == 1
+        sleeps_on(taskmaster.daemon, 2)
 
 
 def states_of(rpc: Rpc) -> dict[str, str]:

@@ -62,7 +62,7 @@ def test_any_bytes_in_any_pieces_from_several_at_once_harm_nobody(tmp_path: Path
         Taskmaster(tmp_path, CONFIG) as taskmaster,
         Rpc(listening(tmp_path / "control.sock")) as other,
     ):
-        pid = taskmaster.process.pid
+        pid = taskmaster.daemon
         other.call("version")
         used, memory = descriptors(pid), number(pid, "VmRSS")
 

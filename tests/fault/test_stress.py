@@ -28,7 +28,7 @@ GATED = (
 def freeze(taskmaster: Taskmaster) -> None:
     """Stop the daemon itself, so that what comes next is all there when it looks again."""
     taskmaster.signal(signal.SIGSTOP)
-    stat = Path(f"/proc/{taskmaster.process.pid}/stat")
+    stat = Path(f"/proc/{taskmaster.daemon}/stat")
     until(lambda: stat.read_text().rpartition(")")[2].split()[0] == "T", "the daemon is frozen")
 
 
@@ -137,7 +137,7 @@ def test_floods_into_a_file_and_into_memory_while_status_is_answered(tmp_path: P
     flood = tmp_path / "flood.log"
     with Taskmaster(tmp_path, config) as taskmaster:
         pids = {name: row["pid"] for name, row in taskmaster.status().items()}
-        memory = number(taskmaster.process.pid, "VmRSS")
+        memory = number(taskmaster.daemon, "VmRSS")
         for _ in range(10):
             size = flood.stat().st_size
             assert {name: row["pid"] for name, row in taskmaster.status().items()} == pids
@@ -146,7 +146,7 @@ def test_floods_into_a_file_and_into_memory_while_status_is_answered(tmp_path: P
             assert (first, "to the file".startswith(last)) == ("to the file", True), "what is there, also half a line"
             assert "to the tail\n" in taskmaster.ask("logs memory 3")
             until(lambda last=size: flood.stat().st_size > last, "the flood goes on")
-        assert number(taskmaster.process.pid, "VmRSS") < memory + 16 * 1024
+        assert number(taskmaster.daemon, "VmRSS") < memory + 16 * 1024
         taskmaster.type("stop all")
         taskmaster.wait_for(file="STOPPED", memory="STOPPED", error="STOPPED")
     with flood.open("rb") as file:
@@ -250,7 +250,7 @@ def test_50_reloads_leak_nothing(tmp_path: Path) -> None:
     """
     try:
         with Taskmaster(tmp_path, config) as taskmaster:
-            pid, kept = taskmaster.process.pid, taskmaster.pid("kept")
+            pid, kept = taskmaster.daemon, taskmaster.pid("kept")
             used, memory = (0, 0), 0
             for turn in range(50):
                 taskmaster.write(config.rstrip() + added.replace("TURN", str(turn)))

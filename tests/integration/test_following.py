@@ -47,10 +47,10 @@ def test_a_terminal_that_was_not_read_is_told_how_many_lines_it_missed(daemon: D
         assert shown == b"No logs available for this task.\r\n"
         with Rpc(daemon.home / "control.sock") as other:
             run(other)
-            before = number(daemon.process.pid, "VmRSS")
+            before = number(daemon.daemon, "VmRSS")
             for _ in range(RUNS - 1):
                 run(other)
-            assert number(daemon.process.pid, "VmRSS") - before < 2048
+            assert number(daemon.daemon, "VmRSS") - before < 2048
         while seen(shown) + (missed := lost(shown)) < RUNS * LINES:
             shown += read(master)
         assert seen(shown) + missed == RUNS * LINES

@@ -198,7 +198,7 @@ def test_hundreds_at_once_and_the_silent_harm_nobody(daemon: Taskmaster) -> None
         for rpc in clients:
             rpc.socket.close()
     found = running(daemon, "web", "worker_1", "worker_2", "worker_3")
-    children = Path(f"/proc/{daemon.process.pid}/task/{daemon.process.pid}/children")
+    children = Path(f"/proc/{daemon.daemon}/task/{daemon.daemon}/children")
     if children.exists():
         ours = {row["pid"] for row in found.values() if row["pid"]}
         until(lambda: set(map(int, children.read_text().split())) == ours, "no second copy")
@@ -283,7 +283,7 @@ def test_killed_in_the_middle_of_a_request(daemon: Taskmaster, method: str) -> N
     params: dict[str, object] = {"words": ["web", "worker"]} if takes_names else {}
     params |= {"signal": "CONT"} if method == "signal" else {}
     running(daemon, "web", "worker_1", "worker_2", "worker_3")
-    before = descriptors(daemon.process.pid)
+    before = descriptors(daemon.daemon)
     program = (
         "import socket, sys, time\n"
         "s = socket.socket(socket.AF_UNIX); s.connect('control.sock')\n"
@@ -311,7 +311,7 @@ def test_killed_in_the_middle_of_a_request(daemon: Taskmaster, method: str) -> N
     with client(daemon) as rpc:
         until(lambda: started(rpc), "all of them up")
     assert "bug" not in daemon.errors
-    until(lambda: descriptors(daemon.process.pid) <= before, "no descriptor more than before")
+    until(lambda: descriptors(daemon.daemon) <= before, "no descriptor more than before")
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
@@ -322,7 +322,7 @@ def test_many_thousands_of_requests_without_reading_keep_memory_flat_and_others_
     with client(daemon) as greedy, client(daemon) as other:
         for _ in range(20):
             other.call("status")
-        before = number(daemon.process.pid, "VmRSS")
+        before = number(daemon.daemon, "VmRSS")
         greedy.socket.setblocking(False)
         sent = 0
         for _ in range(200):
@@ -332,12 +332,12 @@ def test_many_thousands_of_requests_without_reading_keep_memory_flat_and_others_
         assert sent < len(lines)
         with pytest.raises(BlockingIOError):
             greedy.socket.send(lines)
-        assert number(daemon.process.pid, "VmRSS") - before < 4096
+        assert number(daemon.daemon, "VmRSS") - before < 4096
         greedy.socket.settimeout(30)
         whole = sent // len(request(1, "status"))
         assert {json.loads(greedy.line())["result"]["outcome"] for _ in range(whole)} == {0}
         answers(daemon)
-        assert number(daemon.process.pid, "VmRSS") - before < 8192
+        assert number(daemon.daemon, "VmRSS") - before < 8192
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
@@ -360,9 +360,9 @@ def test_a_stopped_follower_of_a_flood_is_told_how_much_it_lost_and_costs_no_mem
                 other.call("logs.follow", words=["flood"])
                 other.call("start", words=["flood"])
                 read(other, 10_000_000)
-                before = number(daemon.process.pid, "VmRSS")
+                before = number(daemon.daemon, "VmRSS")
                 read(other, 50_000_000)
-                assert number(daemon.process.pid, "VmRSS") - before < 4096
+                assert number(daemon.daemon, "VmRSS") - before < 4096
                 answers(daemon)
                 follower.send_signal(signal.SIGCONT)
                 lost = until(
@@ -444,7 +444,7 @@ def test_a_second_daemon_on_the_same_socket_is_refused_and_harms_nothing(daemon:
     (daemon.home / "other.yaml").write_text("tasks: {}\n")
     done = run(daemon.home, "-n", "--state-dir", "other-state", "--socket", "control.sock", "other.yaml")
     assert done.returncode == 3
-    assert f"pid {daemon.process.pid}" in done.stderr
+    assert f"pid {daemon.daemon}" in done.stderr
     answers(daemon)
 
 

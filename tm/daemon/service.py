@@ -84,7 +84,9 @@ class Service:
         self.control.leave, self.control.keep = self.leave, self.leave_children
         self.control.reopen = self._reopen
         self._deaths = Deaths(self.loop, self.supervisor, self.outputs)
-        sender = Sender(inherited(parts.environ), self._reloading.directory, self._reloading.place, os.getpid())
+        sender = Sender(
+            inherited(parts.environ), self._reloading.directory, self._reloading.place, parts.estate.ward.guardian
+        )
         self._notifications = Notifications(self.loop, self.supervisor, self.outputs, self._log, sender)
         self._deaths.on_other = self._other_child
         self.upgrade = Upgrade(self.loop, self.supervisor, self._notifications, self._log)
