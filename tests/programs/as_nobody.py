@@ -4,6 +4,7 @@ root.
 
 from __future__ import annotations
 
+import argparse  # noqa: F401
 import encodings.ascii  # noqa: F401
 import hashlib  # noqa: F401
 import os
@@ -12,6 +13,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+import tm.core.loading  # noqa: F401
 from tm.cli.main import main
 
 NOBODY = int(os.environ.get("AS_UID", "65534"))

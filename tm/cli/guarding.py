@@ -84,28 +84,41 @@ def renew(ward: Ward) -> None:
     ward.tell(Word.RENEW)
 
 
-def guard(opened: Opened) -> Opened:
-    """Fork: the calling process becomes the guardian, and the daemon goes on in the child, into which this returns.
-    Where there is one, or can be none, it returns here. Raises Refusal.
+def code(opened: Opened) -> dict[str, int]:
+    """What a guardian is made of, from before rights are given up, which may be needed to read it; nothing where there
+    is one already, or can be none.
     """
     estate = opened.parts.estate
     needless = opened.form is Form.SHELL or estate.ward.guarded
     if needless or estate.journal is None or not sys.platform.startswith("linux"):
+        return {}
+    try:
+        return {role.CODE: role.code(), role.VERSION: hall.in_memory(b"")}
+    except OSError as error:
+        opened.parts.log.write(Level.WARNING, "taskmaster", "guardian", f"there can be none: {reason(error)}")
+        return {}
+
+
+def guard(opened: Opened, code: dict[str, int]) -> Opened:
+    """Fork: the calling process becomes the guardian, and the daemon goes on in the child, into which this returns;
+    where there is no `code` for that, in the calling process. Raises Refusal.
+    """
+    if not code:
         return opened
     guardian = os.getpid()
     try:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        kept = {**opened.lasting(), role.CODE: role.code(), role.VERSION: hall.in_memory(b"")}
         signal.pthread_sigmask(signal.SIG_BLOCK, role.FORWARDED)
         pid = os.fork()
     except OSError as error:
-        raise Refusal(f"there can be no guardian: {reason(error)}.") from None
+        raise Refusal(f"the daemon cannot be made a child of its guardian: {reason(error)}.") from None
+    kept = {**opened.lasting(), **code}
     if pid:
         theirs.close()
         _be_guardian(opened, {"hall": ours.fileno(), "daemon": pid}, kept)
     os.setpgid(0, 0)
     ours.close()
-    estate = replace(estate, ward=Ward(theirs, kept, guardian))
+    estate = replace(opened.parts.estate, ward=Ward(theirs, kept, guardian))
     return replace(opened, parts=replace(opened.parts, estate=estate))
 
 
@@ -115,11 +128,11 @@ def _be_guardian(opened: Opened, about: dict[str, Any], kept: dict[str, int]) ->
         null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
         os.dup2(null, 2)
     reap.adopt_orphans()
-    version.write(kept[role.VERSION])
     state = {**_standing(opened), **about}
     try:
+        version.write(kept[role.VERSION])
         role.become(state, kept)
-    except OSError:  # whom it has become may not run this Python
+    except OSError:  # whom it has become may not read or run this Python
         from tm.daemon.guardian import Guardian  # which is elsewhere at all other times
 
         os._exit(Guardian({**state, "kept": kept}).run())

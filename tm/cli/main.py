@@ -16,10 +16,10 @@ from functools import partial
 from types import SimpleNamespace
 
 import tm
-from tm.cli import places
+from tm.cli import guarding, places
 from tm.cli.face import serve
 from tm.cli.forms import DONE, NOT_STARTED, USAGE, Form, Refusal, reason, say
-from tm.cli.guarding import Loaded, guard, loaded, take_role, where
+from tm.cli.guarding import Loaded, loaded, take_role, where
 from tm.cli.opening import Opened, follow, open_daemon
 from tm.cli.upgrading import arrange, try_out
 from tm.core.errors import ConfigError
@@ -144,8 +144,9 @@ def _run(opened: Opened, on_up: Callable[[Service], None]) -> int:
     first, over = opened.parts.estate.left.hall is None, False
     with ExitStack() as last:
         try:
+            made_of = guarding.code(opened)
             _lower(opened)
-            opened = guard(opened)
+            opened = guarding.guard(opened, made_of)
             service = _begin(opened, last)
             service.on_booted = partial(on_up, service)
             code = _with_shell(service, opened) if opened.form is Form.SHELL else service.run()
