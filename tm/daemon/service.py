@@ -82,15 +82,13 @@ class Service:
         self.supervisor = Supervisor(self.loop, machine, empty(config), parts.environ)
         self.control = Control(self.loop, self.supervisor, self._reloading, self.outputs, self._log)
         self.control.leave, self.control.keep = self.leave, self.leave_children
-        self.control.reopen = self._reopen
         self._deaths = Deaths(self.loop, self.supervisor, self.outputs)
-        sender = Sender(
-            inherited(parts.environ), self._reloading.directory, self._reloading.place, parts.estate.ward.guardian
-        )
+        place = self._reloading.directory, self._reloading.place
+        sender = Sender(inherited(parts.environ), *place, parts.estate.ward.guardian)
         self._notifications = Notifications(self.loop, self.supervisor, self.outputs, self._log, sender)
         self._deaths.on_other = self._other_child
         self.upgrade = Upgrade(self.loop, self.supervisor, self._notifications, self._log)
-        self.control.upgrade = self.upgrade.begin
+        self.control.reopen, self.control.upgrade = self._reopen, self.upgrade.begin
         self.control.on_refused = self._notifications.reload_refused
         self.outputs.reports.on_change = self._log_changed
         parties = Parties(self.loop, self.supervisor, machine, self.outputs, self._deaths, self._log)
