@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import os
 import pickle
-import signal
 import socket
 import sys
 from dataclasses import asdict, replace
@@ -108,7 +107,6 @@ def guard(opened: Opened, code: dict[str, int]) -> Opened:
     guardian = os.getpid()
     try:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        signal.pthread_sigmask(signal.SIG_BLOCK, role.FORWARDED)
         pid = os.fork()
     except OSError as error:
         raise Refusal(f"the daemon cannot be made a child of its guardian: {reason(error)}.") from None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -28,6 +29,7 @@ from tm.core.report import blamed, cause, hint
 from tm.core.settings import Settings
 from tm.core.syslog import SYSLOG
 from tm.daemon.reloading import Reading
+from tm.daemon.role import FORWARDED
 from tm.daemon.service import Service
 from tm.daemon.ward import Inheritance, inherited
 from tm.edge.daemonize import Readiness, detach, prevent_core
@@ -63,6 +65,7 @@ def _begin_anew(options: argparse.Namespace) -> int:
     if options.check:
         print(f"{reading.config.path}: no problems, {len(reading.config.tasks)} task(s).")
         return DONE
+    signal.pthread_sigmask(signal.SIG_BLOCK, FORWARDED)  # the daemon takes them when it can
     try:
         opened = open_daemon(reading, read, form, vars(options))
         return _in_background(opened) if form is Form.DAEMON else _run(opened, _nothing)

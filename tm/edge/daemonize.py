@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import signal
 import sys
 from collections.abc import Iterable
 from contextlib import suppress
@@ -52,6 +53,7 @@ def detach(preserve: Iterable[int]) -> Readiness | int:
     sys.stdout.flush()
     sys.stderr.flush()
     if os.fork():
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())
         os.close(send)
         try:
             return _wait(receive)
