@@ -33,10 +33,11 @@ export GENERATED
 
 # The suites beside the unit tests, those of them that have a test.
 SUITES := $(sort $(dir $(wildcard $(foreach s,integration fault conformance,tests/$(s)/test_*.py))))
+RUNS := $(patsubst tests/%/,suite-%,$(SUITES))
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: FORCE help build dev run check format lint types unit fresh pages test rest test-systemd soak chaos bench generate \
+.PHONY: $(RUNS) FORCE help build dev run check format lint types unit fresh pages test rest test-systemd soak chaos bench generate \
 	clean bytecode
 
 help: ## list the targets
@@ -103,7 +104,11 @@ pages:
 	else echo "manual pages not checked: there is no mandoc here"; fi
 
 rest: $(DEV) bytecode
-	$(if $(SUITES),$(BIN)/python3 -m pytest $(SUITES),@echo "no tests beside the unit tests yet")
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target $(RUNS)
+
+# Two suites at a time: they wait more than they compute.
+$(RUNS): suite-%:
+	$(BIN)/python3 -m pytest tests/$*
 
 # A start without byte code compiles every module anew, which takes several times as long as the rest of it. An editable
 # installation brings none, and where PYTHONDONTWRITEBYTECODE is set no start leaves any. What is fresh is not touched; a
