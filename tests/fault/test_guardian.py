@@ -40,6 +40,12 @@ def rows(daemon: Daemon) -> dict[str, Any]:
     return {row["name"]: {key: row[key] for key in ("status", "pid", "restarts")} for row in data}
 
 
+def settled(daemon: Daemon) -> dict[str, Any]:
+    """What is known when nothing changes by itself any more."""
+    until(lambda: rows(daemon)["waits"]["status"] == "BACKOFF", "one that waits")
+    return rows(daemon)
+
+
 def kill_daemon(daemon: Daemon) -> int:
     """SIGKILL to the daemon alone; its pid."""
     pid = daemon.daemon
@@ -55,8 +61,7 @@ def back(daemon: Daemon, before: int) -> int:
 
 def test_a_daemon_that_is_killed_goes_on_as_it_was(tmp_path: Path) -> None:
     with up(tmp_path) as daemon:
-        until(lambda: rows(daemon)["waits"]["status"] == "BACKOFF", "one that waits")
-        before = rows(daemon)
+        before = settled(daemon)
         for _ in range(3):
             killed = kill_daemon(daemon)
             assert rows(daemon) == before, "asked at once, and answered by the next one"
@@ -113,7 +118,7 @@ def test_killed_at_any_instant_of_a_short_life_it_is_run_once_and_its_end_is_kno
 
 def test_a_client_that_knocks_while_no_daemon_is_there_is_answered(tmp_path: Path) -> None:
     with up(tmp_path) as daemon:
-        before, killed = rows(daemon), daemon.daemon
+        before, killed = settled(daemon), daemon.daemon
         os.kill(daemon.process.pid, signal.SIGSTOP)
         os.kill(killed, signal.SIGKILL)
         until(lambda: not alive(killed), "its end")
@@ -126,7 +131,7 @@ def test_a_client_that_knocks_while_no_daemon_is_there_is_answered(tmp_path: Pat
 
 def test_the_configuration_that_was_loaded_holds_whatever_the_file_says(tmp_path: Path) -> None:
     with up(tmp_path) as daemon:
-        before = rows(daemon)
+        before = settled(daemon)
         daemon.path.write_text("tasks: [")
         kill_daemon(daemon)
         assert rows(daemon) == before
@@ -167,7 +172,7 @@ def test_a_signal_that_comes_while_no_daemon_is_there_is_for_the_next_one(tmp_pa
 
 def test_the_daemon_takes_the_place_of_its_guardian(tmp_path: Path) -> None:
     with up(tmp_path, CONFIG, "-p", "web.pid") as daemon:
-        before, guardian, pid = rows(daemon), daemon.process.pid, daemon.daemon
+        before, guardian, pid = settled(daemon), daemon.process.pid, daemon.daemon
         os.kill(guardian, signal.SIGKILL)
         daemon.process.wait()
         until(lambda: (tmp_path / "web.pid").read_text() == f"{pid}\n", "the pidfile names the daemon")
@@ -190,7 +195,7 @@ def test_under_a_service_manager_the_daemon_makes_room_for_the_next_one(tmp_path
         manager.bind(str(tmp_path / "notify"))
         os.mkfifo(tmp_path / "coded.fifo")
         with Daemon(tmp_path, CONFIG, "-l", "taskmaster.log", NOTIFY_SOCKET=str(tmp_path / "notify")) as daemon:
-            before, pid = rows(daemon), daemon.daemon
+            before, pid = settled(daemon), daemon.daemon
             os.kill(daemon.process.pid, signal.SIGKILL)
             daemon.process.wait()
             until(lambda: not alive(pid), "the end of the daemon")

@@ -20,7 +20,7 @@ import pytest
 
 from tests.fault.kernel import instances, number, processes
 from tests.fault.test_bad_input import is_an_event_log, nobodys_own, open_the_way_to
-from tests.integration.driver import Taskmaster, environment
+from tests.integration.driver import Taskmaster, daemons_of, environment
 from tests.rpc import Rpc, listening, request
 from tests.waiting import until
 
@@ -143,7 +143,7 @@ def test_no_processes_left_for_its_user(tmp_path: Path) -> None:
     try:
         until(lambda: len(instances(tmp_path)) == 5, "five")
         listening(tmp_path / "nobodys" / "control.sock")
-        is_waited_out(daemon.pid, tmp_path, log)
+        is_waited_out(daemons_of(daemon.pid)[0], tmp_path, log)
         daemon.terminate()
         assert daemon.wait(30) == 0
     finally:

@@ -27,13 +27,14 @@ GATED = (
 
 def freeze(taskmaster: Taskmaster) -> None:
     """Stop the daemon itself, so that what comes next is all there when it looks again."""
-    taskmaster.signal(signal.SIGSTOP)
-    stat = Path(f"/proc/{taskmaster.daemon}/stat")
+    daemon = taskmaster.daemon
+    os.kill(daemon, signal.SIGSTOP)
+    stat = Path(f"/proc/{daemon}/stat")
     until(lambda: stat.read_text().rpartition(")")[2].split()[0] == "T", "the daemon is frozen")
 
 
 def thaw(taskmaster: Taskmaster) -> None:
-    taskmaster.signal(signal.SIGCONT)
+    os.kill(taskmaster.daemon, signal.SIGCONT)
 
 
 def place(lines: list[str], pattern: str, last: bool = False) -> int:

@@ -6,6 +6,7 @@ has what this one needs); what is wrong is told where it was started, also when 
 
 from __future__ import annotations
 
+import importlib
 import io
 import os
 import signal
@@ -32,6 +33,7 @@ from tm.daemon.reloading import Reading
 from tm.daemon.role import FORWARDED
 from tm.daemon.service import Service
 from tm.daemon.ward import Inheritance, inherited
+from tm.edge import version
 from tm.edge.daemonize import Readiness, detach, prevent_core
 from tm.edge.descriptors import tidy
 from tm.edge.world import Machine as World
@@ -183,7 +185,12 @@ def _begin(opened: Opened, last: ExitStack) -> Service:
 
 
 def _lower(opened: Opened) -> None:
-    """Give up root, if somebody was named, also for the guardian. Raises Refusal."""
+    """Give up root, if somebody was named, also for the guardian. What is imported late is imported while that may be
+    read. Raises Refusal.
+    """
+    if opened.ids is not None:
+        for name in (*version.modules(), "difflib", "hashlib"):
+            importlib.import_module(name)
     try:
         opened.lower()
     except OSError as error:
