@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.driver import PROGRAM, ROOT, alive, environment
+from tests.integration.driver import PROGRAM, ROOT, alive, environment, kill_all
 from tests.waiting import until
 
 ETC = ROOT / "etc"
@@ -82,10 +82,10 @@ class Script:
         return (self.home / "web.log").read_text()
 
     def kill(self) -> None:
-        """A crash: the daemon and what it keeps are killed."""
+        """A crash: guardian and daemon and what they keep are killed."""
         daemon = self.pid
         children = [int(pid) for pid in re.findall(r"\(spawned\), pid (\d+)", self.log)]
-        os.kill(daemon, signal.SIGKILL)
+        kill_all(daemon)
         until(lambda: gone(daemon), "its death, and that somebody has taken note of it")
         for child in filter(alive, children):
             os.kill(child, signal.SIGKILL)
