@@ -64,7 +64,7 @@ class Background:
     def up(self, *flags: str, **changes: str) -> int:
         """Start it; the pid in its pidfile."""
         done = self.start(*flags, **changes)
-        assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+        assert (done.returncode, done.stdout, done.stderr) == (0, "", ""), done
         return self.pid
 
     def flags(self) -> list[str]:

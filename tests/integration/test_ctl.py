@@ -466,14 +466,14 @@ def test_a_script_of_any_length_is_carried_out_and_tells_each_thing_once(daemon:
 
 
 def test_a_daemon_that_does_not_answer(daemon: Daemon) -> None:
-    daemon.process.send_signal(signal.SIGSTOP)
+    os.kill(daemon.daemon, signal.SIGSTOP)
     try:
         for words in (["start", "web"], ["status"]):
             done = daemon.ctl("--timeout", "0.3", *words)
             assert done.returncode == 124
             assert "0.3" in done.stderr
     finally:
-        daemon.process.send_signal(signal.SIGCONT)
+        os.kill(daemon.daemon, signal.SIGCONT)
 
 
 def test_what_is_removed_while_it_is_waited_for(daemon: Daemon) -> None:
@@ -641,11 +641,11 @@ def test_top_can_be_left_while_the_daemon_does_not_answer(daemon: Daemon) -> Non
     session = Terminal(daemon.command("top"), daemon.home, environment(daemon.home) | {"TERM": "xterm"})
     try:
         session.until_shown(r"^web +RUNNING")
-        daemon.process.send_signal(signal.SIGSTOP)
+        os.kill(daemon.daemon, signal.SIGSTOP)
         session.type("q")
         assert session.exit_code() == 0
     finally:
-        daemon.process.send_signal(signal.SIGCONT)
+        os.kill(daemon.daemon, signal.SIGCONT)
         session.close()
 
 

@@ -24,6 +24,7 @@ from tm.daemon.reloading import Reading
 from tm.daemon.service import Service
 from tm.daemon.ward import Inheritance, Ward, Word
 from tm.edge import hall, ps, reap, version
+from tm.edge.descriptors import close_but
 
 LOADED = "configuration"
 NEXT = "next"
@@ -133,6 +134,7 @@ def _be_guardian(opened: Opened, about: dict[str, Any], kept: dict[str, int]) ->
     except OSError:  # whom it has become may not read or run this Python
         from tm.daemon.guardian import Guardian  # which is elsewhere at all other times
 
+        close_but({about["hall"], *kept.values()})
         os._exit(Guardian({**state, "kept": kept}).run())
 
 

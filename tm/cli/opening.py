@@ -149,7 +149,7 @@ def _open(reading: Reading, read: Callable[[str], Reading], form: Form, held: Ex
     log = event_log(config, form, state, given)
     held.callback(log.close)
     reloading = _reloading(reading, read, state, log)
-    parts = _parts(reloading, log, state, held) if locks else Parts(reloading, log, dict(os.environ))
+    parts = _parts(reloading, log, state, held, ids) if locks else Parts(reloading, log, dict(os.environ))
     where = Where(
         flags=tuple(sys.orig_argv[1 : len(sys.orig_argv) - len(sys.argv)]),
         script=os.path.join(reloading.directory, sys.argv[0]),
@@ -192,9 +192,9 @@ def follow(reading: Reading, read: Callable[[str], Reading], form: Form, where: 
     return Opened(parts, form, where, tuple(locks), pidfile, listener, None, frozenset(), held)
 
 
-def _parts(reloading: Reloading, log: EventLog, state: str, held: ExitStack) -> Parts:
+def _parts(reloading: Reloading, log: EventLog, state: str, held: ExitStack, ids: spawn.Ids | None = None) -> Parts:
     """What the daemon is made of, with what outlives it. Raises Refusal."""
-    journal, ledger = _journal(state, reloading.config, log)
+    journal, ledger = _journal(state, reloading.config, log, None if ids is None else ids.uid)
     held.callback(journal.close)
     slots = Slots(os.path.join(state, "turns"))
     held.callback(slots.close)
@@ -221,12 +221,12 @@ def _wishes(path: str, config: Config, log: EventLog) -> wishes.Wishes:
         return {}
 
 
-def _journal(state: str, config: Config, log: EventLog) -> tuple[Journal, Ledger]:
+def _journal(state: str, config: Config, log: EventLog, user: int | None) -> tuple[Journal, Ledger]:
     """The journal and what it holds of this boot, this pid namespace and this configuration. Raises Refusal."""
     path = os.path.join(state, "journal")
     head = Head(procfs.boot_id(), procfs.pid_namespace(), os.path.abspath(config.path))
     try:
-        journal = Journal(path, partial(log.write, Level.WARNING, "taskmaster", "journal"))
+        journal = Journal(path, partial(log.write, Level.WARNING, "taskmaster", "journal"), user)
         ledger = journal.load()
     except OSError as error:
         raise Refusal(

@@ -7,6 +7,7 @@ others reaches a child.
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 
 
 def tidy() -> None:
@@ -20,6 +21,14 @@ def tidy() -> None:
                 os.set_inheritable(name, False)
             except OSError:
                 continue
+
+
+def close_but(kept: set[int]) -> None:
+    """Close what exec would have closed: everything but these and 0 to 2."""
+    for fd in _open_descriptors():
+        if fd > 2 and fd not in kept:
+            with suppress(OSError):
+                os.close(fd)
 
 
 def _open_descriptors() -> list[int]:

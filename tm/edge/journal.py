@@ -37,11 +37,11 @@ _MOST_NAMED: Final = 3
 class Journal:
     """The open file. `path` is its name; `say` takes a sentence for the operator."""
 
-    def __init__(self, path: str, say: Callable[[str], None]) -> None:
-        """Open it, or make it. Raises OSError."""
+    def __init__(self, path: str, say: Callable[[str], None], user: int | None = None) -> None:
+        """Open it, or make it; `user`: whose it may be as well, of the daemon's that has given up root. Raises OSError."""
         self.path = path
         self._say = say
-        self._fd = _open(path)
+        self._fd = _open(path, user)
         self._size_bytes = os.fstat(self._fd).st_size
         self._whole_bytes = 0
         self._compact_bytes = 0
@@ -192,14 +192,14 @@ def look(path: str) -> Ledger:
     """What it comes to, for somebody who only wants to know: it is neither made nor mended. Raises OSError."""
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY)
     with open(fd, "rb") as file:
-        _refuse_unfit(fd, path)
+        _refuse_unfit(fd, path, user)
         return replay(file)[0]
 
 
-def _open(path: str) -> int:
+def _open(path: str, user: int | None) -> int:
     fd = os.open(path, _FLAGS, _MODE)
     try:
-        _refuse_unfit(fd, path)
+        _refuse_unfit(fd, path, user)
         if os.fstat(fd).st_uid == os.geteuid():
             os.fchmod(fd, _MODE)
     except OSError:
@@ -208,10 +208,10 @@ def _open(path: str) -> int:
     return fd
 
 
-def _refuse_unfit(fd: int, path: str) -> None:
+def _refuse_unfit(fd: int, path: str, user: int | None) -> None:
     """What it says is believed, and processes are signalled for it: a stranger must not have written it."""
     status = os.fstat(fd)
-    trusted = {0, os.geteuid(), os.stat(os.path.dirname(path) or ".").st_uid}
+    trusted = {0, user or 0, os.geteuid(), os.stat(os.path.dirname(path) or ".").st_uid}
     if (why := unfit(status, status.st_nlink, trusted)) is not None:
         raise OSError(*why, path)
 
