@@ -38,7 +38,7 @@ class Journal:
     """The open file. `path` is its name; `say` takes a sentence for the operator."""
 
     def __init__(self, path: str, say: Callable[[str], None], user: int | None = None) -> None:
-        """Open it, or make it; `user`: whose it may be as well, of the daemon's that has given up root. Raises OSError."""
+        """Open it, or make it; `user`: whose it may be as well, who root is about to become. Raises OSError."""
         self.path = path
         self._say = say
         self._fd = _open(path, user)
@@ -192,7 +192,7 @@ def look(path: str) -> Ledger:
     """What it comes to, for somebody who only wants to know: it is neither made nor mended. Raises OSError."""
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY)
     with open(fd, "rb") as file:
-        _refuse_unfit(fd, path, user)
+        _refuse_unfit(fd, path, None)
         return replay(file)[0]
 
 
