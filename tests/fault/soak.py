@@ -145,8 +145,8 @@ class Soak:
         until_s = time.monotonic() + seconds
         flags = ("-n", "-l", "taskmaster.log")
         with Taskmaster(self.home, self.drawn.text(), *flags) as self.taskmaster, ExitStack() as stack:
-            self.pid = self.taskmaster.daemon
             path = listening(self.home / "control.sock")
+            self.pid = self.taskmaster.daemon
             self.clients = [stack.enter_context(Rpc(path, PATIENCE_S)) for _ in range(CLIENTS)]
             self.status()
             used, memory = descriptors(self.pid), 0
