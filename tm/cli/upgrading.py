@@ -120,18 +120,21 @@ def _state(opened: Opened, kept: dict[str, int]) -> dict[str, Any]:
 def _hand_over(opened: Opened, service: Service, hub: Hub | None, trial: _Trial, by: str) -> str:
     """Become the new version; why not, where that could not be."""
     ward, clients = opened.parts.estate.ward, [] if hub is None else hub.leave()
+    known = pickle.dumps(_memory(opened, service, clients, by), pickle.HIGHEST_PROTOCOL)
     if not ward.trying():
+        ward.tell(Word.READY)
         return "its guardian does not listen"
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, (*role.FORWARDED, signal.SIGCHLD))
     going: list[int] = []
+    lasting: list[int] = []
     argv = guarding.argv(opened.where)
     try:
-        memory = hall.in_memory(pickle.dumps(_memory(opened, service, clients, by), pickle.HIGHEST_PROTOCOL))
+        memory = hall.in_memory(known)
         going.append(memory)
         code = {} if trial.code is None else {guarding.NEXT: trial.code}
         state = _state(opened, {**ward.kept, **code}) | {"hall": ward.fileno(), "memory": memory}
         going.append(hall.write_state(state))
-        lasting = [ward.fileno(), *ward.kept.values(), *code.values(), *(each.left.fd for each in clients)]
+        lasting += [ward.fileno(), *ward.kept.values(), *code.values(), *(each.left.fd for each in clients)]
         for fd in (*going, *lasting):
             os.set_inheritable(fd, True)
         os.execve(argv[0], argv, {**os.environ, hall.VARIABLE: str(going[-1])})

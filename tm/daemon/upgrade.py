@@ -107,7 +107,11 @@ class Upgrade:
         if self._answered is None:  # tried already, and in vain
             return
         self._log.write(Level.INFO, "taskmaster", "upgrade", "the new version takes over")
-        self._give_up(self.hand_over(self._by))
+        why = "a bug of taskmaster kept it from that; the event log has the details"
+        try:
+            why = self.hand_over(self._by)
+        finally:
+            self._give_up(why)
 
     def _give_up(self, why: str) -> None:
         answered, self._answered = self._answered, None
