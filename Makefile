@@ -32,7 +32,7 @@ endef
 export GENERATED
 
 # The suites beside the unit tests, those of them that have a test.
-SUITES := $(sort $(dir $(wildcard $(foreach s,chaos integration fault conformance,tests/$(s)/test_*.py))))
+SUITES := $(sort $(dir $(wildcard $(foreach s,integration fault conformance,tests/$(s)/test_*.py))))
 RUNS := $(patsubst tests/%/,suite-%,$(SUITES))
 
 .DEFAULT_GOAL := help

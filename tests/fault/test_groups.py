@@ -122,7 +122,7 @@ def test_a_group_that_goes_in_peace_after_its_leader_is_not_waited_for_until_the
               - sh
               - -c
               - |
-                sh -c 'trap "read word < gate; exit 0" TERM; echo $$ > child; while :; do sleep 1000; done' &
+                sh -c 'trap "read word < gate; exit 0" TERM; echo $$ > child; while :; do sleep 0.1; done' &
                 exec sleep 1000
             autoLaunch: true
             gracefulStopTimeout: 1000

@@ -153,7 +153,7 @@ def _run(opened: Opened, on_up: Callable[[Service], None]) -> int:
             _lower(opened)
             opened = guarding.guard(opened, made_of)
             service = _begin(opened, last)
-            service.on_booted = partial(on_up, service)
+            service.on_booted = partial(opened.parts.estate.ward.when_met, partial(on_up, service))
             code = _with_shell(service, opened) if opened.form is Form.SHELL else service.run()
             over = True
         except Refusal:

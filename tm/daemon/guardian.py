@@ -19,8 +19,9 @@ service manager it leaves. SIGABRT is how that ends a service whose loop does no
 
 The daemon says `keep NAME...` (with a descriptor each), `drop NAME...`, `noted PID...`, `ready`, `stopping BY`,
 `trying` (another version begins in my place) and `renew` (run the code that is kept, which is of another version by
-now); the guardian says `exited PID STATUS`, of who led a session also when that had begun, in clock ticks since boot.
-Unknown words are ignored, so that either side may be the older one.
+now); the guardian says `here`, when it begins, and `exited PID STATUS`, of who led a session also when that had begun,
+in clock ticks since boot. Unknown words are ignored, so that either side may be the older one.
+
 
 Traps: a signal between the look and the wait is not missed, since it writes into the bell. The daemon gets a process
 group of its own: Ctrl-C reaches it once, through here.
@@ -37,7 +38,7 @@ from contextlib import suppress
 
 from tm.daemon.role import FORWARDED, LEAVE, VERSION, become
 from tm.edge.ends import look, release, signal_of, start_of_leader
-from tm.edge.hall import KEEP, VARIABLE, Hall, read_state, write_state
+from tm.edge.hall import HERE, KEEP, VARIABLE, Hall, read_state, write_state
 from tm.edge.ps import show
 from tm.edge.signals import Signals
 
@@ -81,6 +82,8 @@ class Guardian:
 
     def run(self) -> int:
         """Keep, forward, start again, until the daemon has ended in order; the exit code."""
+        if self._hall is not None:
+            self._hall.say(HERE)
         while True:
             wait_ms = None if self._again is None else max(0, int((self._again - time.monotonic()) * 1000) + 1)
             ready = dict(self._poll.poll(wait_ms))

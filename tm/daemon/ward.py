@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 
 from tm.core.exitstatus import ExitStatus
 from tm.daemon.wiring import Key
-from tm.edge.hall import KEEP, VARIABLE, Hall, read_state
+from tm.edge.hall import HERE, KEEP, VARIABLE, Hall, read_state
 from tm.edge.loop import Loop, Rank
 
 _PIPE = "pipe"
@@ -131,6 +131,8 @@ class Ward:
         self._waits: bool | None = None
         self.on_exited: Callable[[int, ExitStatus], None] = lambda pid, status: None
         self.on_lost: Callable[[], None] = lambda: None
+        self._met = False
+        self._on_met: Callable[[], None] = lambda: None
 
     @property
     def guarded(self) -> bool:
@@ -160,10 +162,19 @@ class Ward:
         with suppress(EOFError):
             while self._hall is not None and (message := self._hall.hear()) is not None:
                 word, rest, _ = message
+                if word == HERE:
+                    self._greeted()
                 pid, status, *start = map(int, rest.split()) if word == "exited" else (0, 0)
                 if start:
                     found[pid] = Ended(ExitStatus.from_wait(status), *start)
         return found
+
+    def when_met(self, then: Callable[[], None]) -> None:
+        """Do `then` when who was started is the guardian, by the name that an init script looks for."""
+        if self._met or not self.guarded:
+            then()
+        else:
+            self._on_met = then
 
     def keep(self, fds: Mapping[str, int]) -> None:
         """Have these kept. One of a name that there is takes its place."""
@@ -217,13 +228,20 @@ class Ward:
             if message is None:
                 break
             word, rest, _ = message
-            if word == "exited":
+            if word == HERE:
+                self._greeted()
+            elif word == "exited":
                 pid, status, *_ = map(int, rest.split())
                 self.on_exited(pid, ExitStatus.from_wait(status))
                 self.tell(Word.NOTED, str(pid))
         if self._hall is not None:
             self._hall.send()
             self._watch()
+
+    def _greeted(self) -> None:
+        if not self._met:
+            self._met = True
+            self._on_met()
 
     def _lose(self) -> None:
         assert self._hall is not None

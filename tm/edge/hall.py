@@ -25,6 +25,7 @@ VERSION = 1
 VARIABLE = "TASKMASTER_INHERITED"
 """In the daemon's environment: the descriptor of the file that says what it inherits."""
 KEEP = "keep"
+HERE = "here"
 MOST_FDS = 253
 _MOST_BYTES = 65536
 _RIGHTS_BYTES = socket.CMSG_LEN(MOST_FDS * 4)
