@@ -14,7 +14,7 @@ from typing import Any, Final, TypeAlias
 from tm.core.commands import is_for_owners
 from tm.core.ports import LINE_BYTES
 from tm.faces import jsonrpc
-from tm.faces.counter import Answer, Desk, End, Going, Out, Tell
+from tm.faces.counter import Answer, Desk, End, Going, Out
 from tm.faces.jsonrpc import Failure, Request
 from tm.faces.methods import METHODS, Asked, BadParams, Method, asked, describe, settled, unknown
 
@@ -26,6 +26,17 @@ _TOO_MANY: Final = Failure(jsonrpc.BUSY, f"a client has {SUBSCRIPTIONS_MOST} sub
 Reply: TypeAlias = Callable[["Failure | dict[str, object]"], None]
 
 
+class _Ongoing:
+    """One thing that a client has going: what was asked, how it is ended, and up to where of which log it was told."""
+
+    __slots__ = ("end", "marks", "request")
+
+    def __init__(self, request: Request) -> None:
+        self.request = request
+        self.end: End = _nothing
+        self.marks: dict[str, str] = {}
+
+
 class Session:
     """What one client has asked for and not ended yet. `by`: who it is, in words; `owner`: root or the daemon's own."""
 
@@ -35,16 +46,13 @@ class Session:
         self.owner = owner
         self.by = by
         self._last = 0
-        self._ends: dict[int, End] = {}
-        self._works: dict[int, End] = {}
-        self._request: Request | None = None
-        self._asked: dict[int, Request] = {}
-        self._marks: dict[int, dict[str, str]] = {}
+        self._told: dict[int, _Ongoing] = {}
+        self._works: dict[int, _Ongoing] = {}
 
     @property
     def waits(self) -> bool:
         """Whether something is being told, or still to be answered."""
-        return bool(self._ends or self._works)
+        return bool(self._told or self._works)
 
     def line(self, line: bytes | None, busy: bool) -> None:
         """Carry out what a line asks, and answer; None: it was too long. `busy`: refuse it."""
@@ -70,26 +78,24 @@ class Session:
 
     def end(self, gone: bool = True) -> None:
         """The client says nothing more, and hears of nothing more but answers; not even those where he is gone."""
-        ends, self._ends = list(self._ends.values()), {}
+        over, self._told = list(self._told.values()), {}
         if gone:
-            ends += self._works.values()
+            over += self._works.values()
             self._works = {}
-        for end in ends:
-            end()
+        for each in over:
+            each.end()
 
     def leave(self) -> Going:
         """What the next daemon is to go on with."""
-        works = [self._asked[number] for number in self._works]
-        told = [(number, self._asked[number], self._marks.get(number, {})) for number in self._ends]
-        return Going(self._last, works, told)
+        told = [(number, each.request, each.marks) for number, each in self._told.items()]
+        return Going(self._last, [each.request for each in self._works.values()], told)
 
     def go_on(self, left: Going) -> None:
         """Go on with what an earlier daemon had begun: subscriptions by their numbers, and what was not answered."""
         for number, request, marks in left.subscriptions:
             self._last = number - 1
             params = {**request.params, "after": marks} if marks else request.params
-            self._request = request._replace(params=params)
-            self._outcome(self._request, partial(self._catch_up, number))
+            self._outcome(request._replace(params=params), partial(self._catch_up, number))
         self._last = left.last
         for request in left.works:
             if request.method == "upgrade":
@@ -104,7 +110,6 @@ class Session:
 
     def _carry_out(self, request: Request) -> None:
         """Answer once, now or later, also when carrying it out fails by a bug."""
-        self._request = request
         replies = [partial(self._send, request)]
 
         def reply(outcome: Failure | dict[str, object]) -> None:
@@ -133,100 +138,92 @@ class Session:
         if method is None:
             return Failure(jsonrpc.METHOD, unknown(request.method))
         try:
-            return self._call(method, settled(method, request.params), reply)
+            return self._call(method, request, settled(method, request.params), reply)
         except BadParams as error:
             return Failure(jsonrpc.PARAMS, str(error), f"Usage: {method.verb.usage}" if method.verb else "")
 
-    def _call(self, method: Method, given: Mapping[str, Any], reply: Reply) -> Failure | dict[str, object] | None:
+    def _call(
+        self, method: Method, request: Request, given: Mapping[str, Any], reply: Reply
+    ) -> Failure | dict[str, object] | None:
         """Raises BadParams."""
         if method.verb is None:
-            return self._own(method.name, given)
+            return self._own(request, given)
         wanted = asked(method.verb, given)
         if is_for_owners(wanted.command) and not self.owner:
             return Failure(jsonrpc.NOT_ALLOWED, "only root and the daemon's own user may ask for that")
         if method.name == "logs.follow":
-            return self._follow(wanted, reply)
-        self._work(wanted, reply)
+            return self._follow(request, wanted, reply)
+        self._work(request, wanted, reply)
         return None
 
-    def _number(self) -> int:
-        """One more thing is begun by the present request."""
-        number = self._last = self._last + 1
-        if self._request is not None:
-            self._asked[number] = self._request
-        return number
+    def _begin(self, request: Request) -> tuple[int, _Ongoing]:
+        """One more thing that goes on."""
+        self._last += 1
+        return self._last, _Ongoing(request)
 
-    def _work(self, wanted: Asked, reply: Reply) -> None:
+    def _work(self, request: Request, wanted: Asked, reply: Reply) -> None:
         """Have it done; it is given up with the client, if it is not through by then."""
-        number = self._number()
-        self._works[number] = _nothing
+        number, work = self._begin(request)
+        self._works[number] = work
 
         def answered(answer: Answer) -> None:
             self._works.pop(number, None)
-            self._asked.pop(number, None)
             reply(_result(answer))
 
-        end = self._desk.carry_out(wanted, self.by, answered)
-        if number in self._works:
-            self._works[number] = end
+        work.end = self._desk.carry_out(wanted, self.by, answered)
 
-    def _follow(self, wanted: Asked, reply: Reply) -> Failure | None:
+    def _follow(self, request: Request, wanted: Asked, reply: Reply) -> Failure | None:
         """Answer, and let what comes be told from then on. It is no subscription, which could be ended, before that."""
-        if len(self._ends) >= SUBSCRIPTIONS_MOST:
+        if len(self._told) >= SUBSCRIPTIONS_MOST:
             return _TOO_MANY
-        number = self._number()
-        self._works[number] = _nothing
+        number, following = self._begin(request)
+        self._works[number] = following
 
         def answered(answer: Answer) -> None:
-            end = self._works.pop(number, _nothing)
-            self._marks[number] = dict(answer.marks)
+            self._works.pop(number, None)
+            following.marks.update(answer.marks)
             if not answer.outcome:
-                self._ends[number] = end
+                self._told[number] = following
             marks = {"marks": dict(answer.marks), "subscription": None if answer.outcome else number}
             reply({**_result(answer), **marks})
 
-        end = self._desk.follow(wanted, self.by, lambda name, params: self._tell(number, name, params), answered)
-        for asked_for in (self._works, self._ends):
-            if number in asked_for:
-                asked_for[number] = end
+        following.end = self._desk.follow(wanted, self.by, partial(self._tell, number), answered)
         return None
 
-    def _own(self, name: str, given: Mapping[str, Any]) -> Failure | dict[str, object]:
+    def _own(self, request: Request, given: Mapping[str, Any]) -> Failure | dict[str, object]:
         """What is no command."""
-        match name:
+        match request.method:
             case "unsubscribe":
                 return self._unsubscribe(given.get("subscription"))
             case "events.subscribe":
-                words = given.get("names", ())
-                return self._begin(lambda tell: self._desk.subscribe(words, self.by, tell))
+                return self._subscribe(request, given.get("names", ()))
             case "system.identity":
                 return {"lines": [], "data": self._desk.identity(), "outcome": 0}
             case _:
                 return {"lines": [], "data": describe(), "outcome": 0}
 
-    def _begin(self, subscribe: Callable[[Tell], tuple[Answer, End | None]]) -> Failure | dict[str, object]:
-        if len(self._ends) >= SUBSCRIPTIONS_MOST:
+    def _subscribe(self, request: Request, words: tuple[str, ...]) -> Failure | dict[str, object]:
+        if len(self._told) >= SUBSCRIPTIONS_MOST:
             return _TOO_MANY
-        number = self._number()
-        answer, end = subscribe(lambda name, params: self._tell(number, name, params))
+        number, subscription = self._begin(request)
+        answer, end = self._desk.subscribe(words, self.by, partial(self._tell, number))
         if end is not None:
-            self._ends[number] = end
+            subscription.end = end
+            self._told[number] = subscription
         return {**_result(answer), "subscription": number if end is not None else None}
 
     def _tell(self, number: int, method: str, params: Mapping[str, object]) -> None:
-        if number in self._ends:
+        if (told := self._told.get(number)) is not None:
             if isinstance(marks := params.get("marks"), Mapping):
-                self._marks.setdefault(number, {}).update(marks)
+                told.marks.update(marks)
             lines = str(params["text"]).count("\n") + 1 if method == "log" else 0
             self._out.notify(jsonrpc.notification(method, {"subscription": number, **params}), lines)
 
     def _unsubscribe(self, number: int | None) -> Failure | dict[str, object]:
-        end = self._ends.pop(number, None) if number is not None else None
-        self._asked.pop(number or 0, None)
-        self._marks.pop(number or 0, None)
-        if end is None:
+        subscription = self._told.pop(number, None) if number is not None else None
+        if subscription is None:
             return Failure(jsonrpc.PARAMS, "there is no such subscription of this client")
-        end()
+        subscription.end()
         return {"lines": [], "data": None, "outcome": 0}
 
 
