@@ -49,7 +49,7 @@ class Intent(NamedTuple):
 @dataclass(slots=True)
 class Ledger:
     """What a journal comes to. `intents`: those that are open; `ended`: how processes ended whose rows do not say it
-    yet, by pid; `pids`: all that were ever on record; `stopping`: on whose behalf, '' for no; `damaged`: more may have
+    yet, by pid; `pids`: all that it has had on record; `stopping`: on whose behalf, '' for no; `damaged`: more may have
     been on record than is told here.
     """
 
@@ -66,8 +66,6 @@ class Ledger:
         before = self.rows.get(row.key)
         if before is not None and before.pid is not None:
             self.ended.pop(before.pid, None)
-        if row.pid is not None:
-            self.pids.add(row.pid)
         self.rows[row.key] = row
 
     def drop(self, key: Key) -> None:
@@ -168,11 +166,7 @@ def _taken(ledger: Ledger, line: dict[str, Any]) -> Ledger:
             key = _key(line)
             ledger.intents[key] = Intent(count(line["generation"]), count(line.get("tick", 0)))
         case "row":
-            row = from_members(line)
-            ledger.put(row)
-            intent = ledger.intents.get(row.key)
-            if intent is not None and intent.generation == row.generation:
-                del ledger.intents[row.key]
+            _read_row(ledger, from_members(line))
         case "ended":
             pid, status = count(line["pid"]), read_end(line["exit_status"])
             ledger.ended[pid] = status
@@ -183,6 +177,15 @@ def _taken(ledger: Ledger, line: dict[str, Any]) -> Ledger:
         case _:
             raise ValueError("no such kind")
     return ledger
+
+
+def _read_row(ledger: Ledger, row: Saved) -> None:
+    ledger.put(row)
+    if row.pid is not None:
+        ledger.pids.add(row.pid)
+    intent = ledger.intents.get(row.key)
+    if intent is not None and intent.generation == row.generation:
+        del ledger.intents[row.key]
 
 
 def _head(line: dict[str, Any]) -> Head:

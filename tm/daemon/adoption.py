@@ -24,7 +24,7 @@ from tm.core.exitstatus import UNKNOWN, ExitStatus
 from tm.core.imprint import imprint
 from tm.core.journal import Ledger
 from tm.core.lasting import restored
-from tm.core.launch import launch
+from tm.core.launch import Launch, launch
 from tm.core.process import Process
 from tm.core.records import Level
 from tm.core.remnant import remnant
@@ -65,7 +65,7 @@ class Adoption:
         self._ward = ward
         self._ledger = ledger
         self._left = left
-        self._pipes = left.pipes()
+        self._pipes = {name.inode: (name, fd) for name, fd in left.pipes().items()}
         self._orphaned = left.hall is None  # there was nobody in between
         self._recognition = Recognition(chronicle, ward, ledger, left, parts.log)
 
@@ -76,7 +76,7 @@ class Adoption:
             self._recognition.look_for_more()
         complete, now = self._recognition.complete, self._parts.loop.now
         doubtful = [key for key, intent in list(ledger.intents.items()) if not complete(key, intent, config, now)]
-        tasks = {name: self._task(config, name, ledger) for name, _ in ledger.rows}
+        tasks = _tasks(config, ledger)
         floor_s = config.settings.restart_floor_s
         known = {key: restored(row, tasks[key[0]], floor_s) for key, row in ledger.rows.items()}
         rows = {key: _settled(row) for key, row in known.items()}
@@ -99,12 +99,6 @@ class Adoption:
             if (row.spawning or key in ledger.intents) and key not in doubtful and _is_in(config, key):
                 self._start(key, rows)
 
-    @staticmethod
-    def _task(config: Config, name: str, ledger: Ledger) -> Task:
-        """What the processes of a task are to be kept by; `instances` as there were."""
-        numbers = [n for task, n in ledger.rows if task == name]
-        return replace(config.tasks.get(name) or remnant(name), instances=max(numbers))
-
     def _settle(self, key: Key, row: Process, look: Look) -> ExitStatus | None:
         """Go on with a process that lives; how it ended, where it has, with what it left in its pipes to be read."""
         assert row.pid is not None
@@ -119,7 +113,8 @@ class Adoption:
             self._go_on_hearing(key, row, {})
             return told or look.status
         machine.adopt(row.pid, fd)
-        lost = self._go_on_hearing(key, row, procfs.open_pipes(row.pid, set(known.pipes.values()) - self._inodes()))
+        lacking = {inode for inode in known.pipes.values() if inode not in self._pipes}
+        lost = self._go_on_hearing(key, row, procfs.open_pipes(row.pid, lacking))
         if not look.heard:
             self._parts.loop.watch(fd, partial(self._ended, row.pid, fd), Rank.DEATH)
         self._log(Level.INFO, row, f"pid {row.pid} is taken over{lost}")
@@ -136,33 +131,29 @@ class Adoption:
         self._parts.outputs.process_ended(key)
         self._parts.supervisor.reaped(row.pid, status, ORPHANED if self._orphaned else "")
 
-    def _inodes(self) -> set[int]:
-        return {name.inode for name in self._pipes}
-
     def _go_on_hearing(self, key: Key, row: Process, found: dict[int, int]) -> str:
         """Have its output again, from what was kept and what was `found`; what is to be said where some of it cannot be
         had.
         """
-        known = self._ledger.rows[key]
-        mine = {name: fd for name, fd in self._pipes.items() if name.inode in known.pipes.values() and name.key == key}
-        found |= {name.inode: self._pipes.pop(name) for name in mine}
-        wiring, troubles = self._wiring(row), []
-        for name, inode in known.pipes.items():
+        start = launch(row.task, row.n, {})
+        wiring, troubles = self._wiring(row, start), []
+        for name, inode in self._ledger.rows[key].pipes.items():
+            if inode in self._pipes and self._pipes[inode][0].key == key:
+                found[inode] = self._pipes.pop(inode)[1]
             if inode in found:
-                troubles.append(self._wire(key, row, wiring, name, found[inode]))
+                troubles.append(self._wire(key, start, wiring, name, found[inode]))
             else:
                 troubles.append(f"it has closed its {name}")
         self._parts.machine.keep(key, wiring)
         self._parts.outputs.attach(key, wiring, row.pid)
         return "".join(f"; {each}" for each in troubles if each)
 
-    def _wiring(self, row: Process) -> Wiring:
-        start = launch(row.task, row.n, {})
+    def _wiring(self, row: Process, start: Launch) -> Wiring:
         return Wiring(policy=start.logs, instance=row.name, adopted=self._orphaned, common=start.common)
 
-    def _wire(self, key: Key, row: Process, wiring: Wiring, name: str, fd: int) -> str:
+    def _wire(self, key: Key, start: Launch, wiring: Wiring, name: str, fd: int) -> str:
         """Let a pipe go where it went; what is to be said where it cannot."""
-        outputs, target = self._parts.outputs, launch(row.task, row.n, {}).targets.get(name)
+        outputs, target = self._parts.outputs, start.targets.get(name)
         tail = partial(outputs.memory.tail, key, name)
         try:
             wiring.add(name, target, outputs.files, tail, fd)
@@ -173,14 +164,15 @@ class Adoption:
 
     def _hold(self, rows: Mapping[Key, Process]) -> None:
         """Pipes of earlier starts, which descendants may write to; those of nobody are closed."""
-        for name, fd in self._pipes.items():
+        for name, fd in self._pipes.values():
             if name.key not in rows:
                 self._ward.drop(fd)
                 os.close(fd)
                 continue
             row = rows[name.key]
-            wiring = self._wiring(row)
-            self._wire(name.key, row, wiring, name.stream, fd)
+            start = launch(row.task, row.n, {})
+            wiring = self._wiring(row, start)
+            self._wire(name.key, start, wiring, name.stream, fd)
             self._parts.outputs.attach(name.key, wiring, None)
 
     def _ended(self, pid: int, fd: int) -> None:
@@ -195,6 +187,12 @@ class Adoption:
 
     def _log(self, level: Level, row: Process, text: str) -> None:
         self._parts.log.write(level, row.name, "adopt", text)
+
+
+def _tasks(config: Config, ledger: Ledger) -> dict[str, Task]:
+    """What the processes of each task are to be kept by; `instances` as there were."""
+    most = dict(sorted(ledger.rows))  # the highest number of each
+    return {name: replace(config.tasks.get(name) or remnant(name), instances=n) for name, n in most.items()}
 
 
 def _outdated(ledger: Ledger, config: Config, rows: Mapping[Key, Process]) -> set[Key]:

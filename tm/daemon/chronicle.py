@@ -50,7 +50,6 @@ class Chronicle:
         """Begin anew, with what was taken over."""
         self._ledger.rows.update(ledger.rows)
         self._ledger.ended.update(ledger.ended)
-        self._ledger.pids.update(ledger.pids)
         self._generations.update({key: row.generation for key, row in ledger.rows.items()})
         self._owed = True
         self._write(b"")

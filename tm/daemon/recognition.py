@@ -55,7 +55,6 @@ class Recognition:
         self._ledger = ledger
         self._left = left
         self._log = log
-        self._pipes = left.pipes()
 
     def look_for_more(self) -> None:
         """The journal has lost lines: who leads a session, says that he is ours, and began later than all that is on
@@ -87,9 +86,9 @@ class Recognition:
         row = replace(row, state=State.STARTED, pid=pid, since=now, spawned_at=now, wanted_up=True)
         ended = self._left.exits.get(pid)
         identity = identify(pid) if ended is None else Identity(ended.start)
-        kept = {
-            name.stream: name.inode for name in self._pipes if (name.key, name.generation) == (key, intent.generation)
-        }
+        start = (key, intent.generation)
+        kept = {name.stream: name.inode for name in self._left.pipes() if (name.key, name.generation) == start}
+        ledger.pids.add(pid)
         ledger.put(saved(row, intent.generation, identity, kept or procfs.pipes(pid)))
         del ledger.intents[key]
         return True
