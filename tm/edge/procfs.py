@@ -93,12 +93,8 @@ def living_groups() -> set[int] | None:
     groups = set()
     for name in names:
         if name.isdecimal():
-            try:
-                with open(f"/proc/{name}/stat", "rb") as file:
-                    words = file.read().rpartition(b")")[2].split()
-            except OSError:
-                continue
-            if words[0] not in (b"Z", b"X"):
+            words = _words(int(name))
+            if words and words[0] not in (b"Z", b"X"):
                 groups.add(int(words[2]))
     return groups
 
