@@ -127,8 +127,7 @@ def open_daemon(reading: Reading, read: Callable[[str], Reading], form: Form, op
     """Open and hold everything; `options` are those of the command line. Raises Refusal; nothing is held then."""
     held = ExitStack()
     try:
-        opened = _open(reading, read, form, held)
-        return replace(opened, where=replace(opened.where, options=options))
+        return _open(reading, read, form, options, held)
     except Held as other:
         held.close()
         raise running(other, reading.config) from None
@@ -137,7 +136,9 @@ def open_daemon(reading: Reading, read: Callable[[str], Reading], form: Form, op
         raise
 
 
-def _open(reading: Reading, read: Callable[[str], Reading], form: Form, held: ExitStack) -> Opened:
+def _open(
+    reading: Reading, read: Callable[[str], Reading], form: Form, options: dict[str, Any], held: ExitStack
+) -> Opened:
     config, settings = reading.config, reading.config.settings
     ids = _ids(settings)
     given = set() if settings.state_dir and os.path.lexists(settings.state_dir) else {_STATE}
@@ -154,7 +155,7 @@ def _open(reading: Reading, read: Callable[[str], Reading], form: Form, held: Ex
         flags=tuple(sys.orig_argv[1 : len(sys.orig_argv) - len(sys.argv)]),
         script=os.path.join(reloading.directory, sys.argv[0]),
         arguments=tuple(sys.argv[1:]),
-        options={},
+        options=options,
         configuration=config.path,
         directory=reloading.directory,
         state=state,
@@ -186,7 +187,7 @@ def follow(reading: Reading, read: Callable[[str], Reading], form: Form, where: 
     log = event_log(replace(reading.config, settings=settings), form, where.state, set())
     held.callback(log.close)
     reloading = _reloading(reading, read, where.state, log)
-    parts = _parts(reloading, log, where.state, held) if locks else Parts(reloading, log, dict(os.environ))
+    parts = _parts(reloading, log, where.state, held)
     estate = replace(parts.estate, left=left, ward=Ward(left.hall, left.kept, left.guardian))
     parts = replace(parts, notify=parts.environ.get("NOTIFY_SOCKET"), estate=estate)
     return Opened(parts, form, where, tuple(locks), pidfile, listener, None, frozenset(), held)
