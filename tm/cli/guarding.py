@@ -14,7 +14,7 @@ import pickle
 import socket
 import sys
 from dataclasses import asdict, replace
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 from tm.cli.forms import Form, Refusal, reason
 from tm.cli.opening import Opened, Where
@@ -22,10 +22,11 @@ from tm.core.records import Level
 from tm.daemon import role
 from tm.daemon.reloading import Reading
 from tm.daemon.service import Service
-from tm.daemon.ward import Inheritance, Ward, Word
+from tm.daemon.ward import Inheritance, Ward
 from tm.edge import hall, ps, reap, version
 from tm.edge.descriptors import close_but
 
+T = TypeVar("T")
 LOADED = "configuration"
 NEXT = "next"
 """The code of a version that is just becoming the present one."""
@@ -44,44 +45,43 @@ class Loaded:
 
     def put(self, reading: Reading) -> None:
         """It is this one from now on; where there is no room for it, the next daemon reads the file."""
-        before = self._ward.kept.get(LOADED)
+        content = pickle.dumps(reading, pickle.HIGHEST_PROTOCOL)
         try:
-            self._ward.keep({LOADED: hall.in_memory(pickle.dumps(reading, pickle.HIGHEST_PROTOCOL))})
+            fresh = hall.in_memory(content)
         except OSError:
-            if before is not None:
-                self._ward.drop(before)
-        if before is not None:
-            os.close(before)
+            self._ward.discard(LOADED)
+        else:
+            self._ward.exchange(LOADED, fresh)
 
 
 def loaded(left: Inheritance) -> Reading | None:
-    """The configuration that was kept; None where that cannot be had, as one that another version has put there."""
-    fd = left.kept.get(LOADED)
+    """The configuration that was kept; None where that cannot be had."""
+    return unpickled(left.kept.get(LOADED), Reading)
+
+
+def unpickled(fd: int | None, kind: type[T]) -> T | None:
+    """What an earlier daemon has put into a file in memory, which stays open; None where there is no file, or it makes
+    no sense here, as what another version has put there.
+    """
     if fd is None:
         return None
     try:
         with open(fd, "rb", closefd=False) as file:
             file.seek(0)
-            reading = pickle.load(file)
+            found = pickle.load(file)
     except (OSError, pickle.UnpicklingError, EOFError, ImportError, AttributeError, TypeError, ValueError, LookupError):
         return None
-    return reading if isinstance(reading, Reading) else None
+    return found if isinstance(found, kind) else None
 
 
 def renew(ward: Ward) -> None:
     """This is another version than the one before, and has begun: let the guardian be of it, and fall back to it."""
-    code = ward.kept.get(NEXT)
-    if code is None:
+    if NEXT not in ward.kept:
         return
-    fresh = os.dup(code)
-    ward.drop(code)
-    os.close(code)
-    for name, fd in ((role.VERSION, fresh), (role.CODE, role.code())):
-        before = ward.kept.get(name)
-        ward.keep({name: fd})
-        if before is not None:
-            os.close(before)
-    ward.tell(Word.RENEW)
+    ward.exchange(role.VERSION, os.dup(ward.kept[NEXT]))
+    ward.discard(NEXT)
+    ward.exchange(role.CODE, role.code())
+    ward.tell(hall.Word.RENEW)
 
 
 def code(opened: Opened) -> dict[str, int]:

@@ -12,9 +12,7 @@ from __future__ import annotations
 import importlib
 import os
 import pickle
-import signal
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import asdict
 from functools import partial
 from typing import Any, NamedTuple
@@ -28,7 +26,7 @@ from tm.daemon import role
 from tm.daemon.history import Change
 from tm.daemon.reloading import Reading
 from tm.daemon.service import Service
-from tm.daemon.ward import Inheritance, Word
+from tm.daemon.ward import Inheritance
 from tm.daemon.wiring import Key
 from tm.edge import hall, version
 from tm.edge.trial import begin
@@ -52,7 +50,11 @@ def arrange(opened: Opened, service: Service, hub: Hub | None) -> None:
     service.upgrade.cannot = partial(_cannot, opened, service)
     service.upgrade.try_out = trial.begin
     service.upgrade.hand_over = partial(_hand_over, opened, service, hub, trial)
-    memory = _remembered(opened.parts.estate.left)
+    given = opened.parts.estate.left.memory
+    if given is None:
+        return
+    memory = guarding.unpickled(given, Memory)
+    os.close(given)
     if memory is not None:
         _recall(opened, service, memory)
         service.on_adopted = partial(_go_on, opened, service, hub, memory)
@@ -121,30 +123,23 @@ def _hand_over(opened: Opened, service: Service, hub: Hub | None, trial: _Trial,
     """Become the new version; why not, where that could not be."""
     ward, clients = opened.parts.estate.ward, [] if hub is None else hub.leave()
     known = pickle.dumps(_memory(opened, service, clients, by), pickle.HIGHEST_PROTOCOL)
-    if not ward.trying():
-        ward.tell(Word.READY)
+    if not ward.tell(hall.Word.TRYING):
+        ward.tell(hall.Word.READY)
         return "its guardian does not listen"
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, (*role.FORWARDED, signal.SIGCHLD))
     going: list[int] = []
-    lasting: list[int] = []
     argv = guarding.argv(opened.where)
     try:
-        memory = hall.in_memory(known)
-        going.append(memory)
+        going.append(hall.in_memory(known))
         code = {} if trial.code is None else {guarding.NEXT: trial.code}
-        state = _state(opened, {**ward.kept, **code}) | {"hall": ward.fileno(), "memory": memory}
+        state = _state(opened, {**ward.kept, **code}) | {"hall": ward.fileno(), "memory": going[0]}
         going.append(hall.write_state(state))
-        lasting += [ward.fileno(), *ward.kept.values(), *code.values(), *(each.left.fd for each in clients)]
-        for fd in (*going, *lasting):
-            os.set_inheritable(fd, True)
-        os.execve(argv[0], argv, {**os.environ, hall.VARIABLE: str(going[-1])})
+        lasting = (ward.fileno(), *ward.kept.values(), *code.values(), *(each.left.fd for each in clients))
+        with role.handed_on((*going, *lasting)):
+            os.execve(argv[0], argv, {**os.environ, hall.VARIABLE: str(going[-1])})
     except OSError as error:
-        for fd in lasting:
-            os.set_inheritable(fd, False)
         for fd in going:
             os.close(fd)
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-        ward.tell(Word.READY)
+        ward.tell(hall.Word.READY)
         return f"{argv[0]} cannot be run: {os.strerror(error.errno or 0)}"
 
 
@@ -154,23 +149,6 @@ def _memory(opened: Opened, service: Service, clients: list[Client], by: str) ->
 
 
 # ---- in the new version
-
-
-def _remembered(left: Inheritance) -> Memory | None:
-    """What the one before has handed over; None where it has not, or it makes no sense to this version."""
-    if left.memory is None:
-        return None
-    with (
-        suppress(
-            OSError, pickle.UnpicklingError, EOFError, ImportError, AttributeError, TypeError, ValueError, LookupError
-        ),
-        open(left.memory, "rb") as file,
-    ):
-        file.seek(0)
-        memory = pickle.load(file)
-        if isinstance(memory, Memory):
-            return memory
-    return None
 
 
 def _recall(opened: Opened, service: Service, memory: Memory) -> None:

@@ -36,10 +36,11 @@ from tm.daemon.outputs import Outputs
 from tm.daemon.platform import Machine
 from tm.daemon.recognition import Look, Recognition
 from tm.daemon.supervisor import Supervisor
-from tm.daemon.ward import Inheritance, Ward, Word
+from tm.daemon.ward import Inheritance, Ward
 from tm.daemon.wiring import Key, Wiring
 from tm.edge import pidfd, procfs, reap
 from tm.edge.eventlog import EventLog
+from tm.edge.hall import Word
 from tm.edge.loop import Loop, Rank
 
 ORPHANED = "it ended while no daemon was there"

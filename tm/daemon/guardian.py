@@ -17,11 +17,7 @@ An orderly end of the daemon, or one by its own exit code before it was ever up,
 Where the guardian dies, the daemon reads the end of the hall and becomes the guardian itself, in the same way; under a
 service manager it leaves. SIGABRT is how that ends a service whose loop does not turn any more: both die of it.
 
-The daemon says `keep NAME...` (with a descriptor each), `drop NAME...`, `noted PID...`, `ready`, `stopping BY`,
-`trying` (another version begins in my place) and `renew` (run the code that is kept, which is of another version by
-now); the guardian says `here`, when it begins, and `exited PID STATUS`, of who led a session also when that had begun,
-in clock ticks since boot. Unknown words are ignored, so that either side may be the older one.
-
+What the two say is in `edge.hall.Word`. Unknown words are ignored, so that either side may be the older one.
 
 Traps: a signal between the look and the wait is not missed, since it writes into the bell. The daemon gets a process
 group of its own: Ctrl-C reaches it once, through here.
@@ -38,7 +34,7 @@ from contextlib import suppress
 
 from tm.daemon.role import FORWARDED, LEAVE, VERSION, become
 from tm.edge.ends import look, release, signal_of, start_of_leader
-from tm.edge.hall import HERE, KEEP, VARIABLE, Hall, read_state, write_state
+from tm.edge.hall import VARIABLE, Hall, Word, read_state, write_state
 from tm.edge.ps import show
 from tm.edge.signals import Signals
 
@@ -83,7 +79,7 @@ class Guardian:
     def run(self) -> int:
         """Keep, forward, start again, until the daemon has ended in order; the exit code."""
         if self._hall is not None:
-            self._hall.say(HERE)
+            self._hall.say(Word.HERE)
         while True:
             wait_ms = None if self._again is None else max(0, int((self._again - time.monotonic()) * 1000) + 1)
             ready = dict(self._poll.poll(wait_ms))
@@ -144,7 +140,7 @@ class Guardian:
             if (start := start_of_leader(pid)) is not None:
                 told = self._exits[str(pid)] = [status, start]
             if self._hall is not None:
-                self._hall.say("exited", str(pid), *map(str, told))
+                self._hall.say(Word.EXITED, str(pid), *map(str, told))
                 self._tell()
         return not (self._hall and self._hall.owes)
 
@@ -185,7 +181,6 @@ class Guardian:
             self._close()
             self._failures += 1
             self._wait(self._why)
-            return
 
     def _spawn(self) -> None:
         """Raises OSError."""
@@ -260,20 +255,20 @@ class Guardian:
     def _do(self, word: str, rest: str, fds: list[int]) -> None:
         names = rest.split()
         match word:
-            case _ if word == KEEP:
+            case Word.KEEP:
                 self._drop(names)
                 self._kept.update(zip(names, fds, strict=False))
-            case "drop":
+            case Word.DROP:
                 self._drop(names)
-            case "noted":
+            case Word.NOTED:
                 for pid in names:
                     self._exits.pop(pid, None)
-            case "ready" | "trying":
-                self._trying = word == "trying"
+            case Word.READY | Word.TRYING:
+                self._trying = word == Word.TRYING
                 self._ready |= not self._trying
-            case "stopping":
+            case Word.STOPPING:
                 self._stopping, self._untaken = rest, []
-            case "renew":
+            case Word.RENEW:
                 self._renew()
             case _:  # of another version
                 pass
@@ -294,5 +289,6 @@ class Guardian:
 def main(fd: str) -> int:
     """The guardian, from the state in a file in memory."""
     state = read_state(int(fd))
-    show(state["title"], "taskmaster", state["path"])
-    return Guardian(state).run()
+    guardian = Guardian(state)
+    show(state["title"], "taskmaster", state["path"])  # who is called so takes signals as the guardian does
+    return guardian.run()

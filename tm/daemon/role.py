@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import os
 import signal
+from contextlib import contextmanager
 
 from tm.edge.bare import packed, run_instead
-from tm.edge.hall import write_state
+from tm.edge.hall import in_memory, write_state
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
     from typing import Any, NoReturn
 
 CODE = "guardian"
@@ -28,7 +30,24 @@ FORWARDED = (*LEAVE, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 def code() -> int:
     """The guardian's code, as it is on the disk now, in a file in memory. Raises OSError, SyntaxError."""
     edge = ("tm.edge.hall", "tm.edge.bare", "tm.edge.ends", "tm.edge.ps", "tm.edge.signals")
-    return packed(*edge, "tm.daemon.role", "tm.daemon.guardian")
+    return in_memory(packed(*edge, "tm.daemon.role", "tm.daemon.guardian"))
+
+
+@contextmanager
+def handed_on(fds: Iterable[int]) -> Iterator[None]:
+    """While the calling process becomes another program by exec: these descriptors and 0 to 2 stay open, and signals
+    wait until that can take them. Where it does not come to that everything is as it was.
+    """
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, (*FORWARDED, signal.SIGCHLD))
+    going = list(fds)
+    try:
+        for fd in (0, 1, 2, *going):
+            os.set_inheritable(fd, True)
+        yield
+    finally:
+        for fd in going:
+            os.set_inheritable(fd, False)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
 def become(state: dict[str, Any], kept: dict[str, int]) -> NoReturn:
@@ -38,15 +57,10 @@ def become(state: dict[str, Any], kept: dict[str, int]) -> NoReturn:
     is started from the version that is kept, `argv`, how from what is installed, and `where`, what it is to know;
     `title`, what ps shows, and `path`, where setproctitle is; and what else `Guardian` remembers. Raises OSError.
     """
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, (*FORWARDED, signal.SIGCHLD))
     fd = write_state({**state, "kept": kept})
-    going = [each for each in (fd, state["hall"], *kept.values()) if each is not None]
+    hall = [] if state["hall"] is None else [state["hall"]]
     try:
-        for each in (0, 1, 2, *going):
-            os.set_inheritable(each, True)
-        run_instead(kept[CODE], str(fd))
+        with handed_on((fd, *hall, *kept.values())):
+            run_instead(kept[CODE], str(fd))
     finally:
-        for each in going:
-            os.set_inheritable(each, False)
         os.close(fd)
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)

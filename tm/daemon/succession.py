@@ -17,9 +17,10 @@ from tm.core.process import Occurrence, Process, Send
 from tm.core.records import Level
 from tm.daemon.adoption import Adoption, Parties
 from tm.daemon.chronicle import Chronicle
-from tm.daemon.ward import Inheritance, PipeName, Ward, Word
+from tm.daemon.ward import Inheritance, PipeName, Ward
 from tm.daemon.wiring import Key, Wiring
 from tm.edge import procfs
+from tm.edge.hall import Word
 from tm.edge.journal import Journal
 from tm.edge.slots import Slots
 

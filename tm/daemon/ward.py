@@ -16,12 +16,11 @@ import socket
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from enum import Enum
 from typing import Any, NamedTuple
 
 from tm.core.exitstatus import ExitStatus
 from tm.daemon.wiring import Key
-from tm.edge.hall import HERE, KEEP, VARIABLE, Hall, read_state
+from tm.edge.hall import VARIABLE, Hall, Word, read_state
 from tm.edge.loop import Loop, Rank
 
 _PIPE = "pipe"
@@ -103,17 +102,6 @@ def inherited(environ: dict[str, str] | os._Environ[str]) -> Inheritance | None:
         raise ValueError(f"the variable {VARIABLE} is taskmaster's own and not to be set by others") from error
 
 
-class Word(Enum):
-    """What a guardian is told: how the process with that pid ended is on record; the daemon is up; it leaves, on behalf
-    of somebody, and whoever comes after its death has to go on with that; the code that is kept is to be run.
-    """
-
-    NOTED = "noted"
-    READY = "ready"
-    STOPPING = "stopping"
-    RENEW = "renew"
-
-
 class Ward:
     """A daemon with a guardian, or without. `kept`: what the guardian is to have, by name; the descriptors belong to
     others. `on_exited` hears how a child of the guardian ended, `on_lost` that the guardian has died.
@@ -162,9 +150,9 @@ class Ward:
         with suppress(EOFError):
             while self._hall is not None and (message := self._hall.hear()) is not None:
                 word, rest, _ = message
-                if word == HERE:
+                if word == Word.HERE:
                     self._greeted()
-                pid, status, *start = map(int, rest.split()) if word == "exited" else (0, 0)
+                pid, status, *start = map(int, rest.split()) if word == Word.EXITED else (0, 0)
                 if start:
                     found[pid] = Ended(ExitStatus.from_wait(status), *start)
         return found
@@ -181,21 +169,33 @@ class Ward:
         fresh = {name: fd for name, fd in fds.items() if self.kept.get(name) != fd}
         self.kept.update(fresh)
         self._names.update({fd: name for name, fd in fresh.items()})
-        self._say(KEEP, *fresh)
+        self._say(Word.KEEP, *fresh)
 
     def drop(self, fd: int) -> None:
         """It is about to be closed."""
         if (name := self._names.pop(fd, None)) is not None:
             del self.kept[name]
-            self._say("drop", name)
+            self._say(Word.DROP, name)
 
-    def tell(self, word: Word, rest: str = "") -> None:
-        """Say one of the words that take no descriptor, and what goes with it."""
-        self._say(word.value, *([rest] if rest else []))
+    def exchange(self, name: str, fd: int) -> None:
+        """Have this kept under the name, and close what was; both are the ward's."""
+        before = self.kept.get(name)
+        self.keep({name: fd})
+        if before is not None:
+            self._names.pop(before, None)
+            os.close(before)
 
-    def trying(self) -> bool:
-        """Another version begins in our place; whether the guardian has heard that, and all that came before."""
-        self._say("trying")
+    def discard(self, name: str) -> None:
+        """Have nothing kept under the name, and close what was, which is the ward's."""
+        if (fd := self.kept.get(name)) is not None:
+            self.drop(fd)
+            os.close(fd)
+
+    def tell(self, word: str, rest: str = "") -> bool:
+        """Say one of the words that take no descriptor, and what goes with it; whether the guardian has heard that, and
+        all that came before.
+        """
+        self._say(word, *([rest] if rest else []))
         return self._hall is not None and not self._hall.owes
 
     def close(self) -> None:
@@ -228,9 +228,9 @@ class Ward:
             if message is None:
                 break
             word, rest, _ = message
-            if word == HERE:
+            if word == Word.HERE:
                 self._greeted()
-            elif word == "exited":
+            elif word == Word.EXITED:
                 pid, status, *_ = map(int, rest.split())
                 self.on_exited(pid, ExitStatus.from_wait(status))
                 self.tell(Word.NOTED, str(pid))

@@ -28,22 +28,18 @@ sys.exit(sys.modules[name].main(*sys.argv[2:]))
 """
 
 
-def packed(*modules: str) -> int:
-    """The code of these modules, as it is on the disk now, in a file in memory; the caller's. Raises OSError,
-    SyntaxError.
-    """
+def packed(*modules: str) -> bytes:
+    """The code of these modules, as it is on the disk now. Raises OSError, SyntaxError."""
     compiled = []
     for name in modules:
         path = os.path.join(os.path.dirname(__file__), os.pardir, *name.split(".")[1:]) + ".py"
         with open(path, "rb") as file:
             compiled.append((name, compile(file.read(), name, "exec", optimize=2)))
-    fd = os.memfd_create("taskmaster")
-    with open(fd, "wb", closefd=False) as file:
-        marshal.dump(compiled, file)
-    return fd
+    return marshal.dumps(compiled)
 
 
 def run_instead(code: int, *arguments: str) -> NoReturn:
-    """Let the calling process run packed modules from now on. Raises OSError; nothing has happened then."""
-    os.set_inheritable(code, True)
+    """Let the calling process run packed modules from now on, which are in the file `code`, left open on exec. Raises
+    OSError; nothing has happened then.
+    """
     os.execve(sys.executable, [sys.executable, "-I", "-S", "-c", _BEGIN, str(code), *arguments], os.environ)

@@ -24,11 +24,34 @@ if TYPE_CHECKING:
 VERSION = 1
 VARIABLE = "TASKMASTER_INHERITED"
 """In the daemon's environment: the descriptor of the file that says what it inherits."""
-KEEP = "keep"
-HERE = "here"
 MOST_FDS = 253
 _MOST_BYTES = 65536
 _RIGHTS_BYTES = socket.CMSG_LEN(MOST_FDS * 4)
+
+
+class Word:
+    """What is said: by the daemon, but for the last two."""
+
+    KEEP = "keep"
+    """Have these, by their names; a descriptor goes with each."""
+    DROP = "drop"
+    """Have those of these names no more."""
+    NOTED = "noted"
+    """How the process with this pid ended is on record."""
+    READY = "ready"
+    """The daemon is up."""
+    STOPPING = "stopping"
+    """It leaves, on behalf of somebody: whoever comes after its death has to go on with that."""
+    TRYING = "trying"
+    """Another version begins in its place."""
+    RENEW = "renew"
+    """Run the code that is kept, which is of another version by now."""
+    HERE = "here"
+    """The guardian begins."""
+    EXITED = "exited"
+    """A child with this pid has ended, in this way, as waitpid(2) has it; of who led a session also when it had begun,
+    in clock ticks since boot.
+    """
 
 
 class Hall:
@@ -94,11 +117,11 @@ class Hall:
     def _send(self, message: tuple[str, ...]) -> None:
         word, *names = message
         rights = []
-        if word == KEEP:
+        if word == Word.KEEP:
             names = [name for name in names if name in self._kept]
             fds = array.array("i", [self._kept[name] for name in names])
             rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, fds)]
-        if names or word != KEEP:
+        if names or word != Word.KEEP:
             self._end.sendmsg([" ".join([word, *names]).encode("utf-8", "surrogateescape")], rights)
 
 
