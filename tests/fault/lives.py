@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -41,8 +40,7 @@ class Life:
 
     def rows(self) -> dict[str, dict[str, object]]:
         """The rows of `status` by name, without what time changes."""
-        rows = json.loads(self.daemon.ctl("--json", "status").stdout)
-        return {row["name"]: {key: row[key] for key in ("status", "pid", "restarts")} for row in rows}
+        return self.daemon.rows()
 
     def end(self) -> None:
         """Leave in order, with what is left."""

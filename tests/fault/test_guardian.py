@@ -33,17 +33,10 @@ def up(home: Path, config: str = CONFIG, *flags: str) -> Daemon:
     return Daemon(home, config, "-l", "taskmaster.log", *flags)
 
 
-def rows(daemon: Daemon) -> dict[str, Any]:
-    """What is known of each process, without what time changes."""
-    with Rpc(daemon.home / "control.sock") as client:
-        data = client.call("status")["data"]
-    return {row["name"]: {key: row[key] for key in ("status", "pid", "restarts")} for row in data}
-
-
 def settled(daemon: Daemon) -> dict[str, Any]:
     """What is known when nothing changes by itself any more."""
-    until(lambda: rows(daemon)["waits"]["status"] == "BACKOFF", "one that waits")
-    return rows(daemon)
+    until(lambda: daemon.rows()["waits"]["status"] == "BACKOFF", "one that waits")
+    return daemon.rows()
 
 
 def kill_daemon(daemon: Daemon) -> int:
@@ -64,7 +57,7 @@ def test_a_daemon_that_is_killed_goes_on_as_it_was(tmp_path: Path) -> None:
         before = settled(daemon)
         for _ in range(3):
             killed = kill_daemon(daemon)
-            assert rows(daemon) == before, "asked at once, and answered by the next one"
+            assert daemon.rows() == before, "asked at once, and answered by the next one"
             assert back(daemon, killed) != killed
         assert daemon.process.poll() is None
         assert daemon.log.count("was killed by SIGKILL; this one takes over") == 3
@@ -74,7 +67,7 @@ def test_a_daemon_that_is_killed_goes_on_as_it_was(tmp_path: Path) -> None:
 
 def test_what_ended_while_no_daemon_was_there_is_known_with_its_last_words(tmp_path: Path) -> None:
     with up(tmp_path) as daemon:
-        pid = rows(daemon)["coded"]["pid"]
+        pid = daemon.rows()["coded"]["pid"]
         killed = daemon.daemon
         os.kill(daemon.process.pid, signal.SIGSTOP)
         os.kill(killed, signal.SIGKILL)
@@ -82,7 +75,7 @@ def test_what_ended_while_no_daemon_was_there_is_known_with_its_last_words(tmp_p
         until(lambda: not alive(pid), "its end")
         os.kill(daemon.process.pid, signal.SIGCONT)
         back(daemon, killed)
-        until(lambda: rows(daemon)["coded"]["status"] == "FATAL", "its end, told")
+        until(lambda: daemon.rows()["coded"]["status"] == "FATAL", "its end, told")
         assert "exit code 7" in daemon.ctl("status", "coded").stdout
         assert (tmp_path / "coded.log").read_text() == "last words\n"
 
@@ -90,13 +83,13 @@ def test_what_ended_while_no_daemon_was_there_is_known_with_its_last_words(tmp_p
 def test_a_child_of_the_guardian_is_heard_by_the_next_daemon(tmp_path: Path) -> None:
     with up(tmp_path) as daemon:
         back(daemon, kill_daemon(daemon))
-        rows(daemon)
+        daemon.rows()
         (tmp_path / "coded.fifo").write_text("9\n")
-        until(lambda: rows(daemon)["coded"]["status"] == "FATAL", "its end")
+        until(lambda: daemon.rows()["coded"]["status"] == "FATAL", "its end")
         assert "exit code 9" in daemon.ctl("status", "coded").stdout
-        pid = rows(daemon)["quiet_1"]["pid"]
+        pid = daemon.rows()["quiet_1"]["pid"]
         os.kill(pid, signal.SIGKILL)
-        until(lambda: rows(daemon)["quiet_1"]["pid"] not in (pid, None), "another one in its place")
+        until(lambda: daemon.rows()["quiet_1"]["pid"] not in (pid, None), "another one in its place")
 
 
 @pytest.mark.parametrize("point", ["after-intent", "after-spawn", "after-spawned", "after-ended", "after-reaped"])
@@ -110,7 +103,7 @@ def test_killed_at_any_instant_of_a_short_life_it_is_run_once_and_its_end_is_kno
     (home / "web.yaml").touch()
     daemon = Daemon(home, config, "-l", "taskmaster.log", TASKMASTER_FAULT=f"{point}:1")
     with daemon:
-        until(lambda: rows(daemon)["short"]["status"] == "EXITED", "its end")
+        until(lambda: daemon.rows()["short"]["status"] == "EXITED", "its end")
         assert "was killed by SIGKILL; this one takes over" in daemon.log
         assert "exit code 5" in daemon.log
         assert (home / "runs.log").read_text() == "run 1\n"
@@ -134,12 +127,12 @@ def test_the_configuration_that_was_loaded_holds_whatever_the_file_says(tmp_path
         before = settled(daemon)
         daemon.path.write_text("tasks: [")
         kill_daemon(daemon)
-        assert rows(daemon) == before
+        assert daemon.rows() == before
         daemon.write("tasks: {quiet: {command: sleep 1000, instances: 1}}")
         assert daemon.ctl("reload").returncode == 0
         kill_daemon(daemon)
-        assert set(rows(daemon)) == {"quiet"}
-        assert rows(daemon)["quiet"]["pid"] == before["quiet_1"]["pid"]
+        assert set(daemon.rows()) == {"quiet"}
+        assert daemon.rows()["quiet"]["pid"] == before["quiet_1"]["pid"]
 
 
 def test_an_order_to_stop_outlives_the_daemon(tmp_path: Path) -> None:
@@ -147,11 +140,11 @@ def test_an_order_to_stop_outlives_the_daemon(tmp_path: Path) -> None:
     config = deaf + "gracefulStopTimeout: 600}, quiet: {command: sleep 1000, autoLaunch: true}}"
     with up(tmp_path, config) as daemon:
         until((tmp_path / "told").exists, "one that does not listen")
-        pids = {name: row["pid"] for name, row in rows(daemon).items()}
+        pids = {name: row["pid"] for name, row in daemon.rows().items()}
         daemon.signal(signal.SIGTERM)
         until(lambda: not alive(pids["quiet"]), "the end of the other one")
         back(daemon, kill_daemon(daemon))
-        assert rows(daemon)["deaf"] == {"status": "STOPPING", "pid": pids["deaf"], "restarts": 0}
+        assert daemon.rows()["deaf"] == {"status": "STOPPING", "pid": pids["deaf"], "restarts": 0}
         daemon.signal(signal.SIGTERM)
         assert daemon.process.wait(30) == 0
         assert not alive(pids["deaf"])
@@ -160,7 +153,7 @@ def test_an_order_to_stop_outlives_the_daemon(tmp_path: Path) -> None:
 
 def test_a_signal_that_comes_while_no_daemon_is_there_is_for_the_next_one(tmp_path: Path) -> None:
     with up(tmp_path) as daemon:
-        pids = [row["pid"] for row in rows(daemon).values() if row["pid"]]
+        pids = [row["pid"] for row in daemon.rows().values() if row["pid"]]
         guardian, killed = daemon.process.pid, daemon.daemon
         os.kill(guardian, signal.SIGSTOP)
         os.kill(killed, signal.SIGKILL)
@@ -176,14 +169,14 @@ def test_the_daemon_takes_the_place_of_its_guardian(tmp_path: Path) -> None:
         os.kill(guardian, signal.SIGKILL)
         daemon.process.wait()
         until(lambda: (tmp_path / "web.pid").read_text() == f"{pid}\n", "the pidfile names the daemon")
-        assert rows(daemon) == before
+        assert daemon.rows() == before
         assert daemons_of(pid), "a daemon of its own"
         (tmp_path / "coded.fifo").write_text("9\n")
-        until(lambda: rows(daemon)["coded"]["status"] == "FATAL", "its end")
+        until(lambda: daemon.rows()["coded"]["status"] == "FATAL", "its end")
         assert "exit code 9" in daemon.ctl("status", "coded").stdout
         for each in daemons_of(pid):
             os.kill(each, signal.SIGKILL)
-        assert rows(daemon)["quiet_1"] == before["quiet_1"]
+        assert daemon.rows()["quiet_1"] == before["quiet_1"]
         os.kill(pid, signal.SIGTERM)
         until(lambda: not alive(pid), "the end")
         assert not (tmp_path / "web.pid").exists()
@@ -200,7 +193,7 @@ def test_under_a_service_manager_the_daemon_makes_room_for_the_next_one(tmp_path
             daemon.process.wait()
             until(lambda: not alive(pid), "the end of the daemon")
     with up(tmp_path) as daemon:
-        assert rows(daemon) == before
+        assert daemon.rows() == before
 
 
 def test_ctrl_c_reaches_the_daemon_once(tmp_path: Path) -> None:
@@ -227,13 +220,13 @@ def test_ctrl_c_reaches_the_daemon_once(tmp_path: Path) -> None:
 
 def test_it_sleeps_while_nothing_happens(tmp_path: Path) -> None:
     with up(tmp_path) as daemon:
-        rows(daemon)
+        daemon.rows()
 
         def switches() -> str:
             text = Path(f"/proc/{daemon.process.pid}/status").read_text()
             return next(line for line in text.splitlines() if line.startswith("voluntary_ctxt_switches"))
 
         before = switches()
-        rows(daemon)
-        rows(daemon)
+        daemon.rows()
+        daemon.rows()
         assert switches() == before, "a question is none of its business"

@@ -36,19 +36,12 @@ def up(home: Path, config: str = CONFIG, program: Path | None = None) -> Daemon:
     return Daemon(home, config, "-l", "taskmaster.log", program=program)
 
 
-def rows(daemon: Daemon) -> dict[str, Any]:
-    """What is known of each process, without what time changes."""
-    with Rpc(daemon.home / "control.sock") as client:
-        data = client.call("status")["data"]
-    return {row["name"]: {key: row[key] for key in ("status", "pid", "restarts")} for row in data}
-
-
 def settled(daemon: Daemon) -> dict[str, Any]:
     """What is known when nothing changes by itself any more, and the guardian has what it will fall back to."""
     title = Path(f"/proc/{daemon.process.pid}/cmdline")
     until(lambda: title.read_bytes().startswith(b"taskmaster: guardian"), "the guardian")
-    until(lambda: not any(row["status"] in ("STOPPED", "STARTED") for row in rows(daemon).values()), "the boot")
-    return rows(daemon)
+    until(lambda: not any(row["status"] in ("STOPPED", "STARTED") for row in daemon.rows().values()), "the boot")
+    return daemon.rows()
 
 
 @pytest.fixture
@@ -78,7 +71,7 @@ def test_everything_goes_on(tmp_path: Path) -> None:
                 done = daemon.ctl("upgrade")
                 assert (done.returncode, done.stdout) == (0, f"Upgraded to {daemon.ctl('version').stdout.strip()}.\n")
                 assert (daemon.process.pid, daemon.daemon) == pids
-                assert rows(daemon) == before
+                assert daemon.rows() == before
                 talk.write("two\n")
             slow.send(half[10:])
             assert slow.answer()["result"]["data"] == {"quiet_1": before["quiet_1"]["pid"]}
@@ -94,7 +87,7 @@ def test_everything_goes_on(tmp_path: Path) -> None:
             assert {each["subscription"] for each in told} == {subscription}
             os.kill(before["quiet_1"]["pid"], signal.SIGKILL)
             until(lambda: follower.next()["params"]["subscription"] == events, "what happens")
-        until(lambda: rows(daemon)["talks"]["status"] == "FATAL", "its end")
+        until(lambda: daemon.rows()["talks"]["status"] == "FATAL", "its end")
         assert "exit code 7" in daemon.ctl("status", "talks").stdout
         assert "kept in memory" in daemon.ctl("logs", "kept").stdout
         after = json.loads(daemon.ctl("--json", "status", "waits").stdout)[0]
@@ -109,7 +102,7 @@ def test_by_a_signal(tmp_path: Path) -> None:
         before = settled(daemon)
         daemon.signal(signal.SIGUSR1)
         until(lambda: "goes on" in daemon.log, "the new version")
-        assert rows(daemon) == before
+        assert daemon.rows() == before
 
 
 @pytest.mark.parametrize(
@@ -132,7 +125,7 @@ def test_a_version_that_cannot_start_is_refused(
         assert done.returncode == 1
         assert "Not upgraded: the new version cannot start: " in done.stderr + done.stdout
         assert reason in done.stderr + done.stdout
-        assert (rows(daemon), daemon.daemon) == (before, pid)
+        assert (daemon.rows(), daemon.daemon) == (before, pid)
 
 
 def test_a_version_that_ends_before_it_is_up_is_fallen_back_from(tmp_path: Path, installed: Path) -> None:
@@ -145,13 +138,13 @@ def test_a_version_that_ends_before_it_is_up_is_fallen_back_from(tmp_path: Path,
         )
         daemon.ctl("upgrade")
         until(lambda: "the version before it goes on" in daemon.log, f"the old version: {daemon.log}")
-        assert rows(daemon) == before
+        assert daemon.rows() == before
         assert daemons_of(daemon.process.pid) != [pid]
         os.kill(daemon.daemon, signal.SIGKILL)
-        assert rows(daemon) == before, "as long as the new one is no better"
+        assert daemon.rows() == before, "as long as the new one is no better"
         service.write_text(whole)
         assert daemon.ctl("upgrade").returncode == 0
-        assert rows(daemon) == before
+        assert daemon.rows() == before
 
 
 def test_another_version_says_so(tmp_path: Path, installed: Path) -> None:
@@ -160,14 +153,14 @@ def test_another_version_says_so(tmp_path: Path, installed: Path) -> None:
         version = installed / "tm" / "__init__.py"
         version.write_text(version.read_text().replace(f'"{old}"', '"99.9"'))
         os.kill(daemon.daemon, signal.SIGKILL)
-        assert rows(daemon) == before
+        assert daemon.rows() == before
         assert daemon.ctl("version").stdout.split()[1] == old, "a death is no order to upgrade"
         assert daemon.ctl("upgrade").stdout == "Upgraded to taskmaster 99.9.\n"
-        assert rows(daemon) == before
+        assert daemon.rows() == before
         assert f"taskmaster 99.9 goes on (from {old})" in daemon.log
         os.kill(daemon.process.pid, signal.SIGKILL)
         daemon.process.wait()
-        assert rows(daemon) == before, "its guardian is of the new version as well"
+        assert daemon.rows() == before, "its guardian is of the new version as well"
 
 
 def test_at_its_prompt_it_is_not_replaced(tmp_path: Path) -> None:
@@ -194,8 +187,8 @@ def test_forty_in_a_row_under_load(tmp_path: Path) -> None:
                 assert client.call("upgrade")["outcome"] == 0
         assert (daemon.process.pid, daemon.daemon) == pids
         (tmp_path / "told").touch()
-        until(lambda: rows(daemon)["flood"]["status"] == "EXITED", "the end of the flood")
-        after = rows(daemon)
+        until(lambda: daemon.rows()["flood"]["status"] == "EXITED", "the end of the flood")
+        after = daemon.rows()
         assert {name: row for name, row in after.items() if name.startswith("quiet")} == {
             name: row for name, row in before.items() if name.startswith("quiet")
         }

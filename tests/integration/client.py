@@ -6,8 +6,10 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 from tests.integration.driver import ROOT, Taskmaster, environment
+from tests.rpc import Rpc
 from tests.waiting import until
 
 CLIENT = [sys.executable, "-I", "-S", str(ROOT / "bin" / "taskmasterctl")]
@@ -48,6 +50,12 @@ class Daemon(Taskmaster):
             cwd=self.home,
             env=environment(self.home),
         )
+
+    def rows(self) -> dict[str, dict[str, Any]]:
+        """What is known of each process, without what time changes."""
+        with Rpc(self.home / "control.sock") as client:
+            data = client.call("status")["data"]
+        return {row["name"]: {key: row[key] for key in ("status", "pid", "restarts")} for row in data}
 
     def state(self, name: str) -> str:
         return str(json.loads(self.ctl("--json", "status", name).stdout)[0]["status"])
