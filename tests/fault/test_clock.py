@@ -1,4 +1,4 @@
-"""Time that jumps and time that is missing: the wall clock goes a year forth and back, the daemon itself is stopped."""
+"""Time that jumps and time that is missing: other wall clocks, a suspended machine, a daemon that was stopped."""
 
 from __future__ import annotations
 
@@ -7,15 +7,17 @@ import re
 import signal
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.fault.kernel import instances, nothing_left
+from tests.fault.kernel import instances, nothing_left, processes
 from tests.fault.test_bad_input import is_an_event_log
 from tests.fault.test_stress import freeze, thaw
+from tests.integration.client import Daemon
 from tests.integration.driver import Taskmaster, alive
 from tests.waiting import until
 
@@ -45,10 +47,8 @@ def test_a_wall_clock_that_jumps_a_year_forth_and_back_changes_nothing_but_the_s
     """
     clock = tmp_path / "clock"
     set_to(clock, 0)
-    faked = {"LD_PRELOAD": str(LIBRARY), "FAKETIME_TIMESTAMP_FILE": str(clock), "FAKETIME_NO_CACHE": "1"}
-    faked |= {"FAKETIME_DONT_FAKE_MONOTONIC": "1", "NO_FAKE_STAT": "1"}
     began = time.monotonic()
-    with Taskmaster(tmp_path, config, **faked) as taskmaster:
+    with Taskmaster(tmp_path, config, **faked(clock)) as taskmaster:
         heard(taskmaster, "deaf")
         taskmaster.type("stop deaf")
         before = taskmaster.wait_for(quiet="RUNNING", proving="STARTED", waiting="BACKOFF", deaf="STOPPING")
@@ -69,6 +69,58 @@ def test_a_wall_clock_that_jumps_a_year_forth_and_back_changes_nothing_but_the_s
         taskmaster.wait_for(deaf="STOPPED")
         is_an_event_log(taskmaster.log)
     nothing_left(tmp_path)
+
+
+@pytest.mark.skipif(LIBRARY is None, reason="libfaketime is not installed")
+def test_a_machine_that_was_suspended_for_a_day_goes_on_where_it_was(tmp_path: Path) -> None:
+    """All stand still, guardian, daemon and what they keep, and a day later all go on. As the kernel has it, that day
+    is in the wall clock and not in the time that deadlines are made of.
+    """
+    config = f"""
+        defaults: {{autoLaunch: true, restart: always, successfulStartTimeout: 0, environment: {{LD_PRELOAD: ""}}}}
+        taskmaster: {{restartFloor: 10ms}}
+        tasks:
+          quiet: {{command: sleep 1000}}
+          proving: {{command: sleep 1001, successfulStartTimeout: 1h}}
+          waiting: {{command: "false", successfulStartTimeout: 1h, restartDelay: 1h, restartDelayMax: 1h}}
+          deaf: {{command: {DEAF}, gracefulStopTimeout: 1h}}
+          flaps: {{command: [sleep, "0.01"]}}
+    """
+    clock = tmp_path / "clock"
+    set_to(clock, 0)
+    with Daemon(tmp_path, config, "-l", "taskmaster.log", **faked(clock)) as daemon:
+        until(lambda: daemon.ctl("logs", "deaf").stdout == "deaf\n", "it is deaf")
+        daemon.ctl("--no-wait", "stop", "deaf")
+        states = {"quiet": "RUNNING", "proving": "STARTED", "waiting": "BACKOFF", "deaf": "STOPPING"}
+        until(lambda: states.items() <= {n: row["status"] for n, row in daemon.rows().items()}.items(), "all there")
+        before, pids = daemon.rows(), (daemon.process.pid, daemon.daemon)
+        asleep = [*pids, *(each.pid for each in processes(tmp_path))]
+        for pid in asleep:
+            with suppress(ProcessLookupError):  # one that flaps
+                os.kill(pid, signal.SIGSTOP)
+        until(state_is(pids[1], "T"), "standing still")
+        set_to(clock, 1)
+        for pid in reversed(asleep):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
+        flapped = before["flaps"]["restarts"]
+        until(lambda: daemon.rows()["flaps"]["restarts"] > flapped + 2, "restarts go on")
+        assert (daemon.process.pid, daemon.daemon) == pids
+        assert {name: daemon.rows()[name] for name in states} == {name: before[name] for name in states}
+        os.kill(pids[1], signal.SIGKILL)
+        assert {name: daemon.rows()[name] for name in states} == {name: before[name] for name in states}
+        stamp = datetime.fromisoformat(daemon.log.splitlines()[-1].split()[0])
+        assert abs(stamp - datetime.now(UTC) - timedelta(days=1)) < timedelta(hours=1)
+        os.killpg(before["deaf"]["pid"], signal.SIGKILL)
+        until(lambda: daemon.rows()["deaf"]["status"] == "STOPPED", "its end")
+        is_an_event_log(daemon.log)
+    nothing_left(tmp_path)
+
+
+def faked(clock: Path) -> dict[str, str]:
+    """The environment of a program whose wall clock follows the file `clock`, and nothing else of time does."""
+    library = {"LD_PRELOAD": str(LIBRARY), "FAKETIME_TIMESTAMP_FILE": str(clock), "FAKETIME_NO_CACHE": "1"}
+    return library | {"FAKETIME_DONT_FAKE_MONOTONIC": "1", "NO_FAKE_STAT": "1"}
 
 
 def set_to(clock: Path, days: int) -> None:
