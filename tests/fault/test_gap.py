@@ -67,10 +67,18 @@ def test_a_guardian_that_dies_meanwhile_leaves_its_place_to_the_daemon(tmp_path:
         with gap(background) as pair:
             os.kill(pair.guardian, signal.SIGKILL)
             until(lambda: not alive(pair.guardian), "its end")
-        background.logged(rf" start: .* pid {pair.daemon}\n")
-        assert background.pid == pair.daemon
+        after = until(lambda: complete(background, pair.guardian), "another guardian and its daemon")
+        assert after.guardian == pair.daemon, "it has the children"
+        (tmp_path / "coded.fifo").write_text("7\n")
+        background.logged(r"coded state: RUNNING -> FATAL \(reaped\)")
         starts = re.findall(r" start: .* pid (\d+)\n", background.log)
-        assert list(map(int, starts)) == [pair.guardian, pair.guardian, pair.daemon]
+        assert list(map(int, starts)) == [pair.guardian, pair.guardian], "the daemon has gone on"
+
+
+def complete(background: Background, before: int) -> Pair | None:
+    """Who there is when there is another guardian, and its daemon."""
+    pair = background.pair()
+    return pair if pair is not None and pair.guardian != before and pair.daemon is not None else None
 
 
 def test_a_change_that_is_on_record_is_in_the_event_log_too(tmp_path: Path) -> None:

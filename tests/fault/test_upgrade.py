@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from tests.integration.client import Daemon
-from tests.integration.driver import ROOT, Taskmaster, daemons_of
+from tests.integration.driver import ROOT, Taskmaster, alive, daemons_of
 from tests.rpc import Rpc, request
 from tests.waiting import until
 
@@ -36,10 +36,13 @@ def up(home: Path, config: str = CONFIG, program: Path | None = None) -> Daemon:
     return Daemon(home, config, "-l", "taskmaster.log", program=program)
 
 
+def cmdline(pid: int) -> bytes:
+    return Path(f"/proc/{pid}/cmdline").read_bytes()
+
+
 def settled(daemon: Daemon) -> dict[str, Any]:
     """What is known when nothing changes by itself any more, and the guardian has what it will fall back to."""
-    title = Path(f"/proc/{daemon.process.pid}/cmdline")
-    until(lambda: title.read_bytes().startswith(b"taskmaster: guardian"), "the guardian")
+    until(lambda: cmdline(daemon.process.pid).startswith(b"taskmaster: guardian"), "the guardian")
     until(lambda: not any(row["status"] in ("STOPPED", "STARTED") for row in daemon.rows().values()), "the boot")
     return daemon.rows()
 
@@ -158,9 +161,17 @@ def test_another_version_says_so(tmp_path: Path, installed: Path) -> None:
         assert daemon.ctl("upgrade").stdout == "Upgraded to taskmaster 99.9.\n"
         assert daemon.rows() == before
         assert f"taskmaster 99.9 goes on (from {old})" in daemon.log
+        os.kill(daemon.daemon, signal.SIGKILL)
+        assert daemon.ctl("version").stdout == "taskmaster 99.9\n", "its guardian is of the new version as well"
+        pid = daemon.daemon
         os.kill(daemon.process.pid, signal.SIGKILL)
         daemon.process.wait()
-        assert daemon.rows() == before, "its guardian is of the new version as well"
+        assert daemon.rows() == before
+        guarded = until(lambda: daemons_of(pid), "the daemon has become a guardian")
+        os.kill(guarded[0], signal.SIGKILL)
+        assert daemon.ctl("version").stdout == "taskmaster 99.9\n"
+        os.kill(pid, signal.SIGTERM)
+        until(lambda: not alive(pid), "the end")
 
 
 def test_at_its_prompt_it_is_not_replaced(tmp_path: Path) -> None:

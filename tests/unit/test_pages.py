@@ -12,7 +12,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from tests.unit.build import row
-from tm.cli import desk, main
+from tm.cli import desk, options
 from tm.cli.pages import ERRORS, REGIONS
 from tm.cli.wish import FLAGS
 from tm.core.interface import Entry, Exit
@@ -144,7 +144,7 @@ def test_the_manual_of_the_client_has_every_flag() -> None:
 
 def test_the_manual_of_the_daemon_has_every_flag() -> None:
     page = text("man/taskmaster.8")
-    for action in main._parser()._actions:
+    for action in options.parser()._actions:
         if action.option_strings:
             head = " , ".join(f"Fl {each[1:]}" for each in action.option_strings)
             assert re.search(rf"^\.It {head}{_value(action)}$", page, re.M), head

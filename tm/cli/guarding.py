@@ -11,14 +11,18 @@ from __future__ import annotations
 
 import os
 import pickle
+import signal
 import socket
 import sys
+from contextlib import suppress
 from dataclasses import asdict, replace
+from functools import partial
 from typing import Any, NoReturn, TypeVar
 
 from tm.cli.forms import Form, Refusal, reason
 from tm.cli.opening import Opened, Where
 from tm.core.records import Level
+from tm.core.timers import Instant
 from tm.daemon import role
 from tm.daemon.reloading import Reading
 from tm.daemon.service import Service
@@ -30,6 +34,9 @@ T = TypeVar("T")
 LOADED = "configuration"
 NEXT = "next"
 """The code of a version that is just becoming the present one."""
+_AT_ONCE = 2
+"""So many guardians in a row that never began are followed by the next one at once."""
+_AGAIN_S = 5.0
 
 
 class Loaded:
@@ -80,20 +87,17 @@ def renew(ward: Ward) -> None:
         return
     ward.exchange(role.VERSION, os.dup(ward.kept[NEXT]))
     ward.discard(NEXT)
-    ward.exchange(role.CODE, role.code())
     ward.tell(hall.Word.RENEW)
 
 
 def code(opened: Opened) -> dict[str, int]:
-    """What a guardian is made of, from before rights are given up, which may be needed to read it; nothing where there
-    is one already, or can be none.
-    """
+    """The file that takes the version that is kept; nothing where there is a guardian already, or can be none."""
     estate = opened.parts.estate
     needless = opened.form is Form.SHELL or estate.ward.guarded
     if needless or estate.journal is None or not sys.platform.startswith("linux"):
         return {}
     try:
-        return {role.CODE: role.code(), role.VERSION: hall.in_memory(b"")}
+        return {role.VERSION: hall.in_memory(b"")}
     except OSError as error:
         opened.parts.log.write(Level.WARNING, "taskmaster", "guardian", f"there can be none: {reason(error)}")
         return {}
@@ -132,48 +136,85 @@ def _be_guardian(opened: Opened, about: dict[str, Any], kept: dict[str, int]) ->
         version.write(kept[role.VERSION])
         role.become(state, kept)
     except OSError:  # whom it has become may not read or run this Python
-        from tm.daemon.guardian import Guardian  # which is elsewhere at all other times
-
-        close_but({about["hall"], *kept.values()})
-        os._exit(Guardian({**state, "kept": kept}).run())
+        _stay(state, kept)
 
 
 def take_role(opened: Opened, service: Service) -> None:
-    """The guardian has died: become it, and start the next daemon, which takes everything over. Where that cannot be,
-    go on without. Where a service manager knew the guardian it starts the next one itself: make room.
+    """The guardian has died. Fork: the calling process, whose children they are, becomes the next one, and the daemon
+    goes on in the child with all that it knows, as if nothing had been. Where that cannot be now, it is tried again.
+    Where a service manager knew the guardian it starts the next one itself: make room.
     """
-    ward, log = opened.parts.estate.ward, opened.parts.log
+    log, ward = opened.parts.log, opened.parts.estate.ward
     if opened.parts.notify is not None and not service.leave_children("the death of the guardian").outcome:
         return
-    log.write(Level.WARNING, "taskmaster", "guardian", "the guardian has died; taking its place")
+    log.write(Level.WARNING, "taskmaster", "guardian", "the guardian has died; another one takes its place")
+    if ward.unmet < _AT_ONCE:
+        _fork_from_guardian(opened, service)
+    else:
+        _take_role_later(opened, service)
+
+
+def _take_role_later(opened: Opened, service: Service) -> None:
+    service.loop.call_at(Instant(service.loop.now + _AGAIN_S), partial(_fork_from_guardian, opened, service))
+
+
+def _fork_from_guardian(opened: Opened, service: Service) -> None:
+    """Returns in the child, with its children's parent as its guardian."""
+    guardian, ward = os.getpid(), opened.parts.estate.ward
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, (*role.FORWARDED, signal.SIGCHLD))
     try:
-        opened.sign(os.getpid())
-        about = {"hall": None, "daemon": None, "ready": True, "stopping": service.succession.by}
-        role.become({**_standing(opened), **about}, ward.kept)
+        opened.sign(guardian)
+        service.succession.become_orphans()
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        if pid := os.fork():
+            theirs.close()
+            about = {"hall": ours.fileno(), "daemon": pid, "ready": True, "stopping": service.succession.by}
+            _take_place({**_standing(opened), **about}, ward)
+        ours.close()
+        os.setpgid(0, 0)
+        reap.adopt_orphans()
+        ward.meet(theirs, guardian)
+        service.guarded_by(guardian)
     except OSError as error:
-        why = os.strerror(error.errno or 0)
-        log.write(Level.ERROR, "taskmaster", "guardian", f"its place cannot be taken ({why}): going on without")
+        sentence = f"nobody can take its place now ({os.strerror(error.errno or 0)}); going on without"
+        opened.parts.log.write(Level.ERROR, "taskmaster", "guardian", sentence)
+        _take_role_later(opened, service)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
+def _take_place(state: dict[str, Any], ward: Ward) -> NoReturn:
+    """In the parent. A guardian that ended before it had begun may be one that cannot: this process can, as it is."""
+    if not ward.unmet:
+        with suppress(OSError):
+            role.become(state, ward.kept)
+    _stay(state, ward.kept)
+
+
+def _stay(state: dict[str, Any], kept: dict[str, int]) -> NoReturn:
+    """Be the guardian as this process, with all that it has."""
+    from tm.cli.guardian import guardian_of  # which is elsewhere at all other times
+
+    close_but({state["hall"], *kept.values()})
+    os._exit(guardian_of({**state, "kept": kept}).run())
 
 
 def _standing(opened: Opened) -> dict[str, Any]:
-    """How the next daemon is started, and what it is to know."""
+    """How the guardian begins, and what the next daemon is to know."""
+    place = opened.where
+    name = os.path.basename(place.configuration)
     return {
-        "argv": argv(opened.where),
-        "kept_argv": _kept_argv(opened.where),
-        "title": f"taskmaster: guardian of {os.path.basename(opened.where.configuration)}",
+        "argv": [sys.executable, *place.flags, "-P", "-c", version.BEGIN, role.VERSION, place.script],
+        "title": f"taskmaster: guardian of {name}",
+        "called": f"taskmaster: {name}",
         "path": ps.where(),
-        "where": asdict(opened.where),
+        "where": asdict(place),
     }
 
 
 def argv(place: Where) -> list[str]:
     """How the version that is installed is started."""
     return [sys.executable, *place.flags, place.script, *place.arguments]
-
-
-def _kept_argv(place: Where) -> list[str]:
-    """How the version is started that is kept; the current directory has nothing that it imports."""
-    return [sys.executable, *place.flags, "-P", "-c", version.BEGIN, role.VERSION, place.script, *place.arguments]
 
 
 def where(left: Inheritance) -> Where:

@@ -16,23 +16,21 @@ from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from types import SimpleNamespace
+from typing import Any
 
-import tm
 from tm.cli import guarding, places
 from tm.cli.face import serve
 from tm.cli.forms import DONE, NOT_STARTED, USAGE, Form, Refusal, reason, say
 from tm.cli.guarding import Loaded, loaded, take_role, where
 from tm.cli.opening import Opened, follow, open_daemon
+from tm.cli.options import config_path, parser, with_flags
 from tm.cli.upgrading import arrange, try_out
 from tm.core.errors import ConfigError
-from tm.core.records import Level
 from tm.core.report import blamed, cause, hint
-from tm.core.settings import Settings
-from tm.core.syslog import SYSLOG
 from tm.daemon.reloading import Reading
 from tm.daemon.role import FORWARDED
 from tm.daemon.service import Service
-from tm.daemon.ward import Inheritance, inherited
+from tm.daemon.ward import Inheritance, inheritance, inherited
 from tm.edge import version
 from tm.edge.daemonize import Readiness, detach, prevent_core
 from tm.edge.descriptors import tidy
@@ -51,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         left = inherited(os.environ)
     except ValueError as error:
         return _fail(f"{error}.", USAGE)
-    return _begin_anew(_parser().parse_args(arguments)) if left is None else _go_on(left)
+    return _begin_anew(parser().parse_args(arguments)) if left is None else _follow(left)
 
 
 def _begin_anew(options: argparse.Namespace) -> int:
@@ -60,7 +58,7 @@ def _begin_anew(options: argparse.Namespace) -> int:
     try:
         here = places.here()
         read = partial(_read, options, here)
-        path = _config_path(options, form)
+        path = config_path(options, form)
         reading = read(os.path.join(here, path) if form is Form.DAEMON else path)
     except (ConfigError, places.NoConfiguration) as error:
         return _fail(str(error), USAGE)
@@ -75,8 +73,14 @@ def _begin_anew(options: argparse.Namespace) -> int:
         return _fail(str(error), error.code)
 
 
-def _go_on(left: Inheritance) -> int:
-    """Started by the guardian of a daemon that is no more, with what that has left, the options among it."""
+def go_on(state: dict[str, Any]) -> int:
+    """In a fork of the guardian of a daemon that is no more, with what that has left; the exit code."""
+    _write_anything()
+    return _follow(inheritance(state))
+
+
+def _follow(left: Inheritance) -> int:
+    """After another daemon, with what that has left, the options among it."""
     try:
         place = where(left)
         options = SimpleNamespace(**place.options)
@@ -218,73 +222,13 @@ def _with_shell(service: Service, opened: Opened) -> int:
         shell.close()
 
 
-def _parser() -> argparse.ArgumentParser:
-    import argparse  # as `load`: only for who is asked by a command line
-
-    parser = argparse.ArgumentParser(
-        prog="taskmaster",
-        description="Keep programs running as a configuration says; a shell on stdin steers them.",
-        epilog="Without CONFIG: $TASKMASTER_CONFIG, ./taskmaster.yaml, /etc/taskmaster.yaml, the first that exists.",
-        allow_abbrev=False,
-    )
-    form = parser.add_mutually_exclusive_group()
-    form.add_argument("-d", "--daemon", action="store_true", help="go into the background, return when it is up")
-    form.add_argument("-n", "--no-shell", action="store_true", help="foreground without a shell, log to stderr")
-    form.add_argument("-t", "--check", action="store_true", help="check the configuration, start nothing")
-    parser.add_argument("-p", "--pidfile", metavar="FILE", help="the pidfile (by default only with -d)")
-    parser.add_argument("-s", "--socket", metavar="PATH", help="the control socket")
-    parser.add_argument("-l", "--logfile", metavar="FILE", help="the event log: a file, or syslog (-n: stderr)")
-    parser.add_argument("--log-level", choices=[each.name.lower() for each in Level], help="least level to log")
-    parser.add_argument("--log-format", choices=["text", "json"], help="one line of text or of JSON an event")
-    parser.add_argument("--state-dir", metavar="DIR", help="where operators' wishes and the shell's history are kept")
-    parser.add_argument("-u", "--user", metavar="USER", help="as root: become this user when everything is open")
-    parser.add_argument("--version", action="version", version=f"taskmaster {tm.__version__}")
-    parser.add_argument("config", nargs="?", metavar="CONFIG", help="the configuration file")
-    return parser
-
-
-def _config_path(options: argparse.Namespace, form: Form) -> str:
-    """The configuration to use; the shell's form falls back to the example. Raises NoConfiguration."""
-    if options.config is not None:
-        return str(options.config)
-    found = places.find(os.environ)
-    if found is not None:
-        return found
-    if form is not Form.SHELL:
-        raise places.NoConfiguration(f"no configuration: looked for {', '.join(places.searched(os.environ))}.")
-    try:
-        path, new = places.write_example()
-    except OSError as error:
-        where = ", ".join(places.searched(os.environ))
-        reason = os.strerror(error.errno or 0)
-        raise places.NoConfiguration(f"no configuration in {where}, and no example can be written: {reason}.") from None
-    print(f"No configuration found: {'wrote' if new else 'using'} {path}.", file=sys.stderr)
-    return path
-
-
 def _read(options: argparse.Namespace | SimpleNamespace, here: str, path: str) -> Reading:
     """Read and check; flags win over the file, `here` is where relative directories begin. Raises ConfigError."""
     from tm.core.loading import load  # YAML and the keys: a start that is handed a configuration does without
 
     world = World(os.environ, here)
     config = load(path, world, "--user" if options.user is not None else "")
-    return Reading(replace(config, settings=_with_flags(config.settings, options, here)), world)
-
-
-def _with_flags(settings: Settings, options: argparse.Namespace | SimpleNamespace, here: str) -> Settings:
-    """Flags win over the `taskmaster:` block. Paths are seen from `here`, also by a daemon that has left it."""
-    paths = {
-        "logfile": options.logfile,
-        "state_dir": options.state_dir,
-        "socket": options.socket,
-        "pidfile": options.pidfile,
-    }
-    if options.daemon:
-        paths = {key: path and os.path.join(here, path) for key, path in paths.items()}
-    if options.logfile == SYSLOG:
-        paths["logfile"] = SYSLOG
-    given = {**paths, "log_level": options.log_level, "log_format": options.log_format, "user": options.user}
-    return replace(settings, **{key: value for key, value in given.items() if value is not None})
+    return Reading(replace(config, settings=with_flags(config.settings, options, here)), world)
 
 
 def _fail(text: str, code: int) -> int:

@@ -105,7 +105,6 @@ def try_out(left: Inheritance, read: Callable[[str], Reading]) -> int:
     place = guarding.where(left)
     if guarding.loaded(left) is None:
         read(place.configuration)
-    os.close(role.code())
     version.write(left.trial)
     return DONE
 

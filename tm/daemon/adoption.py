@@ -20,7 +20,7 @@ from functools import partial
 from typing import NamedTuple
 
 from tm.core.config import Config
-from tm.core.exitstatus import UNKNOWN, ExitStatus
+from tm.core.exitstatus import ExitStatus
 from tm.core.imprint import imprint
 from tm.core.journal import Ledger
 from tm.core.lasting import restored
@@ -38,10 +38,10 @@ from tm.daemon.recognition import Look, Recognition
 from tm.daemon.supervisor import Supervisor
 from tm.daemon.ward import Inheritance, Ward
 from tm.daemon.wiring import Key, Wiring
-from tm.edge import pidfd, procfs, reap
+from tm.edge import procfs, reap
 from tm.edge.eventlog import EventLog
 from tm.edge.hall import Word
-from tm.edge.loop import Loop, Rank
+from tm.edge.loop import Loop
 
 ORPHANED = "it ended while no daemon was there"
 
@@ -117,7 +117,7 @@ class Adoption:
         lacking = {inode for inode in known.pipes.values() if inode not in self._pipes}
         lost = self._go_on_hearing(key, row, procfs.open_pipes(row.pid, lacking))
         if not look.heard:
-            self._parts.loop.watch(fd, partial(self._ended, row.pid, fd), Rank.DEATH)
+            self._parts.deaths.hear(row.pid, fd)
         self._log(Level.INFO, row, f"pid {row.pid} is taken over{lost}")
         return None
 
@@ -175,11 +175,6 @@ class Adoption:
             wiring = self._wiring(row, start)
             self._wire(name.key, start, wiring, name.stream, fd)
             self._parts.outputs.attach(name.key, wiring, None)
-
-    def _ended(self, pid: int, fd: int) -> None:
-        """One that was taken over has ended."""
-        self._parts.loop.unwatch(fd)
-        self._parts.deaths.ended(pid, pidfd.exit_status(fd) or UNKNOWN)
 
     def _start(self, key: Key, rows: Mapping[Key, Process]) -> None:
         """It was about to be started, and was not: it is on record nowhere."""

@@ -7,13 +7,14 @@ deaths at once leave the loop its turns, and no deadline is served before the la
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
-from tm.core.exitstatus import ExitStatus
+from tm.core.exitstatus import UNKNOWN, ExitStatus
 from tm.core.process import Process
 from tm.daemon.outputs import Outputs
 from tm.daemon.supervisor import Supervisor
-from tm.edge import ends, procfs
-from tm.edge.loop import FIRST, SLICE_S, Loop
+from tm.edge import ends, pidfd, procfs
+from tm.edge.loop import FIRST, SLICE_S, Loop, Rank
 
 _SIGKILL = 9
 _AT_ONCE = 50
@@ -57,6 +58,14 @@ class Deaths:
                 self.on_end(pid, status)
         finally:
             ends.release(pid)
+
+    def hear(self, pid: int, fd: int) -> None:
+        """Hear of the end of a process that is nobody's child of ours, by its pidfd, which stays its owner's."""
+        self._loop.watch(fd, partial(self._seen, pid, fd), Rank.DEATH)
+
+    def _seen(self, pid: int, fd: int) -> None:
+        self._loop.unwatch(fd)
+        self.ended(pid, pidfd.exit_status(fd) or UNKNOWN)
 
     def ended(self, pid: int, status: ExitStatus) -> None:
         """One death. The table hears of it even where the last words fail: it has been reaped and comes but once."""

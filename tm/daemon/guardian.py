@@ -1,21 +1,20 @@
 """The guardian: the daemon's parent, which outlives it, keeps what it must not lose, and starts the next one.
 
-It runs in a bare interpreter (`edge.bare`), so that it is small, starts in a few milliseconds, and has next to nothing
-in it that could fail. The process that was started as taskmaster becomes it and keeps its pid, the one in the pidfile,
-which init scripts and service managers signal. The daemon is its child.
+The process that was started as taskmaster becomes it and keeps its pid, the one in the pidfile, which init scripts and
+service managers signal. The daemon is its child.
 
 * It keeps descriptors: the pipes' read ends, the listening socket, the locks, the configuration as it was loaded. What
   is in a pipe when the daemon dies is there for the next one, and a client that knocks meanwhile waits.
 * It is the parent of whatever the daemon leaves (child subreaper), and a mailbox: how a child ended is noted before it
   is reaped, and kept until the daemon has put it on record.
 * It starts the daemon again when that has died: at once where it had been up for a second, else after 50 ms, doubling
-  to 5 s. What it keeps is inherited by exec and named in a file in memory, the same that a guardian begins from.
+  to 5 s. The next one is a fork of it. While nothing happens it makes itself ready for that.
 * It forwards signals. They are blocked in the daemon until that can take them, so that none is lost.
 * An order to stop outlives the daemon too: the next one is told, and goes on with it.
 
 An orderly end of the daemon, or one by its own exit code before it was ever up, is also the guardian's, with that code.
-Where the guardian dies, the daemon reads the end of the hall and becomes the guardian itself, in the same way; under a
-service manager it leaves. SIGABRT is how that ends a service whose loop does not turn any more: both die of it.
+Where the guardian dies, the daemon reads the end of the hall and makes another one (`cli.guarding`); under a service
+manager it leaves. SIGABRT is how that ends a service whose loop does not turn any more: both die of it.
 
 What the two say is in `edge.hall.Word`. Unknown words are ignored, so that either side may be the older one.
 
@@ -29,28 +28,33 @@ import os
 import select
 import signal
 import socket
+import sys
 import time
+from collections.abc import Callable, Iterator
 from contextlib import suppress
+from typing import Any, NoReturn
 
-from tm.daemon.role import FORWARDED, LEAVE, VERSION, become
+from tm.daemon.role import FORWARDED, LEAVE, become
+from tm.edge.descriptors import close_but
 from tm.edge.ends import look, release, signal_of, start_of_leader
-from tm.edge.hall import VARIABLE, Hall, Word, read_state, write_state
-from tm.edge.ps import show
+from tm.edge.hall import Hall, Word
 from tm.edge.signals import Signals
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Any
 
 _FIRST_S, _MOST_S = 0.05, 5.0
 _UP_S = 1.0
 
 
 class Guardian:
-    """One guardian, from a state as `become` takes it."""
+    """One guardian, from a state as `become` takes it. `daemon` is called in a fork, with what the daemon inherits, and
+    gives the exit code; `preparations` are taken one by one while nothing else is to be done.
+    """
 
-    def __init__(self, state: dict[str, Any]) -> None:
+    def __init__(
+        self, state: dict[str, Any], daemon: Callable[[dict[str, Any]], int], preparations: Iterator[None]
+    ) -> None:
         self._state = state
+        self._run_daemon = daemon
+        self._preparations: Iterator[None] | None = preparations
         self._kept: dict[str, int] = state["kept"]
         self._exits: dict[str, list[int]] = state.get("exits", {})
         self._ready: bool = state.get("ready", False)
@@ -81,8 +85,9 @@ class Guardian:
         if self._hall is not None:
             self._hall.say(Word.HERE)
         while True:
-            wait_ms = None if self._again is None else max(0, int((self._again - time.monotonic()) * 1000) + 1)
-            ready = dict(self._poll.poll(wait_ms))
+            ready = dict(self._poll.poll(self._wait_ms()))
+            if not ready:
+                self._prepare()
             if self._hall is not None and self._hall.fileno() in ready:
                 self._tell()
                 self._listen()
@@ -94,6 +99,16 @@ class Guardian:
             self._forward()
             if self._again is not None and time.monotonic() >= self._again:
                 self._start()
+
+    def _wait_ms(self) -> int | None:
+        """Until the next daemon is due; not at all where there is time to get ready for that."""
+        if self._again is not None:
+            return max(0, int((self._again - time.monotonic()) * 1000) + 1)
+        return 0 if self._ready and self._preparations is not None else None
+
+    def _prepare(self) -> None:
+        if self._preparations is not None and next(self._preparations, self) is self:
+            self._preparations = None
 
     # ---- signals and deaths
 
@@ -186,43 +201,35 @@ class Guardian:
         """Raises OSError."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._open(ours)
-        about = {
-            "where": self._state["where"],
-            "kept": self._kept,
-            "exits": self._exits,
-            "stopping": self._stopping,
-            "why": self._why,
-            "guardian": os.getpid(),
-        }
-        fd = write_state({"hall": theirs.fileno(), **about})
         try:
             signal.pthread_sigmask(signal.SIG_SETMASK, FORWARDED)
             self._daemon = os.fork()
             if self._daemon == 0:
-                self._run_daemon(fd, theirs.fileno())
+                self._be_daemon(theirs.detach())
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, ())
             theirs.close()
-            os.close(fd)
 
-    def _run_daemon(self, state: int, hall: int) -> None:
-        """In the child: become the daemon. Signals stay blocked until it can take them."""
+    def _be_daemon(self, hall: int) -> NoReturn:
+        """In the child. Signals stay blocked until it can take them."""
+        code = 1
         try:
             os.setpgid(0, 0)
-            for fd in (state, hall, *self._kept.values()):
-                os.set_inheritable(fd, True)
             self._signals.close()
-            argv = self._argv()
-            environ = {name: value for name, value in os.environ.items() if name != "TASKMASTER_FAULT"}
-            os.execve(argv[0], argv, {**environ, VARIABLE: str(state)})
+            signal.signal(signal.SIGABRT, signal.SIG_DFL)
+            close_but({hall, *self._kept.values()})
+            about = {name: self._state[name] for name in ("where", "called", "path")}
+            words = {"stopping": self._stopping, "why": self._why}
+            code = self._run_daemon(
+                {**about, **words, "hall": hall, "kept": self._kept, "exits": self._exits, "guardian": os.getppid()}
+            )
         finally:
-            os._exit(1)
-
-    def _argv(self) -> list[str]:
-        """How it is started: of the version that was up last, whatever is installed by now."""
-        if VERSION not in self._kept or not os.fstat(self._kept[VERSION]).st_size:
-            return list(self._state["argv"])
-        return [str(self._kept[VERSION]) if each == VERSION else each for each in self._state["kept_argv"]]
+            if (bug := sys.exc_info())[0] is not None:
+                sys.excepthook(*bug)
+            for stream in (sys.stdout, sys.stderr):
+                with suppress(OSError):
+                    stream.flush()
+            os._exit(code)
 
     def _open(self, hall: socket.socket) -> None:
         self._hall = Hall(hall, self._kept)
@@ -284,11 +291,3 @@ class Guardian:
         about = {"exits": self._exits, "ready": self._ready, "stopping": self._stopping, "daemon": self._daemon}
         with suppress(OSError):
             become({**self._state, **about, "hall": hall}, self._kept)
-
-
-def main(fd: str) -> int:
-    """The guardian, from the state in a file in memory."""
-    state = read_state(int(fd))
-    guardian = Guardian(state)
-    show(state["title"], "taskmaster", state["path"])  # who is called so takes signals as the guardian does
-    return guardian.run()

@@ -72,7 +72,7 @@ class Notifications:
         self._supervisor = supervisor
         self._outputs = outputs
         self._log = log
-        self._sender = sender
+        self.sender = sender
         self._waiting = Waiting()
         self._run: _Run | None = None
         self._due = False
@@ -161,7 +161,7 @@ class Notifications:
             self._rest()
             return
         began = self._loop.sample()
-        started = _start(notification.launch(what, settings, self._sender))
+        started = _start(notification.launch(what, settings, self.sender))
         if isinstance(started, str):
             self._not_told(what, f"not run: {started}")
             self._soon()

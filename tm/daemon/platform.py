@@ -104,6 +104,10 @@ class Machine:
         """Reach this process by its pidfd, which is ours from now on."""
         self._adopted[pid] = fd
 
+    def adopted(self, pid: int) -> int | None:
+        """The pidfd by which this process is reached; None where it is our child."""
+        return self._adopted.get(pid)
+
     def disown(self, pid: int) -> None:
         """Nothing that has this number is ours, until a child has."""
         self._disowned.add(pid)

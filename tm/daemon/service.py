@@ -10,7 +10,7 @@ import os
 import signal
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from tm.core.config import Config
 from tm.core.exitstatus import ExitStatus
@@ -84,7 +84,7 @@ class Service:
         self.control.leave, self.control.keep = self.leave, self.leave_children
         self._deaths = Deaths(self.loop, self.supervisor, self.outputs)
         place = self._reloading.directory, self._reloading.place
-        sender = Sender(inherited(parts.environ), *place, parts.estate.ward.guardian)
+        sender = Sender(inherited(parts.environ), *place, os.getpid())
         self._notifications = Notifications(self.loop, self.supervisor, self.outputs, self._log, sender)
         self._deaths.on_other = self._other_child
         self.upgrade = Upgrade(self.loop, self.supervisor, self._notifications, self._log)
@@ -93,7 +93,7 @@ class Service:
         self.outputs.reports.on_change = self._log_changed
         parties = Parties(self.loop, self.supervisor, machine, self.outputs, self._deaths, self._log)
         self.succession = Succession(parts.estate, parties, self._reloading.place, self._journal_trouble)
-        self.control.views.daemon = self.succession.pid
+        self.guarded_by(self.succession.pid)
         self._signals = Signals(self._signalled)
         self._title = Title(self.loop, self.supervisor)
         every_s = None if parts.notify is None else watchdog_s(parts.environ, os.getpid())
@@ -169,6 +169,11 @@ class Service:
         self._signals.close()
         self._tidings.close()
         self.loop.close()
+
+    def guarded_by(self, pid: int) -> None:
+        """This is the pid that people signal from now on."""
+        self.control.views.daemon = pid
+        self._notifications.sender = replace(self._notifications.sender, pid=pid)
 
     def leave(self, by: str) -> None:
         """A request to leave in order, on behalf of `by`."""

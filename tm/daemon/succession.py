@@ -19,7 +19,7 @@ from tm.daemon.adoption import Adoption, Parties
 from tm.daemon.chronicle import Chronicle
 from tm.daemon.ward import Inheritance, PipeName, Ward
 from tm.daemon.wiring import Key, Wiring
-from tm.edge import procfs
+from tm.edge import pidfd, procfs
 from tm.edge.hall import Word
 from tm.edge.journal import Journal
 from tm.edge.slots import Slots
@@ -86,6 +86,17 @@ class Succession:
         """It is gone for good."""
         self._chronicle.dropped(row)
 
+    def become_orphans(self) -> None:
+        """The guardian has died, and we are about to leave our children to the next one: reach all of them by pidfds,
+        and hear by those how the children of the dead one end. Raises OSError.
+        """
+        machine = self._parties.machine
+        for row in self._parties.supervisor.rows.values():
+            if row.pid is not None and (fd := machine.adopted(row.pid)) is not None:
+                self._parties.deaths.hear(row.pid, fd)
+            elif row.pid is not None:
+                machine.adopt(row.pid, pidfd.open_pidfd(row.pid))
+
     def booted(self) -> None:
         """The daemon is up."""
         self._estate.ward.tell(Word.READY)
@@ -107,7 +118,7 @@ class Succession:
 
     def _keep(self, key: Key, wiring: Wiring) -> None:
         """Have the guardian keep the pipes of a start."""
-        if self._estate.ward.guarded:
+        if self._estate.ward.lasting:
             generation = self._chronicle.generation(key)
             streams = wiring.streams.items()
             named = {str(PipeName(each.inode, name, key, generation)): each.fd for name, each in streams}

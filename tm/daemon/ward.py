@@ -91,20 +91,27 @@ def inherited(environ: dict[str, str] | os._Environ[str]) -> Inheritance | None:
     if word is None:
         return None
     try:
-        state: dict[str, Any] = read_state(int(word))
-        hall = None if state["hall"] is None else socket.socket(fileno=state["hall"])
-        exits = {int(pid): Ended(ExitStatus.from_wait(how), start) for pid, (how, start) in state["exits"].items()}
-        words = (state["stopping"], state["why"])
-        left = Inheritance(hall, state["guardian"], state["where"], state["kept"], exits, *words)
-        left.trial, left.memory = state.get("trial"), state.get("memory")
-        return left
+        return inheritance(read_state(int(word)))
     except (OSError, ValueError, EOFError, TypeError, KeyError, AttributeError) as error:
         raise ValueError(f"the variable {VARIABLE} is taskmaster's own and not to be set by others") from error
+
+
+def inheritance(state: dict[str, Any]) -> Inheritance:
+    """What it says. Raises KeyError, TypeError and more where it makes no sense."""
+    hall = None if state["hall"] is None else socket.socket(fileno=state["hall"])
+    exits = {int(pid): Ended(ExitStatus.from_wait(how), start) for pid, (how, start) in state["exits"].items()}
+    words = (state["stopping"], state["why"])
+    left = Inheritance(hall, state["guardian"], state["where"], state["kept"], exits, *words)
+    left.trial, left.memory = state.get("trial"), state.get("memory")
+    return left
 
 
 class Ward:
     """A daemon with a guardian, or without. `kept`: what the guardian is to have, by name; the descriptors belong to
     others. `on_exited` hears how a child of the guardian ended, `on_lost` that the guardian has died.
+
+    `unmet`: how many in a row that took the place of another one have not begun. `lasting`: there is one, or there will
+    be one again.
 
     The guardian's pid is told and never asked of the kernel: where it has died, our parent is somebody else.
     """
@@ -114,12 +121,14 @@ class Ward:
         self.kept = dict(kept)
         self._names = {fd: name for name, fd in kept.items()}
         self._hall = None if end is None else Hall(end, self.kept)
+        self.lasting = end is not None
         self._guardian = guardian
         self._loop: Loop | None = None
         self._waits: bool | None = None
         self.on_exited: Callable[[int, ExitStatus], None] = lambda pid, status: None
         self.on_lost: Callable[[], None] = lambda: None
         self._met = False
+        self.unmet = 0
         self._on_met: Callable[[], None] = lambda: None
 
     @property
@@ -136,6 +145,12 @@ class Ward:
         """The descriptor of the hall. Only with a guardian."""
         assert self._hall is not None
         return self._hall.fileno()
+
+    def meet(self, end: socket.socket, guardian: int) -> None:
+        """There is another guardian, which has all that the one before had. `end` is the ward's from now on."""
+        self._hall, self._guardian, self._waits = Hall(end, self.kept), guardian, None
+        self.unmet += 1
+        self._watch()
 
     def open(self, loop: Loop) -> None:
         """Hear it from now on."""
@@ -239,6 +254,7 @@ class Ward:
             self._watch()
 
     def _greeted(self) -> None:
+        self.unmet = 0
         if not self._met:
             self._met = True
             self._on_met()

@@ -2,7 +2,7 @@
 
 Guarantees: every dead child is seen; nothing waits.
 
-It is a part of the guardian as well (`edge.bare`), and imports what is small. The word of how one ended is that of
+The word of how one ended is that of
 waitpid(2): the exit code times 256, or the signal, and 128 with it where the memory was dumped.
 """
 

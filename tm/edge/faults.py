@@ -9,6 +9,8 @@ import os
 import signal
 from collections.abc import Callable, Mapping
 
+VARIABLE = "TASKMASTER_FAULT"
+
 
 def _nothing(_name: str) -> None:
     """No test wants it."""
@@ -16,7 +18,7 @@ def _nothing(_name: str) -> None:
 
 def _armed(environ: Mapping[str, str]) -> Callable[[str], None]:
     """What `point` is, by what the variable says."""
-    name, _, count = environ.get("TASKMASTER_FAULT", "").partition(":")
+    name, _, count = environ.get(VARIABLE, "").partition(":")
     if not name:
         return _nothing
     left = [int(count or "1")]

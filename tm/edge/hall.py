@@ -4,8 +4,6 @@ Guarantees: a message arrives whole, in order, with its descriptors, or not at a
 nobody else's and ends with its last descriptor.
 Leaves to others: what is said (`daemon.guardian`, `daemon.ward`).
 
-It imports what is small and in a bare interpreter, since the guardian is made of it (`edge.bare`).
-
 Traps: SCM_RIGHTS takes at most 253 descriptors a message; what is one too many for the receiver is not delivered, and
 those before it are.
 """

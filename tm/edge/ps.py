@@ -1,8 +1,6 @@
 """The process's name in ps, by the C part of setproctitle alone: the package around it imports what takes 20 ms.
 
 Guarantees: where it cannot be had the name is what it was.
-
-It is a part of the guardian as well (`edge.bare`), and imports what is small.
 """
 
 from __future__ import annotations

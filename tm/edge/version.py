@@ -1,10 +1,12 @@
-"""A version of the program in memory: the code of all its modules, and an interpreter that runs it.
+"""A version of the program in memory: the code of all its modules, and an interpreter that is its guardian.
 
 Guarantees: what is kept runs as it did when it was packed, whatever is installed by now; what it imports beside itself
-it gets from where that is installed.
+it gets from where that is installed. A module that is not imported takes no memory but the file's.
 
 A daemon that dies is followed by one of its own version: what was installed meanwhile is not taken for an order to
 upgrade. And a version that cannot start is fallen back from.
+
+Traps: the file is read when a module is imported: whoever runs in this interpreter, and its forks, has it open.
 """
 
 from __future__ import annotations
@@ -14,21 +16,24 @@ import os
 from importlib.util import find_spec
 
 BEGIN = """
-import marshal, sys
+import marshal, os, sys
 from importlib.util import spec_from_loader
 
 class Kept:
     def __init__(self, fd):
+        self.fd = fd
         with open(fd, "rb", closefd=False) as file:
             file.seek(0)
             self.modules = marshal.load(file)
+            self.begin = file.tell()
 
     def find_spec(self, name, path=None, target=None):
         if name in self.modules:
             return spec_from_loader(name, self, is_package=self.modules[name][0], origin=self.modules[name][1])
 
     def get_code(self, name):
-        return marshal.loads(self.modules[name][2])
+        _, _, at, size = self.modules[name]
+        return marshal.loads(os.pread(self.fd, size, self.begin + at))
 
     def create_module(self, spec):
         return None
@@ -39,7 +44,7 @@ class Kept:
 
 sys.meta_path.insert(0, Kept(int(sys.argv[1])))
 sys.argv = sys.argv[2:]
-from tm.cli.main import main
+from tm.cli.guardian import main
 sys.exit(main())
 """
 
@@ -59,16 +64,15 @@ def modules() -> list[str]:
 
 def write(fd: int) -> None:
     """Put the code of all of them into a file in memory. Raises OSError, ImportError, SyntaxError."""
-    code = {}
+    table, code, size = {}, [], 0
     for name in modules():
         spec = find_spec(name)
         if spec is None or spec.loader is None:
             raise ImportError(f"no module named {name}")
-        loader = spec.loader
-        code[name] = (
-            spec.submodule_search_locations is not None,
-            spec.origin,
-            marshal.dumps(loader.get_code(name)),  # type: ignore[attr-defined]
-        )
+        packed = marshal.dumps(spec.loader.get_code(name))  # type: ignore[attr-defined]
+        table[name] = (spec.submodule_search_locations is not None, spec.origin, size, len(packed))
+        code.append(packed)
+        size += len(packed)
     with open(fd, "wb", closefd=False) as file:
-        marshal.dump(code, file)
+        marshal.dump(table, file)
+        file.writelines(code)

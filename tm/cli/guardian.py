@@ -1,0 +1,54 @@
+"""The guardian's process: a version of the program that is kept in memory, everything that a daemon needs imported.
+
+Guarantees: the next daemon is a fork of it, and has nothing left to import; what it imports late comes from the version
+that is kept, like everything else, whatever is installed by now.
+Leaves to others: what a guardian does (`daemon.guardian`), and what the daemon begins with (`cli.main`).
+
+Nothing of this is in a hurry: while the daemon before it starts, the guardian keeps what that has, and imports a bit
+whenever nothing else is to be done.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import os
+from collections.abc import Iterator
+from typing import Any
+
+from tm.daemon.guardian import Guardian
+from tm.edge.hall import VARIABLE, read_state
+from tm.edge.ps import show
+
+_BITS = ("dataclasses", "tm.core.config", "tm.core.process", "tm.daemon.outputs", "tm.daemon.service", "tm.cli.main")
+"""Each imports what those before it have left."""
+
+
+def main() -> int:
+    """Be the guardian, from the state in a file in memory; the exit code."""
+    state = read_state(int(os.environ.pop(VARIABLE)))
+    guardian = guardian_of(state)
+    show(state["title"], "taskmaster", state["path"])  # who is called so takes signals as the guardian does
+    return guardian.run()
+
+
+def guardian_of(state: dict[str, Any]) -> Guardian:
+    """One whose daemons are forks of the calling process."""
+    return Guardian(state, _daemon, _ready())
+
+
+def _ready() -> Iterator[None]:
+    """Import what a daemon needs, a bit at a time."""
+    for name in _BITS:
+        importlib.import_module(name)
+        yield
+    gc.collect()
+    gc.freeze()  # what is never looked at is never copied
+
+
+def _daemon(state: dict[str, Any]) -> int:
+    """In the fork: be the daemon; the exit code."""
+    from tm.cli.main import go_on  # the guardian begins without
+
+    show(state["called"], "taskmaster", state["path"])
+    return go_on(state)
