@@ -281,6 +281,70 @@ def test_what_people_should_look_at() -> None:
     assert {state for state in State if row(state).at_rest} == {State.STOPPED, State.EXITED, State.FATAL}
 
 
+def at_fault(process: Process, at: float = 103.0) -> Process:
+    process, effects = happen(process, Event.UNHEALTHY, at, hint="it does not answer")
+    assert effects == (Send(7, process.task.stop_signal),)
+    assert process.stopping
+    return process
+
+
+@pytest.mark.parametrize(
+    ("which", "then"), [(ALWAYS, State.BACKOFF), (ON_FAILURE, State.BACKOFF), (NEVER, State.FATAL)]
+)
+@pytest.mark.parametrize("code", [0, 3, -15])
+def test_who_was_up_and_is_ended_for_a_fault_has_ended_unexpectedly_whatever_its_code(
+    which: Task, then: State, code: int
+) -> None:
+    process, effects = happen(at_fault(running(which), 110), Event.REAPED, 111, status=died(code), hint="a fact")
+    assert (process.state, process.retries, effects) == (then, 0, ())
+    assert (process.hint, process.fault) == ("it does not answer", "it does not answer")
+
+
+@pytest.mark.parametrize(
+    ("which", "attempts", "then"), [(ALWAYS, 3, State.BACKOFF), (ALWAYS, 1, State.FATAL), (NEVER, 3, State.FATAL)]
+)
+def test_a_fault_before_it_was_up_is_a_failed_start(which: Task, attempts: int, then: State) -> None:
+    process = replace(started(replace(which, restarts_attempts=attempts)), retries=1)
+    process, _ = happen(at_fault(process), Event.REAPED, 104, status=died(0))
+    assert (process.state, process.retries) == (then, 2 if then is State.BACKOFF else 1)
+
+
+def test_a_fault_ends_with_its_grace() -> None:
+    process = at_fault(running(ALWAYS), 110)
+    assert process.deadline == 120
+    process, effects = happen(process, Event.TIMEOUT, 120)
+    assert (process.state, effects) == (State.KILLING, (Send(7, 9),))
+    process, _ = happen(process, Event.UNHEALTHY, 121, hint="something else")
+    process, _ = happen(process, Event.REAPED, 122, status=died(-9))
+    assert (process.state, process.fault) == (State.BACKOFF, "it does not answer")
+
+
+def test_what_an_operator_asks_for_comes_before_a_fault() -> None:
+    stopped, _ = happen(happen(at_fault(running(ALWAYS)), Event.STOP, 104)[0], Event.REAPED, 105, status=died(0))
+    assert (stopped.state, stopped.fault) == (State.STOPPED, "")
+    again, effects = happen(happen(at_fault(running(NEVER)), Event.START, 104)[0], Event.REAPED, 105, status=died(0))
+    assert (again.state, effects) == (State.STARTED, (Spawn(),))
+
+
+def test_a_new_start_has_no_fault() -> None:
+    process, _ = happen(at_fault(running(ALWAYS), 110), Event.REAPED, 111, status=died(0))
+    process, _ = happen(process, Event.TIMEOUT, 112)
+    assert (process.state, process.fault, process.proven, process.restarts) == (State.STARTED, "", False, 1)
+
+
+@pytest.mark.parametrize(("state", "then"), [(State.STARTED, State.RUNNING), (State.RUNNING, State.RUNNING)])
+def test_who_is_ready_runs(state: State, then: State) -> None:
+    process, effects = happen(row(state, pid=7, retries=1), Event.READY)
+    assert (process.state, effects) == (then, ())
+
+
+@pytest.mark.parametrize("state", [State.STOPPING, State.KILLING])
+@pytest.mark.parametrize("event", [Event.READY, Event.UNHEALTHY])
+def test_who_is_being_ended_is_that_whatever_is_found(state: State, event: Event) -> None:
+    process = row(state, pid=7)
+    assert happen(process, event) == (process, ())
+
+
 def test_the_impossible_is_told_not_done() -> None:
     with pytest.raises(Impossible, match="web: reaped in STOPPED"):
         step(row(), Occurrence(Event.REAPED, status=died(0)), Instant(1))

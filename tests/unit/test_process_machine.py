@@ -78,10 +78,17 @@ class Life(RuleBasedStateMachine):
     def die(self, code: int, works: bool, after_s: float) -> None:
         deadline = self.process.deadline
         self.now += after_s if deadline is None else min(after_s, max(0.0, deadline - self.now))
-        if self.process.state is State.STARTED:
+        if self.process.state is State.STARTED or (self.process.fault and not self.process.proven):
             self.failed_in_a_row += 1
         self.spawn_works = works
         self.post(Occurrence(Event.REAPED, status=died(code)))
+
+    @precondition(lambda self: self.process.pid is not None)
+    @rule(what=st.sampled_from([Occurrence(Event.READY), Occurrence(Event.UNHEALTHY, hint="it does not answer")]))
+    def somebody_looks(self, what: Occurrence) -> None:
+        self.post(what)
+        if self.process.running:
+            self.failed_in_a_row = 0
 
     @precondition(lambda self: self.process.deadline is not None)
     @rule(works=st.booleans())
@@ -102,6 +109,12 @@ class Life(RuleBasedStateMachine):
     def a_deadline_if_and_only_if_the_state_has_one(self) -> None:
         if hasattr(self, "process"):
             assert (self.process.deadline is not None) == TABLE[self.process.state].timed
+
+    @invariant()
+    def at_fault_is_who_is_ended_for_it_or_was(self) -> None:
+        if hasattr(self, "process") and self.process.fault:
+            assert self.process.wanted_up
+            assert self.process.stopping or self.process.failing
 
     @invariant()
     def attempts_are_bounded(self) -> None:

@@ -144,6 +144,24 @@ def test_the_words_about_an_end_nobody_asked_for() -> None:
     )
 
 
+def test_the_words_about_a_fault() -> None:
+    up = row(State.RUNNING, task=WORKER, pid=7, spawned_at=Instant(90), wanted_up=True)
+    assert says(up, Event.UNHEALTHY, hint="no answer") == "Process 'worker_1' is being ended: no answer"
+    ending = happen(up, Event.UNHEALTHY, 101, hint="no answer")[0]
+    assert says(ending, Event.UNHEALTHY, hint="no answer") is None
+    assert says(ending, Event.REAPED, 102, status=died(0)) == (
+        "Process 'worker_1' ended unexpectedly: exit code 0 after 12.0s; no answer; starting it again"
+    )
+    once = replace(ending, task=replace(WORKER, restart=Restart.NEVER))
+    assert says(once, Event.REAPED, 102, status=died(0)) == (
+        "Process 'worker_1' failed: exit code 0 after 12.0s; no answer; type: status worker_1"
+    )
+    what = Occurrence(Event.UNHEALTHY, hint="no answer")
+    assert transition(up, what, ending, [Send(7, 15)]) == (
+        "RUNNING -> STOPPING (unhealthy), no answer, SIGTERM to pid 7"
+    )
+
+
 def test_the_words_about_a_machine_that_has_too_little() -> None:
     which = replace(WORKER, restart_delay_s=3.0, places={"command": Place("/etc/web.yaml", 7, 5)})
     up = happen(row(task=which), Event.START)[0]

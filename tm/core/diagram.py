@@ -13,8 +13,8 @@ _PAGE = """# The states of a process
 
 Printed from the table in `tm/core/transitions.py` by `python -m tm.core.diagram`; `make generate` brings it up to date.
 
-An event is an operator's wish (start, stop, restart), what came of a spawn (spawned, spawn-failed), a death (reaped) or
-a deadline (timeout). Edges of a cell are tried in order.
+An event is an operator's wish (start, stop, restart), what came of a spawn (spawned, spawn-failed), a death (reaped), a
+deadline (timeout), or what a check says of a living process (ready, unhealthy). Edges of a cell are tried in order.
 
 ## The table
 

@@ -29,7 +29,7 @@ class Occurrence:
     """Something that happened: the event with what came along.
 
     `pid` goes with SPAWNED, `failure` with SPAWN_FAILED, `status` and `hint` (a fact that explains it, or '') with
-    REAPED, `by` (on whose behalf) with START, STOP and RESTART.
+    REAPED, `by` (on whose behalf) with START, STOP and RESTART, and `hint`, what is wrong with it, with UNHEALTHY.
     """
 
     event: Event
@@ -62,7 +62,8 @@ class Process:
 
     `restarts` counts automatic starts since the last start by hand, `retries` failed starts in a row, `shortages` the
     spawns in a row for which the machine had too little. `exit_status`, `hint` and `failure` tell the last end: how it
-    ended with a fact that explains it, or why it could not be started.
+    ended with a fact that explains it, or why it could not be started. `fault`: for what taskmaster itself ends it, ''
+    where it does not; `proven`: whether it had been RUNNING then.
     """
 
     task: Task
@@ -80,6 +81,8 @@ class Process:
     exit_status: ExitStatus | None = None
     hint: str = ""
     failure: SpawnFailure | None = None
+    fault: str = ""
+    proven: bool = False
 
     @property
     def name(self) -> str:
@@ -176,8 +179,9 @@ def short_of_means(process: Process) -> bool:
 
 
 def expected(process: Process) -> bool:
-    """Whether it ended as `expectedExitCodes` says; a spawn that failed or an unknown status never does."""
-    return process.exit_status is not None and process.exit_status.number in process.task.expected_exit_codes
+    """Whether it ended as `expectedExitCodes` says; a spawn that failed, an unknown status or a fault never does."""
+    ended = process.exit_status is not None and process.exit_status.number in process.task.expected_exit_codes
+    return ended and not process.fault
 
 
 def retries_left(process: Process) -> bool:
@@ -204,8 +208,19 @@ def holds(guard: Guard, process: Process) -> bool:
             return expected(process)
         case Guard.WANTED_UP:
             return process.wanted_up
-        case never:
-            assert_never(never)
+        case _:
+            return _faulted(guard, process)
+
+
+def _faulted(guard: Guard, process: Process) -> bool:
+    """Judge one of the guards on what a process was ended for by taskmaster itself."""
+    match guard:
+        case Guard.START_FAULTED:
+            return bool(process.fault) and not process.proven and retries_left(process)
+        case Guard.RUN_FAULTED:
+            return bool(process.fault) and process.proven and restart_due(process)
+        case _:
+            return bool(process.fault)
 
 
 def step(process: Process, what: Occurrence, now: Instant) -> tuple[Process, tuple[Effect, ...]] | Refused:
@@ -220,7 +235,7 @@ def step(process: Process, what: Occurrence, now: Instant) -> tuple[Process, tup
         raise Impossible(f"{process.name}: {what.event.value} in {process.state.value}")
     row = _take_in(process, what, now)
     edge = next(edge for edge in cell if holds(edge.guard, row))
-    return _take(edge, row, now)
+    return _take(edge, row, what, now)
 
 
 def _take_in(process: Process, what: Occurrence, now: Instant) -> Process:
@@ -231,46 +246,49 @@ def _take_in(process: Process, what: Occurrence, now: Instant) -> Process:
         case Event.SPAWN_FAILED:
             return replace(process, failure=what.failure)
         case Event.REAPED:
-            return replace(process, pid=None, exit_status=what.status, hint=what.hint)
+            return replace(process, pid=None, exit_status=what.status, hint=process.fault or what.hint)
         case _:
             return process
 
 
-def _take(edge: Edge, process: Process, now: Instant) -> tuple[Process, tuple[Effect, ...]]:
+def _take(edge: Edge, process: Process, what: Occurrence, now: Instant) -> tuple[Process, tuple[Effect, ...]]:
     """Do the edge's actions in their order and enter its state."""
     effects: list[Effect] = []
     for action in edge.actions:
-        process = _act(action, process, now, effects)
+        process = _act(action, process, what, now, effects)
     if edge.to is not process.state:
         process = replace(process, state=edge.to, since=now)
     return process, tuple(effects)
 
 
-def _act(action: Action, process: Process, now: Instant, effects: list[Effect]) -> Process:
+def _act(action: Action, process: Process, what: Occurrence, now: Instant, effects: list[Effect]) -> Process:
     """One action: an effect that is owed, or a count."""
     match action:
         case Action.SPAWN:
             effects.append(Spawn())
-            return replace(process, spawned_at=None, exit_status=None, hint="", failure=None)
+            return replace(process, spawned_at=None, exit_status=None, hint="", failure=None, fault="", proven=False)
         case Action.SEND_STOP:
             effects.append(_send(process, process.task.stop_signal))
             return process
         case Action.SEND_KILL:
             effects.append(_send(process, signal.SIGKILL))
             return process
+        case Action.FAULT:
+            return replace(process, fault=what.hint, proven=process.running)
         case _:
             return replace(process, **_counts(action, process, now))
 
 
 def _counts(action: Action, process: Process, now: Instant) -> dict[str, Any]:
     """What an action of counting sets."""
+    forgiven = {"retries": 0, "shortages": 0, "fault": "", "proven": False}
     counts: dict[Action, dict[str, Any]] = {
         Action.COUNT_RETRY: {"retries": process.retries + 1, "shortages": 0},
         Action.COUNT_SHORTAGE: {"shortages": process.shortages + 1},
         Action.COUNT_RESTART: {"restarts": process.restarts + 1, "auto_started_at": now},
         Action.RESET_RETRIES: {"retries": 0},
-        Action.WANT_UP: {"wanted_up": True, "retries": 0, "shortages": 0, "restarts": 0, "auto_started_at": None},
-        Action.WANT_DOWN: {"wanted_up": False, "retries": 0, "shortages": 0},
+        Action.WANT_UP: {**forgiven, "wanted_up": True, "restarts": 0, "auto_started_at": None},
+        Action.WANT_DOWN: {**forgiven, "wanted_up": False},
     }
     return counts[action]
 

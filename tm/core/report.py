@@ -165,6 +165,8 @@ def told(before: Process, what: Occurrence, after: Process) -> str | None:
             return f"Process '{name}' did not stop in time, killing..."
         case Event.STOP, State.STOPPED:
             return f"Process '{name}' stopped gracefully"
+        case Event.UNHEALTHY, State.STOPPING if not before.stopping:
+            return f"Process '{name}' is being ended: {what.hint}"
         case Event.REAPED | Event.SPAWN_FAILED, _:
             return _told_end(before, after)
         case _:
@@ -173,22 +175,20 @@ def told(before: Process, what: Occurrence, after: Process) -> str | None:
 
 def _told_end(before: Process, after: Process) -> str | None:
     name = after.name
-    if before.stopping:
+    if before.stopping and not after.fault:
         return f"Process '{name}' was killed" if before.killing else f"Process '{name}' stopped gracefully"
-    why = cause(after)
+    why, fact = cause(after), f"; {hint(after)}" if hint(after) else ""
     match after.state:
         case State.EXITED:
             return f"Process '{name}' exited: {why}"
         case State.BACKOFF if short_of_means(after):
-            fact = f"; {hint(after)}" if hint(after) else ""
             return f"Process '{name}' could not be started: {why}{fact}; trying again in {_wait_s(after):.1f}s"
         case State.BACKOFF if after.retries:
-            return f"Process '{name}' failed to start: {why}; {attempt(after)} in {_wait_s(after):.1f}s"
+            return f"Process '{name}' failed to start: {why}{fact}; {attempt(after)} in {_wait_s(after):.1f}s"
         case State.BACKOFF:
             how = "ended" if expected(after) else "ended unexpectedly"
-            return f"Process '{name}' {how}: {why}; starting it again"
+            return f"Process '{name}' {how}: {why}{fact}; starting it again"
         case _:
-            fact = f"; {hint(after)}" if hint(after) else ""
             return f"Process '{name}' failed: {why}{fact}; type: status {name}"
 
 
@@ -202,6 +202,8 @@ def transition(before: Process, what: Occurrence, after: Process, sent: Sequence
     parts = [f"{change} ({_reason(before, what)})"]
     if what.event is Event.SPAWNED:
         parts.append(f"pid {after.pid}")
+    if what.event is Event.UNHEALTHY:
+        parts.append(what.hint)
     if what.event in (Event.REAPED, Event.SPAWN_FAILED):
         parts += [f"pid {before.pid}" if before.pid else "", _end(what, after), attempt(after), hint(after)]
     parts += [f"{signal_name(each.signum)} to pid {each.pid}" for each in sent]

@@ -63,6 +63,8 @@ class Saved:
     exit_status: ExitStatus | None
     hint: str
     imprint: str = ""
+    fault: str = ""
+    proven: bool = False
 
     @property
     def key(self) -> Key:
@@ -184,7 +186,9 @@ _MEMBERS: Final[Mapping[str, Callable[[object], Any]]] = {
     "exit_status": _or_none(read_end),
     "hint": text,
     "imprint": text,
+    "fault": text,
+    "proven": _flag,
 }
 """How each member is read; its name is that of `Saved`."""
-_LATER: Final[Mapping[str, object]] = {"imprint": ""}
+_LATER: Final[Mapping[str, object]] = {"imprint": "", "fault": "", "proven": False}
 """Those that a journal of an earlier taskmaster does not have."""

@@ -18,11 +18,15 @@ Invariants, held by Hypothesis in tests/unit/test_process_machine.py:
   machine had too little uses up none of them;
 * from every state STOP, then TIMEOUTs, then one REAPED lead to rest.
 
+READY and UNHEALTHY are what checks, deadlines and limits say of a living process: that it can do its work, or that
+taskmaster has to end it for a fault of its own, which is then treated as an unexpected end. What an operator asks for
+meanwhile comes first: it takes the fault back.
+
 REAPED means that the instance is gone: its leader, and, when it was being stopped, what was left of its process group.
 Nothing here knows a deadline's length or a guard's arithmetic (`core.process`), arms a timer or writes a log:
 entering a state is what sets its deadline, and telling is for whoever watches the rows change.
 
-Why a table and not methods: eight states and seven events are 56 cells. Spread over methods nobody can say what the
+Why a table and not methods: eight states and nine events are 72 cells. Spread over methods nobody can say what the
 cell STOPPING/START does; here a forgotten cell does not import and a wrong one is a line of a diff.
 """
 
@@ -56,6 +60,8 @@ class Event(Enum):
     SPAWN_FAILED = "spawn-failed"
     REAPED = "reaped"
     TIMEOUT = "timeout"
+    READY = "ready"
+    UNHEALTHY = "unhealthy"
 
 
 class Guard(Enum):
@@ -68,6 +74,9 @@ class Guard(Enum):
     RESTART_DUE = "a restart is due"
     EXPECTED = "it ended as expected"
     WANTED_UP = "it is wanted up"
+    START_FAULTED = "it was at fault before it was up, a restart is due and attempts are left"
+    RUN_FAULTED = "it was at fault, a restart is due and it had been up"
+    FAULTED = "it was at fault"
 
 
 class Action(Enum):
@@ -80,6 +89,7 @@ class Action(Enum):
     COUNT_SHORTAGE = "count a shortage"
     COUNT_RESTART = "count an automatic start"
     RESET_RETRIES = "forget the retries"
+    FAULT = "note the fault"
     WANT_UP = "wanted up, a new count"
     WANT_DOWN = "wanted down, a new count"
 
@@ -124,6 +134,7 @@ FRESH: Final = (Edge(G.ALWAYS, S.STARTED, (A.WANT_UP, A.SPAWN)),)
 AGAIN: Final = (Edge(G.ALWAYS, S.STARTED, (A.COUNT_RESTART, A.SPAWN)),)
 SETTLE: Final = (Edge(G.INSTANT_START, S.RUNNING, (A.RESET_RETRIES,)), Edge(G.ALWAYS, S.STARTED))
 UP: Final = (Edge(G.ALWAYS, S.RUNNING, (A.RESET_RETRIES,)),)
+BAD: Final = (Edge(G.ALWAYS, S.STOPPING, (A.FAULT, A.SEND_STOP)),)
 EARLY: Final = (
     Edge(G.RETRIES_LEFT, S.BACKOFF, (A.COUNT_RETRY,)),
     Edge(G.RESTART_DUE, S.FATAL),
@@ -136,11 +147,20 @@ HALT: Final = (Edge(G.ALWAYS, S.STOPPING, (A.WANT_DOWN, A.SEND_STOP)),)
 CYCLE: Final = (Edge(G.ALWAYS, S.STOPPING, (A.WANT_UP, A.SEND_STOP)),)
 CALM: Final = (Edge(G.ALWAYS, S.STOPPED, (A.WANT_DOWN,)),)
 FORCE: Final = (Edge(G.ALWAYS, S.KILLING, (A.SEND_KILL,)),)
-GONE: Final = (Edge(G.WANTED_UP, S.STARTED, (A.SPAWN,)), Edge(G.ALWAYS, S.STOPPED))
-UP_AFTER_STOP: Final = (Edge(G.ALWAYS, S.STOPPING, (A.WANT_UP,)),)
-DOWN_AFTER_STOP: Final = (Edge(G.ALWAYS, S.STOPPING, (A.WANT_DOWN,)),)
-UP_AFTER_KILL: Final = (Edge(G.ALWAYS, S.KILLING, (A.WANT_UP,)),)
-DOWN_AFTER_KILL: Final = (Edge(G.ALWAYS, S.KILLING, (A.WANT_DOWN,)),)
+GONE: Final = (
+    Edge(G.START_FAULTED, S.BACKOFF, (A.COUNT_RETRY,)),
+    Edge(G.RUN_FAULTED, S.BACKOFF),
+    Edge(G.FAULTED, S.FATAL),
+    Edge(G.WANTED_UP, S.STARTED, (A.SPAWN,)),
+    Edge(G.ALWAYS, S.STOPPED),
+)
+STOP_UP: Final = (Edge(G.ALWAYS, S.STOPPING, (A.WANT_UP,)),)
+STOP_DOWN: Final = (Edge(G.ALWAYS, S.STOPPING, (A.WANT_DOWN,)),)
+KILL_UP: Final = (Edge(G.ALWAYS, S.KILLING, (A.WANT_UP,)),)
+KILL_DOWN: Final = (Edge(G.ALWAYS, S.KILLING, (A.WANT_DOWN,)),)
+RUN_ON: Final = (Edge(G.ALWAYS, S.RUNNING),)
+STOP_ON: Final = (Edge(G.ALWAYS, S.STOPPING),)
+KILL_ON: Final = (Edge(G.ALWAYS, S.KILLING),)
 
 
 def _row(alive: bool, timed: bool, *cells: Cell) -> Row:
@@ -149,14 +169,14 @@ def _row(alive: bool, timed: bool, *cells: Cell) -> Row:
 
 # fmt: off
 TABLE: Final[Mapping[State, Row]] = {
-#                    alive  timed  START          STOP             RESTART        SPAWNED  SPAWN_FAILED  REAPED  TIMEOUT
-    S.STOPPED:  _row(False, False, FRESH,         IDLE,            FRESH,         NEVER,   NEVER,        NEVER,  NEVER),
-    S.STARTED:  _row(True,  True,  BUSY,          HALT,            CYCLE,         SETTLE,  UNMADE,       EARLY,  UP),
-    S.RUNNING:  _row(True,  False, BUSY,          HALT,            CYCLE,         NEVER,   NEVER,        ENDED,  NEVER),
-    S.BACKOFF:  _row(False, True,  FRESH,         CALM,            FRESH,         NEVER,   NEVER,        NEVER,  AGAIN),
-    S.STOPPING: _row(True,  True,  UP_AFTER_STOP, DOWN_AFTER_STOP, UP_AFTER_STOP, NEVER,   NEVER,        GONE,   FORCE),
-    S.KILLING:  _row(True,  False, UP_AFTER_KILL, DOWN_AFTER_KILL, UP_AFTER_KILL, NEVER,   NEVER,        GONE,   NEVER),
-    S.EXITED:   _row(False, False, FRESH,         IDLE,            FRESH,         NEVER,   NEVER,        NEVER,  NEVER),
-    S.FATAL:    _row(False, False, FRESH,         IDLE,            FRESH,         NEVER,   NEVER,        NEVER,  NEVER),
+#                    alive  timed  START    STOP       RESTART  SPAWNED  FAILED  REAPED  TIMEOUT  READY    UNHEALTHY
+    S.STOPPED:  _row(False, False, FRESH,   IDLE,      FRESH,   NEVER,   NEVER,  NEVER,  NEVER,   NEVER,   NEVER),
+    S.STARTED:  _row(True,  True,  BUSY,    HALT,      CYCLE,   SETTLE,  UNMADE, EARLY,  UP,      UP,      BAD),
+    S.RUNNING:  _row(True,  False, BUSY,    HALT,      CYCLE,   NEVER,   NEVER,  ENDED,  NEVER,   RUN_ON,  BAD),
+    S.BACKOFF:  _row(False, True,  FRESH,   CALM,      FRESH,   NEVER,   NEVER,  NEVER,  AGAIN,   NEVER,   NEVER),
+    S.STOPPING: _row(True,  True,  STOP_UP, STOP_DOWN, STOP_UP, NEVER,   NEVER,  GONE,   FORCE,   STOP_ON, STOP_ON),
+    S.KILLING:  _row(True,  False, KILL_UP, KILL_DOWN, KILL_UP, NEVER,   NEVER,  GONE,   NEVER,   KILL_ON, KILL_ON),
+    S.EXITED:   _row(False, False, FRESH,   IDLE,      FRESH,   NEVER,   NEVER,  NEVER,  NEVER,   NEVER,   NEVER),
+    S.FATAL:    _row(False, False, FRESH,   IDLE,      FRESH,   NEVER,   NEVER,  NEVER,  NEVER,   NEVER,   NEVER),
 }
 # fmt: on

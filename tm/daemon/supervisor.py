@@ -27,11 +27,11 @@ from tm.core.exitstatus import ExitStatus
 from tm.core.launch import SpawnFailure, inherited, launch
 from tm.core.process import Effect, Impossible, Occurrence, Process, Send, Spawn, restart_due, step
 from tm.core.reload import Plan, keys_of, plan_for
-from tm.core.timers import Timer
 from tm.core.transitions import Event, Refused
 from tm.daemon.platform import Platform
 from tm.daemon.reach import Way
 from tm.daemon.remains import Remains
+from tm.daemon.row_timers import RowTimers
 from tm.daemon.slices import Slices
 from tm.daemon.wiring import Key
 from tm.edge.loop import Loop
@@ -55,7 +55,7 @@ class Supervisor:
         self._loop = loop
         self._platform = platform
         self._environ = inherited(environ)
-        self._timers: dict[Key, Timer[Callable[[], None]]] = {}
+        self._timers = RowTimers(loop, self._due)
         self._by_pid: dict[int, Key] = {}
         self._remains = Remains(loop, platform)
         self._outdated: set[Key] = set()
@@ -88,6 +88,11 @@ class Supervisor:
         """Whose leader `pid` is."""
         return self._by_pid.get(pid)
 
+    def found(self, pid: int, event: Event, what: str = "") -> None:
+        """A check says that the process is READY, or UNHEALTHY and what is wrong; it may be late, and that one gone."""
+        if (key := self._by_pid.get(pid)) is not None:
+            self._post(key, Occurrence(event, hint=what))
+
     def take_over(self, config: Config, rows: Mapping[Key, Process], outdated: Collection[Key] = ()) -> None:
         """Begin with rows that another daemon has left, under `config`, for which the `outdated` need a new process."""
         self._outdated = set(outdated)
@@ -114,7 +119,7 @@ class Supervisor:
         self._outdated.clear()
         self.rows = {key: self._row(key) for key in keys} | {key: self.rows[key] for key in doomed}
         for key in keys:
-            self._arm(key)
+            self._timers.arm(key, self.rows[key].deadline)
         for key in reversed(doomed):
             self._take_down(key, by)
         fresh = [key for key in keys if key not in had]
@@ -197,7 +202,7 @@ class Supervisor:
             for observer in self.observers:
                 observer(before, what, self.rows[key], sent)
             waiting.extend(result for each in effects if (result := self._carry_out(key, each)))
-        self._arm(key)
+        self._timers.arm(key, self.rows[key].deadline)
         self._drop_if_over(key)
         return None
 
@@ -269,22 +274,11 @@ class Supervisor:
     def _drop_if_over(self, key: Key) -> None:
         if not self.keeps(key) and self.rows[key].at_rest:
             row = self.rows.pop(key)
-            self._disarm(key)
+            self._timers.disarm(key)
             self.on_dropped(row)
 
-    def _arm(self, key: Key) -> None:
-        """Let the row's timer be its deadline."""
-        deadline = self.rows[key].deadline
-        timer = self._timers.get(key)
-        if timer is not None and timer.item is not None and timer.deadline == deadline:
-            return
-        self._disarm(key)
-        if deadline is not None:
-            self._timers[key] = self._loop.call_at(deadline, partial(self._happened, key, Occurrence(Event.TIMEOUT)))
-
-    def _disarm(self, key: Key) -> None:
-        if timer := self._timers.pop(key, None):
-            self._loop.cancel(timer)
+    def _due(self, key: Key) -> None:
+        self._post(key, Occurrence(Event.TIMEOUT))
 
     def _happened(self, key: Key, what: Occurrence) -> None:
         self._post(key, what)
