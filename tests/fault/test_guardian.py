@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.integration.client import Daemon
-from tests.integration.driver import PROGRAM, alive, daemons_of, environment
+from tests.integration.driver import PROGRAM, ROOT, alive, daemons_of, environment
 from tests.rpc import Rpc
 from tests.terminal import Terminal
 from tests.waiting import until
@@ -181,6 +183,44 @@ def test_the_daemon_takes_the_place_of_its_guardian(tmp_path: Path) -> None:
         until(lambda: not alive(pid), "the end")
         assert not (tmp_path / "web.pid").exists()
         assert not any(alive(row["pid"]) for row in before.values() if row["pid"])
+
+
+class Elsewhere(Daemon):
+    """One that runs by the interpreter `python` in its home."""
+
+    under = ("sh", "-c", 'shift; exec ./python "$@"', "sh")
+
+
+@pytest.mark.parametrize(("broken", "tries"), [(False, 1), (True, 2)], ids=["gone", "broken"])
+def test_a_guardian_needs_no_python_but_the_one_that_runs(tmp_path: Path, broken: bool, tries: int) -> None:
+    """The interpreter is removed, or another one that ends at once is in its place, and both are killed in turn."""
+    python, pidfile = tmp_path / "python", tmp_path / "web.pid"
+    python.symlink_to(sys.executable)
+    for name in ("tm", "bin"):  # a checkout with an environment runs by that
+        shutil.copytree(ROOT / name, tmp_path / "installed" / name)
+    os.mkfifo(tmp_path / "coded.fifo")
+    flags = ("-l", "taskmaster.log", "-p", "web.pid")
+    program, path = tmp_path / "installed", os.pathsep.join(sys.path[1:])
+    with Elsewhere(tmp_path, CONFIG, *flags, program=program, PYTHONPATH=path) as daemon:
+        before, guardian = settled(daemon), daemon.process.pid
+        title = Path(f"/proc/{guardian}/cmdline")
+        until(lambda: title.read_bytes().startswith(b"taskmaster: guardian"), "the guardian")
+        python.unlink()
+        if broken:
+            python.write_text("#!/bin/sh\nexit 1\n")
+            python.chmod(0o755)
+        for turn in (1, 2):
+            os.kill(guardian, signal.SIGKILL)
+            until(lambda n=turn * tries: daemon.log.count("another one takes its place") == n, "another guardian")  # type: ignore[misc]
+            assert daemon.rows() == before
+            guardian = int(pidfile.read_text())
+            killed = until(lambda pid=guardian: daemons_of(pid), "its daemon")[0]  # type: ignore[misc]
+            os.kill(killed, signal.SIGKILL)
+            assert daemon.rows() == before
+        os.kill(guardian, signal.SIGTERM)
+        until(lambda: not alive(guardian), "the end")
+        assert not pidfile.exists()
+        daemon.process.wait()
 
 
 def test_under_a_service_manager_the_daemon_makes_room_for_the_next_one(tmp_path: Path) -> None:

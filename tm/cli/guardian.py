@@ -14,6 +14,7 @@ import gc
 import importlib
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 from tm.daemon.guardian import Guardian
@@ -38,9 +39,10 @@ def guardian_of(state: dict[str, Any]) -> Guardian:
 
 
 def _ready() -> Iterator[None]:
-    """Import what a daemon needs, a bit at a time."""
+    """Import what a daemon needs, a bit at a time. What cannot be had now, the next daemon tries again."""
     for name in _BITS:
-        importlib.import_module(name)
+        with suppress(ImportError, OSError):
+            importlib.import_module(name)
         yield
     gc.collect()
     gc.freeze()  # what is never looked at is never copied

@@ -184,8 +184,10 @@ def _fork_from_guardian(opened: Opened, service: Service) -> None:
 
 
 def _take_place(state: dict[str, Any], ward: Ward) -> NoReturn:
-    """In the parent. A guardian that ended before it had begun may be one that cannot: this process can, as it is."""
-    if not ward.unmet:
+    """In the parent. A guardian that ended before it had begun may be one that cannot: this process can, as it is. So
+    it does where the version that is to be kept has not been put down yet.
+    """
+    if not ward.unmet and os.fstat(ward.kept[role.VERSION]).st_size:
         with suppress(OSError):
             role.become(state, ward.kept)
     _stay(state, ward.kept)

@@ -107,8 +107,9 @@ class Guardian:
         return 0 if self._ready and self._preparations is not None else None
 
     def _prepare(self) -> None:
-        if self._preparations is not None and next(self._preparations, self) is self:
-            self._preparations = None
+        for _ in self._preparations or ():
+            return
+        self._preparations = None
 
     # ---- signals and deaths
 
@@ -212,7 +213,7 @@ class Guardian:
 
     def _be_daemon(self, hall: int) -> NoReturn:
         """In the child. Signals stay blocked until it can take them."""
-        code = 1
+        code: int | None = None
         try:
             os.setpgid(0, 0)
             self._signals.close()
@@ -224,12 +225,12 @@ class Guardian:
                 {**about, **words, "hall": hall, "kept": self._kept, "exits": self._exits, "guardian": os.getppid()}
             )
         finally:
-            if (bug := sys.exc_info())[0] is not None:
-                sys.excepthook(*bug)
+            if code is None:
+                sys.excepthook(*sys.exc_info())
             for stream in (sys.stdout, sys.stderr):
                 with suppress(OSError):
                     stream.flush()
-            os._exit(code)
+            os._exit(1 if code is None else code)
 
     def _open(self, hall: socket.socket) -> None:
         self._hall = Hall(hall, self._kept)
