@@ -50,7 +50,5 @@ def _ready() -> Iterator[None]:
 
 def _daemon(state: dict[str, Any]) -> int:
     """In the fork: be the daemon; the exit code."""
-    from tm.cli.main import go_on  # the guardian begins without
-
     show(state["called"], "taskmaster", state["path"])
-    return go_on(state)
+    return int(importlib.import_module(_BITS[-1]).go_on(state))

@@ -213,12 +213,6 @@ class Ward:
         self._say(word, *([rest] if rest else []))
         return self._hall is not None and not self._hall.owes
 
-    def close(self) -> None:
-        """There is nothing more to say."""
-        if self._hall is not None:
-            self._hall.close()
-            self._hall = None
-
     def _say(self, word: str, *names: str) -> None:
         if self._hall is not None:
             self._hall.say(word, *names)
@@ -263,5 +257,6 @@ class Ward:
         assert self._hall is not None
         if self._loop is not None:
             self._loop.unwatch(self._hall.fileno())
-        self.close()
+        self._hall.close()
+        self._hall = None
         self.on_lost()
