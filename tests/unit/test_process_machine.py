@@ -11,6 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from tests.unit.build import died, row, task
 from tm.core.launch import SpawnFailure
+from tm.core.probe import Probe
 from tm.core.process import Occurrence, Process, Send, Spawn, step
 from tm.core.task import Restart
 from tm.core.timers import Instant
@@ -24,9 +25,12 @@ class Life(RuleBasedStateMachine):
         restart=st.sampled_from(Restart),
         attempts=st.integers(0, 3),
         proof_s=st.sampled_from([0.0, 5.0]),
+        readiness=st.sampled_from([None, Probe("tcp")]),
     )
-    def begin(self, restart: Restart, attempts: int, proof_s: float) -> None:
-        self.task = task(restart=restart, restarts_attempts=attempts, successful_start_timeout_s=proof_s)
+    def begin(self, restart: Restart, attempts: int, proof_s: float, readiness: Probe | None) -> None:
+        self.task = task(
+            restart=restart, restarts_attempts=attempts, successful_start_timeout_s=proof_s, readiness=readiness
+        )
         self.process: Process = row(task=self.task, since=Instant(0))
         self.now = 0.0
         self.pids = 0
@@ -34,6 +38,7 @@ class Life(RuleBasedStateMachine):
         self.automatic: list[float] = []
         self.spawn_works = True
         self.short = False
+        self.ready = False
 
     def post(self, what: Occurrence) -> None:
         before = self.process
@@ -59,6 +64,7 @@ class Life(RuleBasedStateMachine):
             self.failed_in_a_row = 0
         if self.spawn_works:
             self.pids += 1
+            self.ready = False
             self.post(Occurrence(Event.SPAWNED, pid=self.pids))
         else:
             self.failed_in_a_row += not self.short
@@ -86,6 +92,7 @@ class Life(RuleBasedStateMachine):
     @precondition(lambda self: self.process.pid is not None)
     @rule(what=st.sampled_from([Occurrence(Event.READY), Occurrence(Event.UNHEALTHY, hint="it does not answer")]))
     def somebody_looks(self, what: Occurrence) -> None:
+        self.ready = self.ready or what.event is Event.READY
         self.post(what)
         if self.process.running:
             self.failed_in_a_row = 0
@@ -96,7 +103,7 @@ class Life(RuleBasedStateMachine):
         assert self.process.deadline is not None
         self.now = max(self.now, self.process.deadline)
         self.spawn_works = works
-        self.post(Occurrence(Event.TIMEOUT))
+        self.post(Occurrence(Event.TIMEOUT, hint="not ready"))
         if self.process.running:
             self.failed_in_a_row = 0
 
@@ -108,7 +115,13 @@ class Life(RuleBasedStateMachine):
     @invariant()
     def a_deadline_if_and_only_if_the_state_has_one(self) -> None:
         if hasattr(self, "process"):
-            assert (self.process.deadline is not None) == TABLE[self.process.state].timed
+            endless = self.process.state is State.STARTED and self.task.start_limit_s is None
+            assert (self.process.deadline is not None) == (TABLE[self.process.state].timed and not endless)
+
+    @invariant()
+    def up_is_who_is_ready(self) -> None:
+        if hasattr(self, "process") and self.process.running and self.task.readiness:
+            assert self.ready
 
     @invariant()
     def at_fault_is_who_is_ended_for_it_or_was(self) -> None:

@@ -66,10 +66,10 @@ def event_command(node: Node, context: Context) -> tuple[str, ...]:
 
 def exit_codes(node: Node, _context: Context) -> frozenset[int]:
     """Exit codes, and signals as their negative numbers."""
-    return frozenset(gather(_exit_code, _words(node)))
+    return frozenset(gather(_exit_code, words(node)))
 
 
-def _words(node: Node) -> Iterable[tuple[Scalar, str]]:
+def words(node: Node) -> Iterable[tuple[Scalar, str]]:
     """The words of a list, or of one text with commas."""
     if not isinstance(node, Scalar):
         return [(each, each.text) for each in gather(lambda item: scalar(item, "one word"), items(node))]
@@ -91,7 +91,7 @@ def _exit_code(written: tuple[Scalar, str]) -> int:
 
 def labels(node: Node, _context: Context) -> tuple[str, ...]:
     """Words to select by."""
-    return tuple(dict.fromkeys(gather(_label, _words(node))))
+    return tuple(dict.fromkeys(gather(_label, words(node))))
 
 
 def _label(written: tuple[Scalar, str]) -> str:
@@ -109,7 +109,7 @@ def environment(node: Node, context: Context) -> tuple[tuple[str, Template], ...
         pairs = gather(_variable, [(entry.key, entry.key.text, entry.value) for entry in node.entries])
     else:
         pairs = gather(_Once(), gather(_assignment, node.items))
-    return tuple(gather(lambda pair: (pair[0], _settled(pair[1], pair[2], context)), pairs))
+    return tuple(gather(lambda pair: (pair[0], settled(pair[1], pair[2], context)), pairs))
 
 
 def _variable(part: tuple[Scalar, str, Node]) -> tuple[str, Node, str]:
@@ -142,7 +142,8 @@ class _Once:
         return pair
 
 
-def _settled(node: Node, written: str, context: Context) -> Template:
+def settled(node: Node, written: str, context: Context) -> Template:
+    """What `written`, a part of a node, is with its variables expanded."""
     try:
         return expand(written, context.world.environ, context.here)
     except Unexpandable as error:
@@ -152,14 +153,14 @@ def _settled(node: Node, written: str, context: Context) -> Template:
 def path(node: Node, context: Context) -> Template:
     """A path, made absolute from where taskmaster was started."""
     written = scalar(node, "a path").text
-    settled = _settled(node, written, context)
-    if not settled.parts:
+    template = settled(node, written, context)
+    if not template.parts:
         raise Rejected(node, "bad-path", "the path is empty")
-    if settled.text.split("/")[0].startswith("~"):
+    if template.text.split("/")[0].startswith("~"):
         raise Rejected(node, "bad-path", "'~' is not expanded in paths", "", "write '${HOME}/...'")
-    if any(not part.isprintable() for part in settled.parts if isinstance(part, str)):
+    if any(not part.isprintable() for part in template.parts if isinstance(part, str)):
         raise Rejected(node, "bad-path", "the path holds a line break or a control character")
-    return _absolute(settled, context.world.cwd)
+    return _absolute(template, context.world.cwd)
 
 
 def _absolute(template: Template, cwd: str) -> Template:

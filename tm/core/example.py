@@ -77,6 +77,8 @@ _VALUES: Final = {
     "workingDirectory": "/",
     "limits": "{core: 0}",
     "nice": "0",
+    "readiness": '{exec: "true"}',
+    "liveness": '{exec: "true", period: 60}',
     "description": '"sleeps"',
     "labels": "[example]",
     "stopTimeout": "60",

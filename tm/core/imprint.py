@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 from typing import Final
 
+from tm.core.probe import Probe, given
 from tm.core.task import Task
 from tm.core.template import Slot
 
@@ -24,7 +25,7 @@ except ImportError:  # hashlib loads all of OpenSSL first: half a megabyte and s
 
 # fmt: off
 KEYS: Final = ("command", "argv", "shell", "stdout", "stderr", "environment", "env_file", "working_directory", "umask",
-               "user", "group", "limits", "nice")
+               "user", "group", "limits", "nice", "readiness")
 # fmt: on
 """What a reload restarts for, as `Task` names it. Not asked of `core.task_keys`, which a comeback does without."""
 _DIGEST_BYTES = 8
@@ -34,9 +35,9 @@ _UNGIVEN = (None, ())
 def imprint(task: Task) -> str:
     """The imprint, in hexadecimal digits."""
     given = {key: value for key in KEYS if (value := getattr(task, key)) not in _UNGIVEN}
-    content = json.dumps(given, sort_keys=True, default=_slot)
+    content = json.dumps(given, sort_keys=True, default=_plain)
     return blake2s(content.encode("ascii"), digest_size=_DIGEST_BYTES).hexdigest()
 
 
-def _slot(value: Slot) -> object:
-    return {"slot": value.value}
+def _plain(value: Slot | Probe) -> object:
+    return {"slot": value.value} if isinstance(value, Slot) else given(value)

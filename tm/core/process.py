@@ -2,8 +2,7 @@
 
 Guarantees: `step` reads its arguments only and returns a new row with the effects that the caller owes; a row's
 deadline is derived from its state, the instant it entered it and its task, so that a policy changed by a reload moves
-a running deadline and nothing can be armed twice. Leaves to others: carrying out effects in their order and posting
-what came of them (`daemon.supervisor`).
+a running deadline and nothing can be armed twice. Leaves to others: carrying effects out (`daemon.supervisor`).
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ class Occurrence:
     """Something that happened: the event with what came along.
 
     `pid` goes with SPAWNED, `failure` with SPAWN_FAILED, `status` and `hint` (a fact that explains it, or '') with
-    REAPED, `by` (on whose behalf) with START, STOP and RESTART, and `hint`, what is wrong with it, with UNHEALTHY.
+    REAPED, `by` (on whose behalf) with START, STOP and RESTART; `hint`, what is wrong, with UNHEALTHY and TIMEOUT.
     """
 
     event: Event
@@ -138,8 +137,8 @@ class Process:
     def deadline(self) -> Instant | None:
         """When TIMEOUT is due, or None."""
         match self.state:
-            case State.STARTED if self.spawned_at is not None:
-                return Instant(self.spawned_at + self.task.successful_start_timeout_s)
+            case State.STARTED if self.spawned_at is not None and self.task.start_limit_s is not None:
+                return Instant(self.spawned_at + self.task.start_limit_s)
             case State.STOPPING:
                 return Instant(self.since + self.task.graceful_stop_timeout_s)
             case State.BACKOFF:
@@ -197,7 +196,7 @@ def holds(guard: Guard, process: Process) -> bool:
         case Guard.ALWAYS:
             return True
         case Guard.INSTANT_START:
-            return process.task.successful_start_timeout_s == 0
+            return process.task.start_limit_s == 0
         case Guard.SHORTAGE:
             return restart_due(process) and short_of_means(process)
         case Guard.RETRIES_LEFT:
@@ -213,12 +212,14 @@ def holds(guard: Guard, process: Process) -> bool:
 
 
 def _faulted(guard: Guard, process: Process) -> bool:
-    """Judge one of the guards on what a process was ended for by taskmaster itself."""
+    """Judge one of the guards on what taskmaster itself ends a process for."""
     match guard:
         case Guard.START_FAULTED:
             return bool(process.fault) and not process.proven and retries_left(process)
         case Guard.RUN_FAULTED:
             return bool(process.fault) and process.proven and restart_due(process)
+        case Guard.UNREADY:
+            return process.task.readiness is not None
         case _:
             return bool(process.fault)
 

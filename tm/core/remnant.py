@@ -45,6 +45,8 @@ def remnant(name: str) -> Task:
         group=None,
         limits=(),
         nice=None,
+        readiness=None,
+        liveness=None,
         description="",
         labels=(),
         priority=0,

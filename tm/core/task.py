@@ -14,6 +14,7 @@ from enum import Enum
 from typing import Final
 
 from tm.core.errors import Place
+from tm.core.probe import Probe
 from tm.core.syslog import SYSLOG
 from tm.core.template import Template
 
@@ -95,11 +96,18 @@ class Task:
     limits: tuple[tuple[str, int, int], ...]
     """Name, soft, hard; UNLIMITED for no limit."""
     nice: int | None
+    readiness: Probe | None
+    liveness: Probe | None
     description: str
     labels: tuple[str, ...]
     priority: int
     places: Mapping[str, Place] = field(compare=False, repr=False)
     """Where each key that was given stands, by the key's first spelling."""
+
+    @property
+    def start_limit_s(self) -> float | None:
+        """When, after its spawn, its start has come true, or with `readiness` has not; None: never."""
+        return None if self.readiness and not self.successful_start_timeout_s else self.successful_start_timeout_s
 
     def instance(self, n: int) -> str:
         """The name of instance `n`, from 1."""

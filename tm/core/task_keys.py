@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from tm.core import kinds
+from tm.core import kinds, probe_keys
 from tm.core.field import Field, Table
 from tm.core.task import DISCARD, KillMode, OnReload, Restart
 
@@ -51,7 +51,8 @@ FIELDS: Final[tuple[Field, ...]] = (
     Field("expectedExitCodes", "expected_exit_codes", kinds.EXIT_CODES, "[0]", _LIVE,
           "Exit codes, and names of signals, that mean success.", ("exitcodes",)),
     Field("successfulStartTimeout", "successful_start_timeout_s", kinds.DURATION, "5", _LIVE,
-          "How long it has to stay up before its start counts as successful; 0: at once.", ("starttime",), "seconds"),
+          "How long it has to stay up before its start counts as successful; 0: at once. With `readiness`: how long it "
+          "may take to become ready; 0: as long as it wants.", ("starttime",), "seconds"),
     Field("restartsAttempts", "restarts_attempts", _ATTEMPTS, "3", _LIVE,
           "How often a failed start is repeated before it is given up; 0 with `restart: always`: without end.",
           ("startretries", "restartAttempts")),
@@ -106,6 +107,12 @@ FIELDS: Final[tuple[Field, ...]] = (
           "or `soft:hard`; `unlimited` for none."),
     Field("nice", "nice", _NICE, "", _RESPAWN,
           "Its niceness, from -20 (first in line) to 19. When not given, that of the daemon."),
+    Field("readiness", "readiness", probe_keys.READINESS, "", _RESPAWN,
+          "How to find out that it can do its work, which alone makes it RUNNING then: one of `exec`, `http`, `tcp` "
+          "and `log`, with keys of its own. Where it is not ready within `successfulStartTimeout`, its start failed."),
+    Field("liveness", "liveness", probe_keys.LIVENESS, "", _LIVE,
+          "How to find out that it still can: one of `exec`, `http` and `tcp`, with keys of its own. A process that "
+          "fails it is ended, through its grace, which counts as an unexpected exit."),
     Field("description", "description", kinds.TEXT, '""', _LIVE,
           "A line for people."),
     Field("labels", "labels", kinds.LABELS, "[]", _LIVE,

@@ -18,6 +18,8 @@ Invariants, held by Hypothesis in tests/unit/test_process_machine.py:
   machine had too little uses up none of them;
 * from every state STOP, then TIMEOUTs, then one REAPED lead to rest.
 
+Where a task has `readiness`, STARTED becomes RUNNING by READY alone, and its deadline means: not ready in time.
+
 READY and UNHEALTHY are what checks, deadlines and limits say of a living process: that it can do its work, or that
 taskmaster has to end it for a fault of its own, which is then treated as an unexpected end. What an operator asks for
 meanwhile comes first: it takes the fault back.
@@ -68,7 +70,8 @@ class Guard(Enum):
     """When an edge may be taken; judged by `core.process.holds`."""
 
     ALWAYS = "otherwise"
-    INSTANT_START = "successfulStartTimeout is 0"
+    INSTANT_START = "successfulStartTimeout is 0, and readiness is not set"
+    UNREADY = "readiness is set"
     SHORTAGE = "a restart is due and the machine had too little"
     RETRIES_LEFT = "a restart is due and attempts are left"
     RESTART_DUE = "a restart is due"
@@ -135,6 +138,7 @@ AGAIN: Final = (Edge(G.ALWAYS, S.STARTED, (A.COUNT_RESTART, A.SPAWN)),)
 SETTLE: Final = (Edge(G.INSTANT_START, S.RUNNING, (A.RESET_RETRIES,)), Edge(G.ALWAYS, S.STARTED))
 UP: Final = (Edge(G.ALWAYS, S.RUNNING, (A.RESET_RETRIES,)),)
 BAD: Final = (Edge(G.ALWAYS, S.STOPPING, (A.FAULT, A.SEND_STOP)),)
+LATE: Final = (Edge(G.UNREADY, S.STOPPING, (A.FAULT, A.SEND_STOP)), *UP)
 EARLY: Final = (
     Edge(G.RETRIES_LEFT, S.BACKOFF, (A.COUNT_RETRY,)),
     Edge(G.RESTART_DUE, S.FATAL),
@@ -171,7 +175,7 @@ def _row(alive: bool, timed: bool, *cells: Cell) -> Row:
 TABLE: Final[Mapping[State, Row]] = {
 #                    alive  timed  START    STOP       RESTART  SPAWNED  FAILED  REAPED  TIMEOUT  READY    UNHEALTHY
     S.STOPPED:  _row(False, False, FRESH,   IDLE,      FRESH,   NEVER,   NEVER,  NEVER,  NEVER,   NEVER,   NEVER),
-    S.STARTED:  _row(True,  True,  BUSY,    HALT,      CYCLE,   SETTLE,  UNMADE, EARLY,  UP,      UP,      BAD),
+    S.STARTED:  _row(True,  True,  BUSY,    HALT,      CYCLE,   SETTLE,  UNMADE, EARLY,  LATE,    UP,      BAD),
     S.RUNNING:  _row(True,  False, BUSY,    HALT,      CYCLE,   NEVER,   NEVER,  ENDED,  NEVER,   RUN_ON,  BAD),
     S.BACKOFF:  _row(False, True,  FRESH,   CALM,      FRESH,   NEVER,   NEVER,  NEVER,  AGAIN,   NEVER,   NEVER),
     S.STOPPING: _row(True,  True,  STOP_UP, STOP_DOWN, STOP_UP, NEVER,   NEVER,  GONE,   FORCE,   STOP_ON, STOP_ON),

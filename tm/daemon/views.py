@@ -15,6 +15,7 @@ from itertools import groupby
 from typing import NamedTuple, TypeAlias, overload
 
 from tm.core.lines import plain
+from tm.core.probe import Probe, given
 from tm.core.process import Process
 from tm.core.records import Record
 from tm.core.report import ailment, cause, cells, hint, place, table, uptime
@@ -281,6 +282,8 @@ def _shown_value(value: object) -> object:
             return value.text
         case Enum():
             return value.value
+        case Probe():
+            return {key: _shown_value(each) for key, each in given(value).items()}
         case frozenset():
             return sorted(value)
         case tuple():
