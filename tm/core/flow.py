@@ -22,13 +22,14 @@ class Found(Enum):
 
 class Taken(NamedTuple):
     """What a sink took. `data`: the bytes, where they were wanted or are known anyway; `trouble`: why it takes no more
-    after them.
+    after them; `raw`: the bytes as they were written, where they were wanted and `data` has them in another form.
     """
 
     found: Found
     size: int = 0
     data: bytes = b""
     trouble: OSError | None = None
+    raw: bytes = b""
 
 
 def nothing(data: bytes | None) -> Taken:

@@ -149,13 +149,20 @@ def _is_byte(text: str) -> bool:
     return text.isascii() and text.isdecimal() and len(text) <= 3 and int(text) < 256
 
 
+def late(limit_s: float, last: str) -> str:
+    """The fault of a process that was not ready in time. `last`: why it was not when it was asked last, or ''."""
+    return f"not ready within {limit_s:g}s" + (f": {last}" if last else "")
+
+
 class Tally:
-    """Counts answers in a row. `last`: why the last one was a failure, '' at first and after a success."""
+    """Counts answers in a row. `last`: why the last one was a failure, '' at first and after a success; `bad`: how many
+    failures count.
+    """
 
     def __init__(self, successes: int, failures: int) -> None:
         self._enough = successes
         self._too_many = failures
-        self._good = self._bad = 0
+        self._good = self.bad = 0
         self.last = ""
 
     def passed(self) -> bool:
@@ -163,12 +170,12 @@ class Tally:
         self.last = ""
         self._good += 1
         if self._good >= self._enough:
-            self._bad = 0
+            self.bad = 0
         return self._good == self._enough
 
     def failed(self, why: str) -> bool:
         """A failure; whether it is the one that decides."""
         self.last = why
         self._good = 0
-        self._bad += 1
-        return self._bad == self._too_many
+        self.bad += 1
+        return self.bad == self._too_many

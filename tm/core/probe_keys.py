@@ -13,9 +13,11 @@ from dataclasses import replace
 from typing import Any, Final
 
 from tm.core import blocks, command_line, kinds, values
+from tm.core.commands import UsageError
 from tm.core.context import Context
 from tm.core.errors import did_you_mean, quoted
 from tm.core.field import FREE_PREFIX, Field, Kind, Table
+from tm.core.log_query import Sieve
 from tm.core.nodes import AllRejected, Entry, Mapping, Node, Rejected, Scalar, gather, kind_of, scalar
 from tm.core.probe import EXEC, HTTP, LOG, TCP, BadAddress, Probe, http_target, tcp_address
 from tm.core.task import OnReload
@@ -58,10 +60,11 @@ def _url(text: str) -> object:
 def _pattern(node: Node, _context: Context) -> str:
     written = scalar(node, "a regular expression").text
     try:
-        if re.compile(written.encode()).match(b""):
-            raise Rejected(node, "bad-pattern", "this is found in every line, also in one that is empty")
-    except re.error as error:
-        raise Rejected(node, "bad-pattern", f"this is no regular expression: {error}") from None
+        found_in_nothing = Sieve(written).passes(b"")
+    except UsageError as error:
+        raise Rejected(node, "bad-pattern", str(error).rstrip(".")) from None
+    if found_in_nothing:
+        raise Rejected(node, "bad-pattern", "this is found in every line, also in one that is empty")
     return written
 
 
@@ -131,7 +134,8 @@ _COUNTED: Final = (
     Field("successes", "successes", _SUCCESSES, "1", OnReload.LIVE,
           "So many successes in a row make it ready, or make failures forgotten."),
     Field("delay", "delay_s", kinds.DURATION, "0", OnReload.LIVE,
-          "How long after its start, or after it became ready, it is asked first.", (), "seconds"),
+          "How long nothing is asked after its start, and for `liveness` after it became ready, where the first period "
+          "begins then.", (), "seconds"),
 )
 READINESS_FIELDS: Final = (
     *_ASKED,
@@ -139,7 +143,7 @@ READINESS_FIELDS: Final = (
           "A regular expression that is looked for in each line of its output, stdout and stderr, until one has it; "
           "it is taken as written. No other key stands beside it."),
     *_HTTP,
-    Field("period", "period_s", PERIOD, "1", OnReload.LIVE,
+    Field("period", "period_s", PERIOD, "0.5", OnReload.LIVE,
           "How long from one question to the next; never before the one before is answered.", (), "seconds"),
     Field("failures", "failures", kinds.number(0, _COUNT_MOST), "0", OnReload.LIVE,
           "So many failures in a row are a failed start; 0: only `successfulStartTimeout` decides."),

@@ -46,6 +46,11 @@ def uptime(seconds: float) -> str:
     return "".join(f"{count}{unit}" for count, unit in units[first:])
 
 
+def ready(row: Process) -> bool | None:
+    """Whether it has said that it can do its work; None where nobody asks it."""
+    return row.running if row.task.readiness else None
+
+
 def lifetime(seconds: float) -> str:
     """How long something lived, fine where it was short: `0.02s`, `4.1s`, `2m15s`."""
     if seconds >= 60:
@@ -165,8 +170,8 @@ def told(before: Process, what: Occurrence, after: Process) -> str | None:
             return f"Process '{name}' did not stop in time, killing..."
         case Event.STOP, State.STOPPED:
             return f"Process '{name}' stopped gracefully"
-        case Event.UNHEALTHY, State.STOPPING if not before.stopping:
-            return f"Process '{name}' is being ended: {what.hint}"
+        case Event.UNHEALTHY | Event.TIMEOUT, State.STOPPING if not before.stopping:
+            return f"Process '{name}' is being ended: {after.fault}"
         case Event.REAPED | Event.SPAWN_FAILED, _:
             return _told_end(before, after)
         case _:
@@ -199,10 +204,10 @@ def _wait_s(row: Process) -> float:
 def transition(before: Process, what: Occurrence, after: Process, sent: Sequence[Send]) -> str:
     """The event log's words for a change: states, pid, cause."""
     change = f"{before.state.value} -> {after.state.value}" if before.state is not after.state else after.state.value
-    parts = [f"{change} ({_reason(before, what)})"]
+    parts = [f"{change} ({_reason(before, what, after)})"]
     if what.event is Event.SPAWNED:
         parts.append(f"pid {after.pid}")
-    if what.event is Event.UNHEALTHY:
+    if what.event is Event.UNHEALTHY or (after.fault and not before.fault):
         parts.append(what.hint)
     if what.event in (Event.REAPED, Event.SPAWN_FAILED):
         parts += [f"pid {before.pid}" if before.pid else "", _end(what, after), attempt(after), hint(after)]
@@ -210,9 +215,11 @@ def transition(before: Process, what: Occurrence, after: Process, sent: Sequence
     return ", ".join(part for part in parts if part)
 
 
-def _reason(before: Process, what: Occurrence) -> str:
+def _reason(before: Process, what: Occurrence, after: Process) -> str:
     """The event's name; of a deadline, which one it was."""
     match what.event, before.state:
+        case Event.TIMEOUT, State.STARTED if after.fault:
+            return "it is not ready"
         case Event.TIMEOUT, State.STARTED:
             return "it stayed up"
         case Event.TIMEOUT, State.BACKOFF:

@@ -18,6 +18,7 @@ from tm.core.context import Context, World, absolute
 from tm.core.errors import Missing, Place, Problem, Unreadable, quoted
 from tm.core.field import Block, Given, refuse
 from tm.core.nodes import Rejected, Scalar
+from tm.core.probe_fit import misfits
 from tm.core.source import Report, Source
 from tm.core.task import Task
 from tm.core.task_keys import KEYS
@@ -62,7 +63,12 @@ class Settler:
         values["env_file"] = tuple(path.fill(name.text, "", "") for path in values["env_file"])
         values["environment"] = self._environment(name.text, block, values)
         places = {key: given.place for key, given in block.given.items()}
-        return Task(name=name.text, argv=argv, places=places, **values)
+        task = Task(name=name.text, argv=argv, places=places, **values)
+        for misfit in misfits(task):
+            given = block.given[misfit.key]
+            rejected = Rejected(given.node, misfit.id, misfit.why, "", misfit.hint)
+            refuse(rejected, misfit.key, given.owner, self._report)
+        return task
 
     def _argv(self, name: Scalar, block: Block) -> tuple[Template, ...] | None:
         given = block.given.get("command")

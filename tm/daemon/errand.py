@@ -17,7 +17,7 @@ from functools import partial
 from typing import Final, TypeAlias
 
 from tm.core.exitstatus import ExitStatus
-from tm.core.launch import Launch
+from tm.core.launch import Launch, SpawnFailure
 from tm.core.lines import decoded, plain
 from tm.core.report import lifetime
 from tm.core.timers import Instant, Timer
@@ -90,9 +90,9 @@ class Errands:
     def run(self, launch: Launch, limit_s: float, then: Then) -> Errand:
         """Begin one, with /dev/null as its input."""
         errand = Errand(then, limit_s, self._loop.sample())
-        started = _start(launch)
-        if isinstance(started, str):
-            failed = partial(self._fail, errand, Outcome(f"not run: {started}", 0.0))
+        started = start(launch)
+        if isinstance(started, SpawnFailure):
+            failed = partial(self._fail, errand, Outcome(f"not run: {sentence(started)}", 0.0))
             errand.timer = self._loop.call_at(self._loop.now, failed)
             return errand
         errand.pid, errand.pipe = started
@@ -165,7 +165,7 @@ class Errands:
             errand.pipe = None
 
 
-def _start(launch: Launch) -> tuple[int, Pipe] | str:
+def start(launch: Launch) -> tuple[int, Pipe] | SpawnFailure:
     """The pid of the command and what it writes, or why it could not be started."""
     with ExitStack() as opened:
         try:
@@ -173,12 +173,17 @@ def _start(launch: Launch) -> tuple[int, Pipe] | str:
             opened.callback(os.close, null)
             ours, theirs = pipe()
         except OSError as error:
-            return f"no descriptor is left for it: {os.strerror(error.errno or 0)}"
+            reason = f"no descriptor is left for it: {os.strerror(error.errno or 0)}"
+            return SpawnFailure("fork", reason, shortage=True)
         opened.callback(os.close, theirs)
         with default_for_child():
             outcome = spawn.spawn(launch, (null, theirs, theirs))
         if isinstance(outcome, int):
             return outcome, Pipe(ours)
         opened.callback(os.close, ours)
-        failure = explain(launch, outcome)
-        return f"{failure.reason}; {failure.hint}" if failure.hint else failure.reason
+        return explain(launch, outcome)
+
+
+def sentence(failure: SpawnFailure) -> str:
+    """Why a command could not be started, and what to do about it."""
+    return f"{failure.reason}; {failure.hint}" if failure.hint else failure.reason

@@ -28,6 +28,9 @@ HELD_PIPES = 2
 Listener = Callable[[Key, str, bytes], None]
 """Hears of output: whose, `stdout` or `stderr`, and the bytes; b'' when a process or its output has ended."""
 
+Watcher = Callable[[str, bytes], None]
+"""Hears of what one process itself writes, as it was written: the stream, and the bytes."""
+
 
 class Outputs:
     """All streams. Owns their descriptors; `files` and `memory` are where they go, `reports` what is told of logs that
@@ -45,6 +48,7 @@ class Outputs:
         self._refused = Refusals(loop, self._retry, self._give_up)
         self._changes = Changes(loop)
         self.listeners: list[Listener] = []
+        self.watchers: dict[Key, Watcher] = {}
         self.on_close: Callable[[int], None] = lambda fd: None
 
     def open(self, key: Key, launch: Launch) -> Wiring | SpawnFailure:
@@ -160,9 +164,12 @@ class Outputs:
         self._after_transfer(key, name, stream)
 
     def _transfer(self, key: Key, name: str, stream: Stream) -> None:
-        if stream.transfer(bool(self.listeners)):
+        watcher = self.watchers.get(key) if self.watchers and self.wiring(key).streams.get(name) is stream else None
+        if stream.transfer(bool(self.listeners or watcher)):
             self.reports.taken(stream, self._streams)
         self._heard(key, name, stream.said)
+        if watcher is not None and stream.raw:
+            watcher(name, stream.raw)
 
     def _drain(self, key: Key, name: str, stream: Stream) -> None:
         for data in stream.drain(bool(self.listeners)):

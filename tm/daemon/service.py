@@ -26,6 +26,7 @@ from tm.daemon.answers import Answer
 from tm.daemon.control import Control
 from tm.daemon.deaths import Deaths
 from tm.daemon.departure import Departure
+from tm.daemon.health import Health
 from tm.daemon.notification import Notifications
 from tm.daemon.outputs import Outputs
 from tm.daemon.platform import Machine
@@ -93,6 +94,7 @@ class Service:
         self.outputs.reports.on_change = self._log_changed
         parties = Parties(self.loop, self.supervisor, machine, self.outputs, self._deaths, self._log)
         self.succession = Succession(parts.estate, parties, self._reloading.place, self._journal_trouble)
+        self.health = Health(parties, lambda: self.succession.ours)
         self.guarded_by(self.succession.pid)
         self._signals = Signals(self._signalled)
         self._title = Title(self.loop, self.supervisor)
@@ -106,6 +108,7 @@ class Service:
         self.on_dropped: Callable[[Process], None] = lambda row: None
         self.on_renew: Callable[[], None] = _nothing
         self.on_adopted: Callable[[], None] = _nothing
+        self.control.views.last_answer = self.health.last
         self._listen_to_rows()
 
     def _listen_to_rows(self) -> None:
@@ -113,7 +116,7 @@ class Service:
         self.supervisor.on_unsent = self._unsent
         self.supervisor.on_dropped = self._dropped
         self.supervisor.on_applied = self._applied
-        hear = (self.control.history, self.succession, self._title, self._notifications)
+        hear = (self.control.history, self.succession, self._title, self._notifications, self.health)
         self.supervisor.observers += [each.observe for each in hear]
 
     def _prepare_the_end(self) -> Departure:
@@ -130,6 +133,7 @@ class Service:
         finally:
             self.outputs.settle(self._departure.kept())
             self._notifications.end()
+            self.health.end()
             self.succession.end()
             self._log.write(Level.INFO, "taskmaster", "end", "leaving")
         return 0
@@ -223,6 +227,7 @@ class Service:
 
     def _other_child(self, pid: int, status: ExitStatus) -> None:
         self._notifications.errands.reaped(pid, status)
+        self.health.reaped(pid, status)
         self.upgrade.reaped(pid, status)
 
     def _reopen(self) -> list[str]:
@@ -243,6 +248,7 @@ class Service:
         self._tails.budget = config.settings.tail_memory_bytes
         self.outputs.files.move_syslog(config.settings.syslog_socket)
         self.outputs.adopt({task.name: log_policy(task) for task in config.tasks.values()})
+        self.health.look_again()
         self._title.update()
 
     def _dropped(self, row: Process) -> None:

@@ -69,6 +69,11 @@ class Succession:
         """Whether the one before was leaving, and a person has started this one."""
         return bool(self._estate.ledger.stopping) and not self.ordered_to_leave
 
+    @property
+    def ours(self) -> dict[str, str]:
+        """The variable by which processes of this state directory are known; nothing where none outlives its daemon."""
+        return self._chronicle.ours
+
     def take_over(self, config: Config) -> None:
         """Take over everything that the one before has left, under the tasks of `config`."""
         estate = self._estate

@@ -54,7 +54,7 @@ class Supervisor:
         """Begin with `config` and no rows; `environ` is what children inherit where the configuration lets them."""
         self._loop = loop
         self._platform = platform
-        self._environ = inherited(environ)
+        self.environ = inherited(environ)
         self._timers = RowTimers(loop, self._due)
         self._by_pid: dict[int, Key] = {}
         self._remains = Remains(loop, platform)
@@ -68,6 +68,7 @@ class Supervisor:
         self.on_unsent: Callable[[Process, int], None] = lambda row, signum: None
         self.on_dropped: Callable[[Process], None] = _ignore
         self.on_applied: Callable[[Config], None] = _ignore
+        self.why_late: Callable[[Process], str] = lambda row: "not ready in time"
 
     def ask(self, key: Key, event: Event, answer: Answer | None = None, by: str = CONFIGURATION) -> None:
         """What somebody wishes, `by` whom; carried out now, or soon where many wait, in their order."""
@@ -220,7 +221,7 @@ class Supervisor:
     def _spawn(self, key: Key) -> Occurrence:
         row = self.rows[key]
         self._outdated.discard(key)
-        base = self._environ if self.config.settings.inherit_environment else {}
+        base = self.environ if self.config.settings.inherit_environment else {}
         outcome: int | SpawnFailure | None = None
         try:
             outcome = self._platform.spawn(key, launch(row.task, row.n, base))
@@ -278,7 +279,7 @@ class Supervisor:
             self.on_dropped(row)
 
     def _due(self, key: Key) -> None:
-        self._post(key, Occurrence(Event.TIMEOUT))
+        self._post(key, Occurrence(Event.TIMEOUT, hint=self.why_late(self.rows[key])))
 
     def _happened(self, key: Key, what: Occurrence) -> None:
         self._post(key, what)

@@ -18,7 +18,7 @@ from tm.core.lines import plain
 from tm.core.probe import Probe, given
 from tm.core.process import Process
 from tm.core.records import Record
-from tm.core.report import ailment, cause, cells, hint, place, table, uptime
+from tm.core.report import ailment, cause, cells, hint, place, ready, table, uptime
 from tm.core.signal_names import signal_name
 from tm.core.task import MERGED, Task
 from tm.core.template import Template
@@ -65,7 +65,7 @@ class Views:
         way: Callable[[Process], Way | None] = lambda row: None,
     ) -> None:
         """`look_around` finds the processes of the machine, by session; `way` tells how a tree is reached; `daemon` is
-        the pid that people signal.
+        the pid that people signal; `last_answer` says what a probe heard.
         """
         self._way = way
         self._look_around = look_around
@@ -73,6 +73,7 @@ class Views:
         self._log = log
         self._changes = changes
         self.daemon = os.getpid()
+        self.last_answer: Callable[[Process], str] = lambda row: ""
 
     def status(self, rows: Sequence[Process], now: Instant, look: Look, long: bool) -> Answer:
         """The table, and what ails the failing below it."""
@@ -137,6 +138,7 @@ class Views:
             "status": status,
             "pid": row.pid,
             "uptime": up_s,
+            "ready": ready(row),
             "restarts": int(restarts),
             "retries": row.retries,
             "exit": row.exit_status.number if row.exit_status else None,
@@ -154,8 +156,13 @@ class Views:
             change = self._changes.get(key_of(row))
             by = f", by {change.by}" if change and change.by else ""
             last = f"{change.text}{by}, {uptime(now - row.since)} ago" if change else "never started"
-            result += [line, f"    {_usage(row, sessions)}  Last change: {last}"]
+            result += [line, f"    Ready {self._ready(row)}  {_usage(row, sessions)}  Last change: {last}"]
         return result
+
+    def _ready(self, row: Process) -> str:
+        """Whether it is, and what it, or its liveness, lacked when it was asked last."""
+        why = f" ({last})" if (last := self.last_answer(row)) else ""
+        return {None: "-", True: "yes", False: "no"}[ready(row)] + why
 
     def _title(self, row: Process, now: Instant) -> str:
         return f"{row.name}: {self._row(row, now)['status']} for {uptime(now - row.since)}"

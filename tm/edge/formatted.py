@@ -35,7 +35,7 @@ class Formatted:
         self._owed = b""
         self._size = 0
 
-    def take(self, pipe: Pipe, writer: object, _wanted: bool, ending: bool) -> Taken:
+    def take(self, pipe: Pipe, writer: object, wanted: bool, ending: bool) -> Taken:
         """One transfer."""
         said = self._owed
         if not said:
@@ -49,8 +49,9 @@ class Formatted:
             said = self._owed = self.form(data[: self._size])
         while self._owed:
             self._owed = self._owed[self.log.append(self._owed, writer) :]
+        raw = (pipe.peek() or b"")[: self._size] if wanted else b""
         pipe.drop(self._size)
-        return Taken(Found.SOME, self._size, said)
+        return Taken(Found.SOME, self._size, said, raw=raw)
 
     def end_line(self, _writer: object) -> None:
         """Every line has its end."""

@@ -31,7 +31,8 @@ class Stream:
 
     `trouble`: why the sink took nothing, the last time; None when all is well. `ended`: no writer is left. `stalled`:
     only an unfinished line is there. `closed`: the pipe was given back. `said`: what the last transfer moved, where it
-    was wanted. `discards`: what the log does not take is lost, and counted, instead of making its writer wait.
+    was wanted; `raw`: the same as it was written. `discards`: what the log does not take is lost, and counted, instead
+    of making its writer wait.
     """
 
     def __init__(self, pipe: Pipe, sink: Sink, log: Log | None = None) -> None:
@@ -41,7 +42,7 @@ class Stream:
         self.discards = False
         self.ended = self.stalled = self.closed = False
         self.trouble: OSError | None = None
-        self.said = b""
+        self.said = self.raw = b""
         self._process_gone = False
         self._inode = 0
 
@@ -59,13 +60,13 @@ class Stream:
 
     def transfer(self, wanted: bool = False) -> int:
         """Move what one transfer takes; how many bytes."""
-        self.trouble, self.stalled, self.said = None, False, b""
+        self.trouble, self.stalled, self.said, self.raw = None, False, b"", b""
         try:
             taken = self._take(wanted)
         except OSError as error:
             self.trouble = error
             return 0
-        self.trouble, self.said = taken.trouble, taken.data
+        self.trouble, self.said, self.raw = taken.trouble, taken.data, taken.raw or taken.data
         return taken.size
 
     def drain(self, wanted: bool = False) -> Iterator[bytes]:
