@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from tests.unit.build import died, happen, row, task
 from tm.core.launch import SpawnFailure
+from tm.core.probe import Probe
 from tm.core.process import Impossible, Occurrence, Process, Send, Spawn, step
 from tm.core.task import Restart, Task
 from tm.core.timers import Instant
@@ -336,6 +338,36 @@ def test_a_new_start_has_no_fault() -> None:
 def test_who_is_ready_runs(state: State, then: State) -> None:
     process, effects = happen(row(state, pid=7, retries=1), Event.READY)
     assert (process.state, effects) == (then, ())
+
+
+def asked(**changes: Any) -> Process:
+    """One that was just spawned, at 100, and has to become ready."""
+    which = task(restart=Restart.ALWAYS, readiness=Probe("tcp"), **changes)
+    return happen(happen(row(task=which), Event.START)[0], Event.SPAWNED, pid=7)[0]
+
+
+def test_who_has_to_become_ready_is_up_when_it_is() -> None:
+    process, effects = happen(asked(), Event.READY, 104)
+    assert (process.state, process.retries, effects) == (State.RUNNING, 0, ())
+
+
+def test_not_ready_in_time_is_a_failed_start_through_the_grace() -> None:
+    process = asked(successful_start_timeout_s=3, restarts_attempts=1)
+    assert process.deadline == 103
+    process, effects = happen(process, Event.TIMEOUT, 103, hint="not ready within 3s")
+    assert (process.state, process.fault, process.deadline) == (State.STOPPING, "not ready within 3s", 113)
+    assert effects == (Send(7, 15),)
+    process, _ = happen(process, Event.REAPED, 104, status=died(0))
+    assert (process.state, process.retries, process.hint) == (State.BACKOFF, 1, "not ready within 3s")
+    process = replace(asked(successful_start_timeout_s=3, restarts_attempts=1), retries=1)
+    late, _ = happen(process, Event.TIMEOUT, 103, hint="not ready within 3s")
+    assert happen(late, Event.REAPED, 104, status=died(0))[0].state is State.FATAL
+
+
+def test_without_limit_it_may_take_as_long_as_it_wants_to_become_ready() -> None:
+    process = asked(successful_start_timeout_s=0)
+    assert (process.state, process.deadline) == (State.STARTED, None)
+    assert happen(process, Event.READY, 10_000)[0].state is State.RUNNING
 
 
 @pytest.mark.parametrize("state", [State.STOPPING, State.KILLING])

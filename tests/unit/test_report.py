@@ -10,8 +10,9 @@ from tests.unit.build import died, happen, row, task
 from tm.core.diagram import page
 from tm.core.errors import Place
 from tm.core.launch import SpawnFailure
+from tm.core.probe import Probe
 from tm.core.process import Occurrence, Process, Send
-from tm.core.report import ailment, cause, lifetime, lingering, place, table, told, transition, uptime
+from tm.core.report import ailment, cause, lifetime, lingering, place, ready, table, told, transition, uptime
 from tm.core.task import Restart
 from tm.core.timers import Instant
 from tm.core.transitions import Event, State
@@ -159,6 +160,20 @@ def test_the_words_about_a_fault() -> None:
     what = Occurrence(Event.UNHEALTHY, hint="no answer")
     assert transition(up, what, ending, [Send(7, 15)]) == (
         "RUNNING -> STOPPING (unhealthy), no answer, SIGTERM to pid 7"
+    )
+
+
+def test_the_words_about_one_that_is_not_ready_in_time() -> None:
+    which = replace(WORKER, readiness=Probe("tcp"))
+    begun = row(State.STARTED, task=which, pid=7, spawned_at=Instant(90), wanted_up=True)
+    assert (ready(begun), ready(replace(begun, state=State.RUNNING)), ready(row())) == (False, True, None)
+    what = Occurrence(Event.TIMEOUT, hint="not ready within 5s: no answer")
+    ending = happen(begun, Event.TIMEOUT, 95, hint=what.hint)[0]
+    assert says(begun, Event.TIMEOUT, 95, hint=what.hint) == (
+        "Process 'worker_1' is being ended: not ready within 5s: no answer"
+    )
+    assert transition(begun, what, ending, [Send(7, 15)]) == (
+        "STARTED -> STOPPING (it is not ready), not ready within 5s: no answer, SIGTERM to pid 7"
     )
 
 

@@ -7,10 +7,10 @@ Leaves to others: how text becomes mdoc (`core.mdoc`), and the other manual page
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final
 
-from tm.core import setting_keys, task_keys
+from tm.core import probe_keys, setting_keys, task_keys
 from tm.core.field import Field
 from tm.core.mdoc import item
 from tm.core.task import OnReload
@@ -107,6 +107,41 @@ These keys are known in a task and in
 .Cm defaults .
 """
 
+PROBES: Final = r""".Sh PROBES
+.Cm readiness
+and
+.Cm liveness
+hold one way to ask, and keys for how often.
+.Bd -literal -offset indent
+readiness: {http: "http://localhost:80{n}/health", period: 500ms}
+liveness: {exec: redis-cli ping, period: 10s, failures: 3}
+.Ed
+.Pp
+Of one process never two questions of a kind are open at a time, and none when
+it is being stopped.
+When the daemon itself is replaced, the next one begins anew to ask; what was
+RUNNING stays so.
+A failure for which the machine had too few descriptors or processes counts
+for nothing.
+In addresses
+.Ql {n}
+and the like stand also within a word; a command is read as
+.Cm command
+is.
+It finds the word
+.Ql readiness
+or
+.Ql liveness
+in
+.Ev TASKMASTER_PROBE .
+"""
+
+LIVENESS: Final = r""".Pp
+These are of
+.Cm liveness
+alone:
+"""
+
 DAEMON: Final = r""".Sh THE DAEMON
 These keys are known in
 .Cm taskmaster .
@@ -139,19 +174,31 @@ tasks:
 
 def page(tasks: Iterable[Field], daemon: Iterable[Field]) -> str:
     """The whole page, for the keys of a task and those of the daemon."""
-    return "".join([HEAD, TASKS, _listed(tasks), DAEMON, _listed(daemon), TAIL])
+    return "".join([HEAD, TASKS, _listed(tasks), DAEMON, _listed(daemon), *_probes(), TAIL])
 
 
-def _listed(fields: Iterable[Field]) -> str:
-    return "\n".join([".Bl -tag -width Ds", *(line for each in fields for line in _entry(each)), ".El", ""])
+def _probes() -> Iterable[str]:
+    """The keys of a probe; those of liveness where they differ."""
+    own = [each for each in probe_keys.LIVENESS_FIELDS if each not in probe_keys.READINESS_FIELDS]
+    yield from (PROBES, _listed(probe_keys.READINESS_FIELDS, _facts), LIVENESS, _listed(own, _facts))
 
 
-def _entry(each: Field) -> list[str]:
-    """The key in all its spellings, the sentence of the table, then the other facts."""
+def _listed(fields: Iterable[Field], facts: Callable[[Field], list[str]] | None = None) -> str:
+    entries = [item(f"Cm {' , '.join(each.spellings)}", *(facts or _all_facts)(each)) for each in fields]
+    return "\n".join([".Bl -tag -width Ds", *(line for entry in entries for line in entry), ".El", ""])
+
+
+def _all_facts(each: Field) -> list[str]:
+    """The facts, and what a reload does."""
+    return [*_facts(each), ON_RELOAD[each.on_reload]]
+
+
+def _facts(each: Field) -> list[str]:
+    """The sentence of the table, then the other facts."""
     facts = [each.doc, f"value: {each.convert.expected}"]
     if each.default:
         facts.append(f"default: `{each.default}`" + (f" {each.unit}" if each.unit else ""))
-    return item(f"Cm {' , '.join(each.spellings)}", *facts, ON_RELOAD[each.on_reload])
+    return facts
 
 
 if __name__ == "__main__":
