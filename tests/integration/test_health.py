@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import socket
 import sys
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,8 @@ import pytest
 
 from tests.fault.kernel import nothing_left
 from tests.integration.client import Daemon
-from tests.integration.driver import alive
-from tests.integration.servers import answers, free_port, serving
+from tests.integration.driver import ROOT, alive
+from tests.integration.servers import answers, free_port, request_of, serving
 from tests.waiting import until
 
 NGINX = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin:/sbin")
@@ -41,7 +42,30 @@ def logged(daemon: Daemon, words: str, count: int = 1) -> None:
     until(lambda: daemon.log.count(words) >= count, f"{words!r} in {daemon.log[-2000:]}")
 
 
+def never_hangs_up(line: socket.socket) -> None:
+    """Answers, and waits for the other side to end."""
+    answers(b"HTTP/1.1 200 OK\r\n\r\n")(line)
+    line.recv(1)
+
+
+def says_nothing(line: socket.socket) -> None:
+    """Hears the question, and waits for the other side to end."""
+    request_of(line)
+    line.recv(1)
+
+
 # ---- real servers
+
+
+def test_the_example_runs(tmp_path: Path) -> None:
+    config = (ROOT / "etc" / "examples" / "health.yaml").read_text()
+    with Daemon(tmp_path, config, "-l", "taskmaster.log", PORT=str(free_port())) as daemon:
+        for name in ("site", "worker_1", "worker_2"):
+            becomes(daemon, name, "RUNNING")
+        heartbeat = tmp_path / "heartbeat.1"
+        until(heartbeat.exists, "a heartbeat")
+        probe = daemon.ctl("show", "worker_1").stdout
+        assert "heartbeat.$TASKMASTER_N" in probe
 
 
 def test_a_python_server_is_ready_when_it_answers_and_ended_when_it_does_not(tmp_path: Path) -> None:
@@ -333,7 +357,7 @@ def test_redirections_are_not_followed_and_an_answer_without_end_counts(tmp_path
     moved = b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\n\r\n"
     with (
         serving(answers(moved)) as first,
-        serving(lambda line: (answers(b"HTTP/1.1 200 OK\r\n\r\n")(line), line.recv(1))[0]) as second,
+        serving(never_hangs_up) as second,
     ):
         config = f"""
             defaults: {{successfulStartTimeout: 0, restart: never}}
@@ -350,7 +374,7 @@ def test_redirections_are_not_followed_and_an_answer_without_end_counts(tmp_path
 
 
 def test_who_accepts_and_says_nothing_has_not_answered(tmp_path: Path) -> None:
-    with serving(lambda line: (line.recv(4096), line.recv(4096))[0:0] and None) as where:
+    with serving(says_nothing) as where:
         config = f"""
             tasks:
               web: {{{SLEEPER}, restart: never, successfulStartTimeout: 0,

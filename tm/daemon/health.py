@@ -14,7 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from tm.core.exitstatus import ExitStatus
-from tm.core.probe import Probe, late
+from tm.core.probe import EXEC, Probe, late
 from tm.core.process import Occurrence, Process, Send
 from tm.daemon.adoption import Parties
 from tm.daemon.wiring import Key
@@ -32,6 +32,7 @@ class Health:
         self._parties = parties
         self._marks = marks
         self._asked: dict[tuple[Key, str], tuple[int, Probe, Asking]] = {}
+        self._alone = False
         parties.supervisor.why_late = self.why_late
 
     def observe(self, before: Process, _what: Occurrence, after: Process, _sent: Sequence[Send]) -> None:
@@ -86,6 +87,9 @@ class Health:
     def _begin(self, row: Process, pid: int, word: str, probe: Probe) -> Asking:
         from tm.daemon import probes  # what few use
 
+        if probe.kind == EXEC and not self._alone:
+            self._alone = True
+            probes.end_what_was_left(self._marks())
         supervisor, log = self._parties.supervisor, self._parties.log
         inherits = supervisor.config.settings.inherit_environment
         subject = probes.Subject(

@@ -178,11 +178,9 @@ def _over_a_connection(loop: Loop, _outputs: Outputs, subject: Subject) -> Askin
     return Prober(loop, subject, lambda asker: Call(loop, asker, probe, target))
 
 
-def _by_a_command(loop: Loop, outputs: Outputs, subject: Subject) -> Asking:
+def _by_a_command(loop: Loop, _outputs: Outputs, subject: Subject) -> Asking:
     words = tuple(word.fill(*subject.fill) for word in subject.probe.words)
     mark = {"TASKMASTER_PROBE": subject.word}
-    if subject.marks and outputs.wiring(subject.key).adopted:
-        _end_what_was_left({**subject.marks, **mark, "TASKMASTER_INSTANCE": subject.row.name})
 
     def ask(asker: Prober) -> Question:
         made = launch(subject.row.task, subject.row.n, subject.environ)
@@ -192,11 +190,11 @@ def _by_a_command(loop: Loop, outputs: Outputs, subject: Subject) -> Asking:
     return Prober(loop, subject, ask)
 
 
-def _end_what_was_left(variables: Mapping[str, str]) -> None:
-    """A command by which a daemon that died was just asking: nobody waits for it any more."""
-    words = {f"{name}={value}" for name, value in variables.items()}
-    for pid in procfs.leaders_with(words):
-        if procfs.group_is(pid, words):
+def end_what_was_left(marks: Mapping[str, str]) -> None:
+    """The commands by which a daemon that died was just asking: nobody waits for them any more."""
+    words = {f"{name}={value}" for name, value in marks.items()}
+    for pid, variables in procfs.leaders_with(words).items() if marks else ():
+        if "TASKMASTER_PROBE" in variables and procfs.group_is(pid, words):
             reap.send(pid, signal.SIGKILL, group=True)
 
 
