@@ -84,7 +84,11 @@ class Life(RuleBasedStateMachine):
         self.post(Occurrence(Event.REAPED, status=died(code)))
 
     @precondition(lambda self: self.process.pid is not None)
-    @rule(what=st.sampled_from([Occurrence(Event.READY), Occurrence(Event.UNHEALTHY, hint="it does not answer")]))
+    @rule(
+        what=st.sampled_from(
+            [Occurrence(Event.READY), Occurrence(Event.UNHEALTHY, hint="slow"), Occurrence(Event.AGED)]
+        )
+    )
     def somebody_looks(self, what: Occurrence) -> None:
         self.post(what)
         if self.process.running:

@@ -29,7 +29,7 @@ class Occurrence:
     """Something that happened: the event with what came along.
 
     `pid` goes with SPAWNED, `failure` with SPAWN_FAILED, `status` and `hint` (a fact that explains it, or '') with
-    REAPED, `by` (on whose behalf) with START, STOP and RESTART, and `hint`, what is wrong with it, with UNHEALTHY.
+    REAPED, `by` (on whose behalf) with START, STOP and RESTART, and `hint`, what is wrong, with UNHEALTHY and AGED.
     """
 
     event: Event
