@@ -77,6 +77,10 @@ _VALUES: Final = {
     "workingDirectory": "/",
     "limits": "{core: 0}",
     "nice": "0",
+    "cpuAffinity": "[0]",
+    "oomScoreAdjust": "0",
+    "memoryMax": "500MiB",
+    "maxAge": "1d",
     "description": '"sleeps"',
     "labels": "[example]",
     "stopTimeout": "60",
@@ -92,7 +96,18 @@ _VALUES: Final = {
 """What the reference shows where the default would show nothing."""
 
 _COMMENTED_OUT: Final = frozenset(
-    {"user", "group", "onEvent", "logfile", "stateDir", "socket", "socketGroup", "pidfile"}
+    {
+        "user",
+        "group",
+        "cpuAffinity",
+        "oomScoreAdjust",
+        "onEvent",
+        "logfile",
+        "stateDir",
+        "socket",
+        "socketGroup",
+        "pidfile",
+    }
 )
 """Keys that not everybody can use as they are shown."""
 

@@ -95,6 +95,11 @@ class Task:
     limits: tuple[tuple[str, int, int], ...]
     """Name, soft, hard; UNLIMITED for no limit."""
     nice: int | None
+    cpu_affinity: tuple[int, ...] | None
+    """Rising numbers of CPUs."""
+    oom_score_adjust: int | None
+    memory_max_bytes: int | None
+    max_age_s: float | None
     description: str
     labels: tuple[str, ...]
     priority: int
