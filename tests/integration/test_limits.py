@@ -129,11 +129,12 @@ def test_who_is_too_old_is_restarted_whatever_restart_says_and_that_is_counted(t
         assert " -> FATAL" not in daemon.errors
 
 
-def test_an_age_counts_also_before_it_is_up(tmp_path: Path) -> None:
-    text = config("exec sleep 1000", "maxAge: 1").replace("successfulStartTimeout: 0", "successfulStartTimeout: 60")
+def test_who_is_not_up_yet_is_not_too_old(tmp_path: Path) -> None:
+    text = config("exec sleep 1000", "maxAge: 100ms").replace("successfulStartTimeout: 0", "successfulStartTimeout: 1")
     with Daemon(tmp_path, text) as daemon:
         until(lambda: rows(daemon)["web"]["restarts"], "an automatic start")
-        assert "STARTED -> STOPPING (aged)" in daemon.errors
+        assert "STARTED -> RUNNING" in daemon.errors
+        assert "STARTED -> STOPPING" not in daemon.errors
 
 
 def test_a_reload_moves_the_age_of_what_runs(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ def up(max_age_s: float | None = 1000.0, n: int = 1, spawned_at: float = 50.0, n
     "process",
     [
         up(max_age_s=None),
-        replace(up(), pid=None),
+        replace(up(), state=State.STARTED),
         replace(up(), spawned_at=None),
         replace(up(), state=State.STOPPING),
         replace(up(), state=State.KILLING),
@@ -46,7 +46,7 @@ def test_it_stays_for_one_start_and_moves_with_the_key() -> None:
     first, longer = aged_at(up()), aged_at(up(2000))
     assert first is not None
     assert longer is not None
-    assert first == aged_at(replace(up(), state=State.STARTED, since=Instant(70), restarts=3))
+    assert first == aged_at(replace(up(), since=Instant(70), restarts=3))
     assert longer - 50 == pytest.approx(2 * (first - 50))
     assert first == aged_at(replace(up(), task=replace(up().task, instances=1))), "another name is not another age"
 

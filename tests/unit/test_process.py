@@ -338,10 +338,9 @@ def test_who_is_ready_runs(state: State, then: State) -> None:
     assert (process.state, effects) == (then, ())
 
 
-@pytest.mark.parametrize("state", [State.STARTED, State.RUNNING])
-def test_who_is_too_old_is_restarted_whatever_the_policy_and_that_is_counted(state: State) -> None:
+def test_who_is_too_old_is_restarted_whatever_the_policy_and_that_is_counted() -> None:
     never = task(restart=Restart.NEVER)
-    up = row(state, task=never, pid=7, wanted_up=True, restarts=2, retries=1, spawned_at=Instant(90))
+    up = row(State.RUNNING, task=never, pid=7, wanted_up=True, restarts=2, retries=1, spawned_at=Instant(90))
     process, effects = happen(up, Event.AGED, 100)
     assert (process.state, process.fault, effects) == (State.STOPPING, "", (Send(7, 15),))
     process, effects = happen(process, Event.REAPED, 101, status=died(1))

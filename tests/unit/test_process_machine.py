@@ -90,6 +90,8 @@ class Life(RuleBasedStateMachine):
         )
     )
     def somebody_looks(self, what: Occurrence) -> None:
+        if what.event is Event.AGED and self.process.state is State.STARTED:
+            return
         self.post(what)
         if self.process.running:
             self.failed_in_a_row = 0

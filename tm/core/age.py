@@ -16,9 +16,11 @@ JITTER: Final = 0.1
 
 
 def aged_at(row: Process) -> Instant | None:
-    """When it is to be restarted for its age; None where that is never, or it is on its way down already."""
+    """When it is to be restarted for its age; None where that is never, and until it has proven that it is up: it
+    would never come to be.
+    """
     limit_s = row.task.max_age_s
-    if limit_s is None or row.pid is None or row.spawned_at is None or row.stopping:
+    if limit_s is None or row.spawned_at is None or not row.running:
         return None
     fraction = crc32(f"{row.task.name} {row.n} {row.spawned_at!r}".encode()) / 0xFFFFFFFF
     return Instant(row.spawned_at + limit_s * (1 - JITTER + 2 * JITTER * fraction))

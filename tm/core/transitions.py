@@ -175,7 +175,7 @@ def _row(alive: bool, timed: bool, *cells: Cell) -> Row:
 TABLE: Final[Mapping[State, Row]] = {
 #                    alive  timed  START    STOP       RESTART  SPAWNED  FAILED  REAPED  TIMEOUT  READY  UNWELL AGED
     S.STOPPED:  _row(False, False, FRESH,   IDLE,      FRESH,   NEVER,   NEVER,  NEVER,  NEVER,   NEVER, NEVER, NEVER),
-    S.STARTED:  _row(True,  True,  BUSY,    HALT,      CYCLE,   SETTLE,  UNMADE, EARLY,  UP,      UP,    BAD,   OLD),
+    S.STARTED:  _row(True,  True,  BUSY,    HALT,      CYCLE,   SETTLE,  UNMADE, EARLY,  UP,      UP,    BAD,   NEVER),
     S.RUNNING:  _row(True,  False, BUSY,    HALT,      CYCLE,   NEVER,   NEVER,  ENDED,  NEVER,   RUNS,  BAD,   OLD),
     S.BACKOFF:  _row(False, True,  FRESH,   CALM,      FRESH,   NEVER,   NEVER,  NEVER,  AGAIN,   NEVER, NEVER, NEVER),
     S.STOPPING: _row(True,  True,  STOP_UP, STOP_DOWN, STOP_UP, NEVER,   NEVER,  GONE,   FORCE,   STOPS, STOPS, STOPS),
