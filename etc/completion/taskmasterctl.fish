@@ -41,7 +41,7 @@ complete -c taskmasterctl -n __fish_use_subcommand -a version -d 'print the vers
 complete -c taskmasterctl -n __fish_use_subcommand -a shutdown -d 'stop everything in order; the daemon leaves'
 complete -c taskmasterctl -n __fish_use_subcommand -a exit -d 'leave taskmasterctl; at the daemon’s own prompt, shutdown'
 complete -c taskmasterctl -n __fish_use_subcommand -a quit -d 'leave taskmasterctl; at the daemon’s own prompt, shutdown'
-complete -c taskmasterctl -n '__fish_seen_subcommand_from status' -s l -l long -d 'also the last change, its cause and who asked'
+complete -c taskmasterctl -n '__fish_seen_subcommand_from status' -s l -l long -d 'also CPU, memory, and the last change with its cause and who asked'
 complete -c taskmasterctl -n '__fish_seen_subcommand_from status' -a '(__taskmasterctl_names)'
 complete -c taskmasterctl -n '__fish_seen_subcommand_from start' -a '(__taskmasterctl_names)'
 complete -c taskmasterctl -n '__fish_seen_subcommand_from stop' -a '(__taskmasterctl_names)'

@@ -261,6 +261,22 @@ def test_limits_and_niceness(null: int, tmp_path: Path) -> None:
     assert found["nice"] == nice
 
 
+def test_cpus_and_the_killers_score(null: int, tmp_path: Path) -> None:
+    cpu = max(os.sched_getaffinity(0))
+    score = min(1000, int(Path("/proc/self/oom_score_adj").read_text()) + 5)
+    found = told(launch_of(cpus=(cpu,), oom_score=score, limits=(("nofile", 16, 16),)), null, tmp_path)
+    assert (found["cpus"], found["oom_score"]) == ([cpu], score)
+    assert cpu in os.sched_getaffinity(0)
+
+
+def test_a_program_is_not_run_on_fewer_cpus_than_it_was_given(null: int) -> None:
+    failed = failure(launch_of("true", cpus=(min(os.sched_getaffinity(0)), 8190, 8191)), null)
+    assert (failed.stage, failed.reason.partition(":")[0]) == ("cpuAffinity", "cannot run on CPU 8190,8191")
+    many = failure(launch_of("true", cpus=tuple(range(8192))), null)
+    assert len(many.reason) < 200
+    assert failure(launch_of("true", cpus=(8191,)), null).reason.startswith("cannot run on CPU 8191: ")
+
+
 @as_root
 def test_unlimited_raises_the_hard_limit_and_a_negative_nice_is_root_work(null: int, tmp_path: Path) -> None:
     unlimited = resource.RLIM_INFINITY
@@ -387,6 +403,12 @@ def test_who_is_not_root_cannot_raise_limits_or_priority(null: int, shared_place
         assert failed.stage == "limits"
         assert failed.reason == "cannot set limits nofile: Operation not permitted"
         assert failed.hint
+        failed = failure(launch_of("true", oom_score=-1000), null)
+        assert failed.stage == "oomScoreAdjust"
+        assert failed.reason == "cannot set oomScoreAdjust -1000: Permission denied"
+        assert failed.hint
+        raised = launch_of("/bin/sh", "-c", "test $(cat /proc/self/oom_score_adj) = 999", oom_score=999)
+        assert run(raised, null) == 0, "also of a process that gives no dump of itself"
         failed = failure(launch_of("true", nice=-5), null)
         assert failed.stage == "nice"
         assert failed.reason == "cannot set nice -5: Permission denied"

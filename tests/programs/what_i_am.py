@@ -42,6 +42,8 @@ told = {
     "pid": os.getpid(),
     "group": os.getpgid(0),
     "session": os.getsid(0),
+    "cpus": sorted(os.sched_getaffinity(0)),
+    "oom_score": int(open("/proc/self/oom_score_adj").read()),  # noqa: SIM115
     "nice": os.getpriority(os.PRIO_PROCESS, 0),
     "uids": os.getresuid(),
     "gids": os.getresgid(),

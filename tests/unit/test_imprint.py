@@ -33,12 +33,18 @@ CHANGES = {
     "nice": "0",
     "readiness": "{tcp: 'localhost:80{n}', period: 2}",
     "liveness": "{exec: 'true'}",
+    "cpuAffinity": "[0]",
+    "oomScoreAdjust": "0",
+    "memoryMax": "1GiB",
+    "maxAge": "1d",
     "instances": "3",
     "autoLaunch": "true",
     "restart": "always",
     "gracefulStopTimeout": "1",
     "description": "a word",
 }
+LATER = {"cpuAffinity", "oomScoreAdjust"}
+"""What the digest below was made without."""
 
 LATER = {"readiness": "02d409155109593c"}
 """The keys that came after the first release, each with the imprint of a task that has it."""

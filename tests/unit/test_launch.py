@@ -72,6 +72,8 @@ def test_what_is_meant_for_the_daemon_is_not_inherited() -> None:
         ({"user": "nobody"}, True),
         ({"group": "nogroup"}, True),
         ({"nice": 0}, True),
+        ({"cpus": (0,)}, True),
+        ({"oom_score": 0}, True),
         ({"limits": (("core", 0, 0),)}, True),
         ({"cgroup": "/sys/fs/cgroup/taskmaster-1-web.1"}, True),
     ],

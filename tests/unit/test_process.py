@@ -370,8 +370,23 @@ def test_without_limit_it_may_take_as_long_as_it_wants_to_become_ready() -> None
     assert happen(process, Event.READY, 10_000)[0].state is State.RUNNING
 
 
+def test_who_is_too_old_is_restarted_whatever_the_policy_and_that_is_counted() -> None:
+    never = task(restart=Restart.NEVER)
+    up = row(State.RUNNING, task=never, pid=7, wanted_up=True, restarts=2, retries=1, spawned_at=Instant(90))
+    process, effects = happen(up, Event.AGED, 100)
+    assert (process.state, process.fault, effects) == (State.STOPPING, "", (Send(7, 15),))
+    process, effects = happen(process, Event.REAPED, 101, status=died(1))
+    assert (process.state, process.restarts, process.retries, effects) == (State.STARTED, 3, 1, (Spawn(),))
+
+
+def test_a_stop_takes_back_the_restart_of_who_is_too_old() -> None:
+    process, _ = happen(running(ALWAYS), Event.AGED, 110)
+    process, _ = happen(process, Event.STOP, 111)
+    assert happen(process, Event.REAPED, 112, status=died(0))[0].state is State.STOPPED
+
+
 @pytest.mark.parametrize("state", [State.STOPPING, State.KILLING])
-@pytest.mark.parametrize("event", [Event.READY, Event.UNHEALTHY])
+@pytest.mark.parametrize("event", [Event.READY, Event.UNHEALTHY, Event.AGED])
 def test_who_is_being_ended_is_that_whatever_is_found(state: State, event: Event) -> None:
     process = row(state, pid=7)
     assert happen(process, event) == (process, ())

@@ -90,9 +90,15 @@ class Life(RuleBasedStateMachine):
         self.post(Occurrence(Event.REAPED, status=died(code)))
 
     @precondition(lambda self: self.process.pid is not None)
-    @rule(what=st.sampled_from([Occurrence(Event.READY), Occurrence(Event.UNHEALTHY, hint="it does not answer")]))
+    @rule(
+        what=st.sampled_from(
+            [Occurrence(Event.READY), Occurrence(Event.UNHEALTHY, hint="slow"), Occurrence(Event.AGED)]
+        )
+    )
     def somebody_looks(self, what: Occurrence) -> None:
         self.ready = self.ready or what.event is Event.READY
+        if what.event is Event.AGED and self.process.state is State.STARTED:
+            return
         self.post(what)
         if self.process.running:
             self.failed_in_a_row = 0

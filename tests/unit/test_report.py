@@ -12,7 +12,7 @@ from tm.core.errors import Place
 from tm.core.launch import SpawnFailure
 from tm.core.probe import Probe
 from tm.core.process import Occurrence, Process, Send
-from tm.core.report import ailment, cause, lifetime, lingering, place, ready, table, told, transition, uptime
+from tm.core.report import ailment, cause, lifetime, lingering, place, ready, size, table, told, transition, uptime
 from tm.core.task import Restart
 from tm.core.timers import Instant
 from tm.core.transitions import Event, State
@@ -175,6 +175,25 @@ def test_the_words_about_one_that_is_not_ready_in_time() -> None:
     assert transition(begun, what, ending, [Send(7, 15)]) == (
         "STARTED -> STOPPING (it is not ready), not ready within 5s: no answer, SIGTERM to pid 7"
     )
+
+
+def test_the_words_about_an_age() -> None:
+    up = row(State.RUNNING, task=WORKER, pid=7, spawned_at=Instant(90), wanted_up=True)
+    what = Occurrence(Event.AGED, hint="maxAge: it is 10s old")
+    assert says(up, Event.AGED, hint=what.hint) == "Process 'worker_1' is being restarted: maxAge: it is 10s old"
+    ending = happen(up, Event.AGED, hint=what.hint)[0]
+    assert says(ending, Event.AGED, hint=what.hint) is None
+    assert transition(up, what, ending, [Send(7, 15)]) == (
+        "RUNNING -> STOPPING (aged), maxAge: it is 10s old, SIGTERM to pid 7"
+    )
+
+
+@pytest.mark.parametrize(
+    ("in_bytes", "text"),
+    [(0, "0B"), (1023, "1023B"), (1024, "1KiB"), (1536, "1.5KiB"), (500 << 20, "500MiB"), (3 << 29, "1.5GiB")],
+)
+def test_size(in_bytes: int, text: str) -> None:
+    assert size(in_bytes) == text
 
 
 def test_the_words_about_a_machine_that_has_too_little() -> None:

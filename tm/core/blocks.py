@@ -35,6 +35,9 @@ _OF_AN_EVENT: Final = {
     Slot.INSTANCE: "TASKMASTER_INSTANCE",
     Slot.N: "TASKMASTER_INSTANCE",
 }
+CPU_MOST: Final = 8191
+"""The highest number that Linux can be built for."""
+_CPUS = re.compile(r"(0|[1-9][0-9]{0,3})(?:-(0|[1-9][0-9]{0,3}))?")
 _HOLE = re.compile("\0(task|instance|n)\0")
 
 
@@ -99,6 +102,25 @@ def _label(written: tuple[Scalar, str]) -> str:
     if not _LABEL.fullmatch(word):
         raise Rejected(node, "bad-label", f"{quoted(word)} is not a label")
     return word
+
+
+def cpus(node: Node, _context: Context) -> tuple[int, ...]:
+    """Numbers of CPUs, and ranges of them; rising, each once."""
+    found = sorted({number for each in gather(_cpus, words(node)) for number in each})
+    if not found:
+        raise Rejected(node, "out-of-range", "this names no CPU, and nothing can run on none")
+    return tuple(found)
+
+
+def _cpus(written: tuple[Scalar, str]) -> range:
+    node, word = written
+    if (bounds := _CPUS.fullmatch(word)) is None:
+        raise Rejected(node, "bad-cpu", f"{quoted(word)} is neither a CPU nor a range of them", "", yaml_reading(node))
+    first, last = int(bounds[1]), int(bounds[2] or bounds[1])
+    if last > CPU_MOST or first > last:
+        why = f"{word} goes backwards" if first > last else f"CPU {last} is not from 0 to {CPU_MOST}"
+        raise Rejected(node, "out-of-range", why)
+    return range(first, last + 1)
 
 
 def environment(node: Node, context: Context) -> tuple[tuple[str, Template], ...]:

@@ -79,6 +79,10 @@ _VALUES: Final = {
     "nice": "0",
     "readiness": '{exec: "true"}',
     "liveness": '{exec: "true", period: 60}',
+    "cpuAffinity": "[0]",
+    "oomScoreAdjust": "0",
+    "memoryMax": "500MiB",
+    "maxAge": "1d",
     "description": '"sleeps"',
     "labels": "[example]",
     "stopTimeout": "60",
@@ -94,7 +98,18 @@ _VALUES: Final = {
 """What the reference shows where the default would show nothing."""
 
 _COMMENTED_OUT: Final = frozenset(
-    {"user", "group", "onEvent", "logfile", "stateDir", "socket", "socketGroup", "pidfile"}
+    {
+        "user",
+        "group",
+        "cpuAffinity",
+        "oomScoreAdjust",
+        "onEvent",
+        "logfile",
+        "stateDir",
+        "socket",
+        "socketGroup",
+        "pidfile",
+    }
 )
 """Keys that not everybody can use as they are shown."""
 

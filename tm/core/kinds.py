@@ -14,6 +14,7 @@ from tm.core.field import FREE_PREFIX, Kind
 
 _TEXT: Final = {"type": "string"}
 _SCALAR: Final = {"type": ["string", "number", "boolean"]}
+_NUMBERED: Final = {"type": ["string", "integer"], "minimum": 0}
 _TEXTS: Final = {"anyOf": [_SCALAR, {"type": "array", "items": _SCALAR}]}
 
 DURATION: Final = Kind(
@@ -30,6 +31,11 @@ SIZE: Final = Kind(
     values.size,
     "bytes, or a size such as 64KiB 10MiB 1GB",
     {"type": ["integer", "string"], "minimum": 0, "pattern": r"^[0-9.]+ ?([KkMmGgTt]?[Ii]?[Bb])?$"},
+)
+SOME_SIZE: Final = Kind(
+    values.some_size,
+    "more than 0 bytes, or a size such as 64KiB 10MiB 1GB",
+    {**SIZE.schema, "exclusiveMinimum": 0},
 )
 SWITCH: Final = Kind(values.switch, "true or false", {"type": "boolean"})
 TEXT: Final = Kind(values.text, "text on one line", _SCALAR)
@@ -55,6 +61,11 @@ ENVIRONMENT: Final = Kind(
     blocks.environment,
     "a mapping of names to texts, or a list of 'NAME=value'",
     {"anyOf": [{"type": "object"}, {"type": "array", "items": _TEXT}]},
+)
+CPUS: Final = Kind(
+    blocks.cpus,
+    f"numbers of CPUs from 0 to {blocks.CPU_MOST}, and ranges of them such as 0-3",
+    {"anyOf": [_NUMBERED, {"type": "array", "items": _NUMBERED, "minItems": 1}]},
 )
 LIMITS: Final = Kind(
     blocks.limits,

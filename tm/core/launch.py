@@ -39,6 +39,8 @@ class Launch:
     group: str | None
     limits: tuple[tuple[str, int, int], ...]
     nice: int | None
+    cpus: tuple[int, ...] | None = None
+    oom_score: int | None = None
     given: frozenset[str] = frozenset()
     logs: LogPolicy = PLAIN
     sent: frozenset[str] = frozenset()
@@ -49,7 +51,7 @@ class Launch:
     @property
     def needs_fork(self) -> bool:
         """Whether the child has to do more than vfork(2) allows before it runs its program."""
-        asked = (self.user, self.group, self.nice)
+        asked = (self.user, self.group, self.nice, self.cpus, self.oom_score)
         return bool(self.limits or self.cgroup) or any(each is not None for each in asked)
 
     @property
@@ -104,6 +106,8 @@ def launch(task: Task, n: int, base: Mapping[str, str]) -> Launch:
         group=task.group,
         limits=task.limits,
         nice=task.nice,
+        cpus=task.cpu_affinity,
+        oom_score=task.oom_score_adjust,
         given=frozenset(key for key, _ in task.environment),
         logs=log_policy(task),
         sent=frozenset(name for name, log in logs.items() if log == SENT),

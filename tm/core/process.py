@@ -28,7 +28,7 @@ class Occurrence:
     """Something that happened: the event with what came along.
 
     `pid` goes with SPAWNED, `failure` with SPAWN_FAILED, `status` and `hint` (a fact that explains it, or '') with
-    REAPED, `by` (on whose behalf) with START, STOP and RESTART; `hint`, what is wrong, with UNHEALTHY and TIMEOUT.
+    REAPED, `by` (on whose behalf) with START, STOP and RESTART; `hint`, what is wrong, with UNHEALTHY, AGED, TIMEOUT.
     """
 
     event: Event

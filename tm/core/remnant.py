@@ -6,10 +6,19 @@ Guarantees: SIGTERM, ten seconds, SIGKILL, to the process group; nothing of it i
 from __future__ import annotations
 
 import signal
+from collections.abc import Mapping
+from typing import Any, Final
 
 from tm.core.log_policy import Form
 from tm.core.task import KillMode, Restart, Task
 from tm.core.template import Template
+
+# fmt: off
+_ABSENT: Final[Mapping[str, Any]] = dict.fromkeys((
+    "stdout", "stderr", "user", "group", "nice", "readiness", "liveness", "cpu_affinity", "oom_score_adjust",
+    "memory_max_bytes", "max_age_s",
+))
+# fmt: on
 
 
 def remnant(name: str) -> Task:
@@ -30,8 +39,6 @@ def remnant(name: str) -> Task:
         stop_signal=signal.SIGTERM,
         graceful_stop_timeout_s=10.0,
         kill_mode=KillMode.GROUP,
-        stdout=None,
-        stderr=None,
         log_max_size_bytes=0,
         log_keep=0,
         log_timestamps=False,
@@ -41,14 +48,10 @@ def remnant(name: str) -> Task:
         env_file=(),
         working_directory=Template(("/",)),
         umask=0o022,
-        user=None,
-        group=None,
         limits=(),
-        nice=None,
-        readiness=None,
-        liveness=None,
         description="",
         labels=(),
         priority=0,
         places={},
+        **_ABSENT,
     )

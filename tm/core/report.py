@@ -22,6 +22,7 @@ COLUMNS = ("Task", "Status", "PID", "Uptime", "Restarts", "Command")
 COMMAND_WIDTH = 100
 """How much of a command the table shows where no terminal says how wide it is."""
 
+_UNITS = {"GiB": 1 << 30, "MiB": 1 << 20, "KiB": 1 << 10, "B": 1}
 _COLOURS = {
     State.RUNNING: "\x1b[32m",
     State.STARTED: "\x1b[33m",
@@ -49,6 +50,12 @@ def uptime(seconds: float) -> str:
 def ready(row: Process) -> bool | None:
     """Whether it has said that it can do its work; None where nobody asks it."""
     return row.running if row.task.readiness else None
+
+
+def size(in_bytes: int) -> str:
+    """`512MiB`, `1.5GiB`, `300KiB`: to a tenth."""
+    unit = next((each for each in ("GiB", "MiB", "KiB") if in_bytes >= _UNITS[each]), "B")
+    return f"{in_bytes / _UNITS[unit]:.1f}".removesuffix(".0") + unit
 
 
 def lifetime(seconds: float) -> str:
@@ -172,6 +179,8 @@ def told(before: Process, what: Occurrence, after: Process) -> str | None:
             return f"Process '{name}' stopped gracefully"
         case Event.UNHEALTHY | Event.TIMEOUT, State.STOPPING if not before.stopping:
             return f"Process '{name}' is being ended: {after.fault}"
+        case Event.AGED, State.STOPPING if not before.stopping:
+            return f"Process '{name}' is being restarted: {what.hint}"
         case Event.REAPED | Event.SPAWN_FAILED, _:
             return _told_end(before, after)
         case _:
@@ -207,7 +216,7 @@ def transition(before: Process, what: Occurrence, after: Process, sent: Sequence
     parts = [f"{change} ({_reason(before, what, after)})"]
     if what.event is Event.SPAWNED:
         parts.append(f"pid {after.pid}")
-    if what.event is Event.UNHEALTHY or (after.fault and not before.fault):
+    if what.event in (Event.UNHEALTHY, Event.AGED) or (after.fault and not before.fault):
         parts.append(what.hint)
     if what.event in (Event.REAPED, Event.SPAWN_FAILED):
         parts += [f"pid {before.pid}" if before.pid else "", _end(what, after), attempt(after), hint(after)]

@@ -98,6 +98,11 @@ class Task:
     nice: int | None
     readiness: Probe | None
     liveness: Probe | None
+    cpu_affinity: tuple[int, ...] | None
+    """Rising numbers of CPUs."""
+    oom_score_adjust: int | None
+    memory_max_bytes: int | None
+    max_age_s: float | None
     description: str
     labels: tuple[str, ...]
     priority: int

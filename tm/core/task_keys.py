@@ -28,6 +28,7 @@ _COUNT: Final = kinds.number(0, INSTANCES_MOST)
 _ATTEMPTS: Final = kinds.number(0, 1_000_000)
 _KEEP: Final = kinds.number(0, 10_000)
 _NICE: Final = kinds.number(-20, 19)
+_OOM_SCORE: Final = kinds.number(-1000, 1000)
 _PRIORITY: Final = kinds.number(-1_000_000, 1_000_000)
 
 _RESPAWN, _LIVE, _SCALE = OnReload.RESPAWN, OnReload.LIVE, OnReload.SCALE
@@ -113,6 +114,22 @@ FIELDS: Final[tuple[Field, ...]] = (
     Field("liveness", "liveness", probe_keys.LIVENESS, "", _LIVE,
           "How to find out that it still can: one of `exec`, `http` and `tcp`, with keys of its own. A process that "
           "fails it is ended, through its grace, which counts as an unexpected exit."),
+    Field("cpuAffinity", "cpu_affinity", kinds.CPUS, "", _RESPAWN,
+          "The CPUs that it may run on, by number, as in `0,2-3` or `[0, 2-3]`. When not given, those of the daemon. A "
+          "CPU that this machine, or the cpuset that taskmaster is in, does not have is a failed start."),
+    Field("oomScoreAdjust", "oom_score_adjust", _OOM_SCORE, "", _RESPAWN,
+          "How readily the kernel ends it when memory runs out: from -1000 (never) to 1000 (first). When not given, "
+          "that of the daemon. Only root can go below that."),
+    Field("memoryMax", "memory_max_bytes", kinds.SOME_SIZE, "", _LIVE,
+          "How much memory it may have together with its descendants: the sum of their resident sizes, in which a page "
+          "that several share counts for each. Over it, it is ended as its stop asks for, and that is an unexpected "
+          "end for `restart`: `never` leaves it FATAL. A task with this key is looked at every 2 seconds, or more "
+          "rarely where a look takes over 20 ms; what is bigger only in between is not noticed. A descendant counts "
+          "that has one as its parent, or is in its session, or, with `killMode: tree`, in its cgroup."),
+    Field("maxAge", "max_age_s", kinds.SOME_TIME, "", _LIVE,
+          "How old a process may become before it is restarted, in order and whatever `restart` says: 10 % more or "
+          "less, so that instances which were started together are not restarted together. It counts under Restarts, "
+          "and is no failure.", (), "seconds"),
     Field("description", "description", kinds.TEXT, '""', _LIVE,
           "A line for people."),
     Field("labels", "labels", kinds.LABELS, "[]", _LIVE,

@@ -24,11 +24,13 @@ READY and UNHEALTHY are what checks, deadlines and limits say of a living proces
 taskmaster has to end it for a fault of its own, which is then treated as an unexpected end. What an operator asks for
 meanwhile comes first: it takes the fault back.
 
+AGED is no fault: a process has come to its `maxAge`, and is restarted in order, which counts as an automatic start.
+
 REAPED means that the instance is gone: its leader, and, when it was being stopped, what was left of its process group.
 Nothing here knows a deadline's length or a guard's arithmetic (`core.process`), arms a timer or writes a log:
 entering a state is what sets its deadline, and telling is for whoever watches the rows change.
 
-Why a table and not methods: eight states and nine events are 72 cells. Spread over methods nobody can say what the
+Why a table and not methods: eight states and ten events are 80 cells. Spread over methods nobody can say what the
 cell STOPPING/START does; here a forgotten cell does not import and a wrong one is a line of a diff.
 """
 
@@ -64,6 +66,7 @@ class Event(Enum):
     TIMEOUT = "timeout"
     READY = "ready"
     UNHEALTHY = "unhealthy"
+    AGED = "aged"
 
 
 class Guard(Enum):
@@ -139,6 +142,7 @@ SETTLE: Final = (Edge(G.INSTANT_START, S.RUNNING, (A.RESET_RETRIES,)), Edge(G.AL
 UP: Final = (Edge(G.ALWAYS, S.RUNNING, (A.RESET_RETRIES,)),)
 BAD: Final = (Edge(G.ALWAYS, S.STOPPING, (A.FAULT, A.SEND_STOP)),)
 LATE: Final = (Edge(G.UNREADY, S.STOPPING, (A.FAULT, A.SEND_STOP)), *UP)
+OLD: Final = (Edge(G.ALWAYS, S.STOPPING, (A.COUNT_RESTART, A.SEND_STOP)),)
 EARLY: Final = (
     Edge(G.RETRIES_LEFT, S.BACKOFF, (A.COUNT_RETRY,)),
     Edge(G.RESTART_DUE, S.FATAL),
@@ -162,9 +166,9 @@ STOP_UP: Final = (Edge(G.ALWAYS, S.STOPPING, (A.WANT_UP,)),)
 STOP_DOWN: Final = (Edge(G.ALWAYS, S.STOPPING, (A.WANT_DOWN,)),)
 KILL_UP: Final = (Edge(G.ALWAYS, S.KILLING, (A.WANT_UP,)),)
 KILL_DOWN: Final = (Edge(G.ALWAYS, S.KILLING, (A.WANT_DOWN,)),)
-RUN_ON: Final = (Edge(G.ALWAYS, S.RUNNING),)
-STOP_ON: Final = (Edge(G.ALWAYS, S.STOPPING),)
-KILL_ON: Final = (Edge(G.ALWAYS, S.KILLING),)
+RUNS: Final = (Edge(G.ALWAYS, S.RUNNING),)
+STOPS: Final = (Edge(G.ALWAYS, S.STOPPING),)
+KILLS: Final = (Edge(G.ALWAYS, S.KILLING),)
 
 
 def _row(alive: bool, timed: bool, *cells: Cell) -> Row:
@@ -173,14 +177,14 @@ def _row(alive: bool, timed: bool, *cells: Cell) -> Row:
 
 # fmt: off
 TABLE: Final[Mapping[State, Row]] = {
-#                    alive  timed  START    STOP       RESTART  SPAWNED  FAILED  REAPED  TIMEOUT  READY    UNHEALTHY
-    S.STOPPED:  _row(False, False, FRESH,   IDLE,      FRESH,   NEVER,   NEVER,  NEVER,  NEVER,   NEVER,   NEVER),
-    S.STARTED:  _row(True,  True,  BUSY,    HALT,      CYCLE,   SETTLE,  UNMADE, EARLY,  LATE,    UP,      BAD),
-    S.RUNNING:  _row(True,  False, BUSY,    HALT,      CYCLE,   NEVER,   NEVER,  ENDED,  NEVER,   RUN_ON,  BAD),
-    S.BACKOFF:  _row(False, True,  FRESH,   CALM,      FRESH,   NEVER,   NEVER,  NEVER,  AGAIN,   NEVER,   NEVER),
-    S.STOPPING: _row(True,  True,  STOP_UP, STOP_DOWN, STOP_UP, NEVER,   NEVER,  GONE,   FORCE,   STOP_ON, STOP_ON),
-    S.KILLING:  _row(True,  False, KILL_UP, KILL_DOWN, KILL_UP, NEVER,   NEVER,  GONE,   NEVER,   KILL_ON, KILL_ON),
-    S.EXITED:   _row(False, False, FRESH,   IDLE,      FRESH,   NEVER,   NEVER,  NEVER,  NEVER,   NEVER,   NEVER),
-    S.FATAL:    _row(False, False, FRESH,   IDLE,      FRESH,   NEVER,   NEVER,  NEVER,  NEVER,   NEVER,   NEVER),
+#                    alive  timed  START    STOP       RESTART  SPAWNED  FAILED  REAPED  TIMEOUT  READY  UNWELL AGED
+    S.STOPPED:  _row(False, False, FRESH,   IDLE,      FRESH,   NEVER,   NEVER,  NEVER,  NEVER,   NEVER, NEVER, NEVER),
+    S.STARTED:  _row(True,  True,  BUSY,    HALT,      CYCLE,   SETTLE,  UNMADE, EARLY,  LATE,    UP,    BAD,   NEVER),
+    S.RUNNING:  _row(True,  False, BUSY,    HALT,      CYCLE,   NEVER,   NEVER,  ENDED,  NEVER,   RUNS,  BAD,   OLD),
+    S.BACKOFF:  _row(False, True,  FRESH,   CALM,      FRESH,   NEVER,   NEVER,  NEVER,  AGAIN,   NEVER, NEVER, NEVER),
+    S.STOPPING: _row(True,  True,  STOP_UP, STOP_DOWN, STOP_UP, NEVER,   NEVER,  GONE,   FORCE,   STOPS, STOPS, STOPS),
+    S.KILLING:  _row(True,  False, KILL_UP, KILL_DOWN, KILL_UP, NEVER,   NEVER,  GONE,   NEVER,   KILLS, KILLS, KILLS),
+    S.EXITED:   _row(False, False, FRESH,   IDLE,      FRESH,   NEVER,   NEVER,  NEVER,  NEVER,   NEVER, NEVER, NEVER),
+    S.FATAL:    _row(False, False, FRESH,   IDLE,      FRESH,   NEVER,   NEVER,  NEVER,  NEVER,   NEVER, NEVER, NEVER),
 }
 # fmt: on

@@ -118,6 +118,14 @@ def size(node: Node, _context: Context) -> int:
     return size_of(written, written.text)
 
 
+def some_size(node: Node, context: Context) -> int:
+    """Bytes, more than none."""
+    in_bytes = size(node, context)
+    if not in_bytes:
+        raise Rejected(node, "out-of-range", "this is no size at all")
+    return in_bytes
+
+
 def size_of(node: Scalar, written: str) -> int:
     """Bytes, of a part of a node's text."""
     found = _SIZE.fullmatch(written)

@@ -63,7 +63,7 @@ VERBS: Final[tuple[Verb, ...]] = (
         "status",
         Takes.MAYBE_SELECTION,
         "show every process, or the ones selected, and what ails those that fail",
-        (Option("--long", "also the last change, its cause and who asked", "-l"), _JSON),
+        (Option("--long", "also CPU, memory, and the last change with its cause and who asked", "-l"), _JSON),
         reads=True,
     ),
     Verb("start", Takes.SELECTION, "start processes", missing="Please specify the task to start"),

@@ -19,6 +19,8 @@ from tm.edge.spawn import Failed
 _WORD_BYTES = 131071
 """The longest word that Linux passes to a program."""
 _REFUSED = (errno.EPERM, errno.EACCES)
+_CPUS_SHOWN = 60
+_NO_CPU = "it is not there, or not for taskmaster"
 _SHORTAGES = {
     errno.EMFILE: "raise taskmaster's limit of open files: ulimit -n, or LimitNOFILE= of its unit",
     errno.ENFILE: "raise the machine's limit of open files: sysctl fs.file-max",
@@ -59,12 +61,24 @@ def _explain(launch: Launch, failed: Failed) -> SpawnFailure:
             who = launch.user if launch.user is not None else f"group {launch.group}"
             hint = "" if os.geteuid() == 0 or detail else "run taskmaster as root, or leave the key out"
             return SpawnFailure(stage, detail or f"cannot become '{who}': {reason}", hint)
-        case "limits" | "nice":
+        case "cpuAffinity":
+            shown = detail if len(detail) <= _CPUS_SHOWN else f"{detail[:_CPUS_SHOWN]}..."
+            return SpawnFailure(stage, f"cannot run on CPU {shown}: {_NO_CPU}", _hint_for_cpus())
+        case "limits" | "nice" | "oomScoreAdjust":
             what = f"{stage} {detail or launch.nice}"
             hint = "" if os.geteuid() == 0 or number not in _REFUSED else "only root may go beyond what taskmaster has"
             return SpawnFailure(stage, f"cannot set {what}: {reason}", hint)
         case _:
             return SpawnFailure(stage, f"the system gives no new process: {reason}")
+
+
+def _hint_for_cpus() -> str:
+    """Which there are, by their numbers."""
+    try:
+        with open("/sys/devices/system/cpu/online", encoding="ascii") as file:
+            return f"this machine has the CPUs {file.read().strip()}"
+    except OSError:
+        return ""
 
 
 def _explain_exec(launch: Launch, number: int, reason: str) -> SpawnFailure:

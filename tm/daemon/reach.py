@@ -137,6 +137,11 @@ class Reach:
             return Way(text, frozenset(each.pid for each in self._kin(tree, pid).members()))
         return Way(text, None)
 
+    def members(self, pid: int) -> frozenset[int]:
+        """Who is in the cgroup of its tree, where it has one."""
+        tree = self._trees.get(pid)
+        return frozenset(cgroup.members(tree.cgroup)) if tree is not None and tree.cgroup else frozenset()
+
     def resume(self, pids: Mapping[Key, int | None]) -> dict[Key, int]:
         """Know again the trees of an earlier daemon, by the pids on record. Those that live without one are held: their
         numbers.

@@ -27,6 +27,7 @@ from tm.daemon.control import Control
 from tm.daemon.deaths import Deaths
 from tm.daemon.departure import Departure
 from tm.daemon.health import Health
+from tm.daemon.limits import Limits
 from tm.daemon.notification import Notifications
 from tm.daemon.outputs import Outputs
 from tm.daemon.platform import Machine
@@ -109,14 +110,15 @@ class Service:
         self.on_renew: Callable[[], None] = _nothing
         self.on_adopted: Callable[[], None] = _nothing
         self.control.views.last_answer = self.health.last
-        self._listen_to_rows()
+        self._listen_to_rows(Limits(self.loop, self.supervisor, machine.reach))
 
-    def _listen_to_rows(self) -> None:
+    def _listen_to_rows(self, limits: Limits) -> None:
+        self._limits = limits
         self.supervisor.on_bug = self._impossible
         self.supervisor.on_unsent = self._unsent
         self.supervisor.on_dropped = self._dropped
         self.supervisor.on_applied = self._applied
-        hear = (self.control.history, self.succession, self._title, self._notifications, self.health)
+        hear = (self.control.history, self.succession, self._title, self._notifications, self.health, self._limits)
         self.supervisor.observers += [each.observe for each in hear]
 
     def _prepare_the_end(self) -> Departure:
@@ -250,10 +252,12 @@ class Service:
         self.outputs.adopt({task.name: log_policy(task) for task in config.tasks.values()})
         self.health.look_again()
         self._title.update()
+        self._limits.apply()
 
     def _dropped(self, row: Process) -> None:
         key = (row.task.name, row.n)
         self.succession.dropped(row)
+        self._limits.forget(key)
         self.outputs.forget(key)
         self.control.history.forget(key)
         self.on_dropped(row)

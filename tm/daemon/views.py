@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from enum import Enum
 from functools import cached_property
 from itertools import groupby
-from typing import NamedTuple, TypeAlias, overload
+from typing import NamedTuple, overload
 
 from tm.core.lines import plain
 from tm.core.probe import Probe, given
@@ -31,6 +31,7 @@ from tm.daemon.output_views import Told
 from tm.daemon.outputs import Outputs
 from tm.daemon.reach import Way
 from tm.daemon.selection import Selection
+from tm.daemon.usage import Sessions, Usage
 from tm.daemon.wiring import Key
 from tm.edge import procfs
 from tm.edge.eventlog import EventLog
@@ -38,9 +39,6 @@ from tm.edge.eventlog import EventLog
 _NAMED = 10
 _EVENTS_SHOWN = 20
 _INSTANCES_SHOWN = 10
-_MIB = 1024 * 1024
-
-Sessions: TypeAlias = Mapping[int, Sequence[procfs.Stat]]
 
 
 class Look(NamedTuple):
@@ -78,14 +76,17 @@ class Views:
     def status(self, rows: Sequence[Process], now: Instant, look: Look, long: bool) -> Answer:
         """The table, and what ails the failing below it."""
         lines = table(rows, now, look.width, look.colour)
+        data = [self._row(row, now) for row in rows]
         if long:
-            lines = self._long(lines, rows, now)
+            used = Usage(self._look_around())
+            lines = self._long(lines, rows, now, used)
+            data = [{**each, **used.facts(row, now)} for each, row in zip(data, rows, strict=True)]
         ailing = [row for row in rows if row.failing]
         below = [ailment(row, now, last_words(self._outputs, row)) for row in ailing]
         below += [line for row in rows for line in unkillable.lines(row, now)]
         below += self._outputs.troubles()
         below += _adopted([row.name for row in rows if self._outputs.wiring(key_of(row)).adopted])
-        return Answer(lines + (["", *below] if below else []), [self._row(row, now) for row in rows])
+        return Answer(lines + (["", *below] if below else []), data)
 
     def pid(self, rows: Sequence[Process] | None) -> Answer:
         """The daemon's pid, or the pids of the processes that are alive."""
@@ -115,16 +116,16 @@ class Views:
 
     def _everything(self, rows: Sequence[Process], now: Instant, env: bool) -> Iterator[str]:
         """By task: its configuration once, and its instances up to a number."""
-        sessions = self._look_around()
+        used = Usage(self._look_around(), self._way)
         for task, each in groupby(rows, lambda row: row.task):
             of_task = list(each)
             if len(of_task) == 1:
                 title = self._title(of_task[0], now)
-                yield from [title, *_settings(task, env), *self._shown(of_task[0], sessions)]
+                yield from [title, *_settings(task, env), *self._shown(of_task[0], used, now)]
                 continue
             yield from [f"{task.name}: {len(of_task)} processes", *_settings(task, env)]
             for row in of_task[:_INSTANCES_SHOWN]:
-                yield from [self._title(row, now), *self._shown(row, sessions)]
+                yield from [self._title(row, now), *self._shown(row, used, now)]
             if rest := of_task[_INSTANCES_SHOWN:]:
                 yield f"... and {len(rest)} more; type: show {rest[0].name}"
 
@@ -147,16 +148,15 @@ class Views:
             "command": command,
         }
 
-    def _long(self, lines: list[str], rows: Sequence[Process], now: Instant) -> list[str]:
+    def _long(self, lines: list[str], rows: Sequence[Process], now: Instant, used: Usage) -> list[str]:
         """Two lines a process: the table's, and what it uses and what changed last."""
-        sessions = self._look_around()
         header, *body = lines
         result = [header]
         for line, row in zip(body, rows, strict=True):
             change = self._changes.get(key_of(row))
             by = f", by {change.by}" if change and change.by else ""
             last = f"{change.text}{by}, {uptime(now - row.since)} ago" if change else "never started"
-            result += [line, f"    Ready {self._ready(row)}  {_usage(row, sessions)}  Last change: {last}"]
+            result += [line, f"    Ready {self._ready(row)}  {used.text(row, now)}  Last change: {last}"]
         return result
 
     def _ready(self, row: Process) -> str:
@@ -167,10 +167,8 @@ class Views:
     def _title(self, row: Process, now: Instant) -> str:
         return f"{row.name}: {self._row(row, now)['status']} for {uptime(now - row.since)}"
 
-    def _shown(self, row: Process, sessions: Sessions) -> list[str]:
-        held, way = self._outputs.held(key_of(row)), self._way(row)
-        lines = [] if way is None else [f"  killMode tree, {way.text}"]
-        lines += ["  processes", *([f"    {line}" for line in _tree(_members(row, sessions, way))] or ["    none"])]
+    def _shown(self, row: Process, used: Usage, now: Instant) -> list[str]:
+        held, lines = self._outputs.held(key_of(row)), used.lines(row, now)
         if held:
             lines.append(f"    {held} pipe(s) of ended processes are still held by descendants or wait for their log")
         lines.append("  events")
@@ -208,39 +206,6 @@ class _WhenRead(Sequence[str]):
     def __getitem__(self, index: slice) -> list[str]: ...
     def __getitem__(self, index: int | slice) -> str | list[str]:
         return self._lines[index]
-
-
-def _members(row: Process, sessions: Sessions, way: Way | None) -> Sequence[procfs.Stat]:
-    """A process and its descendants."""
-    if way is not None and way.pids is not None:
-        return [each for members in sessions.values() for each in members if each.pid in way.pids]
-    return sessions.get(row.pid, ()) if row.pid is not None else ()
-
-
-def _usage(row: Process, sessions: Sessions) -> str:
-    """What a process uses together with its descendants."""
-    if row.pid is None:
-        return "CPU -  Mem -"
-    members = _members(row, sessions, None)
-    memory = sum(each.rss_bytes for each in members) / _MIB
-    return f"CPU {sum(each.cpu_s for each in members):.2f}s  Mem {memory:.1f}MiB"
-
-
-def _tree(members: Sequence[procfs.Stat]) -> list[str]:
-    """The processes of a session, children below their parents."""
-    by_parent: dict[int, list[procfs.Stat]] = {}
-    known = {each.pid for each in members}
-    for each in members:
-        by_parent.setdefault(each.parent if each.parent in known else 0, []).append(each)
-    lines: list[str] = []
-    todo = [(each, 0) for each in reversed(by_parent.get(0, []))]
-    while todo:
-        each, depth = todo.pop()
-        size = f"{each.rss_bytes / _MIB:.1f}MiB"
-        command = plain(procfs.command(each))[:100]
-        lines.append(f"{'  ' * depth}{each.pid} {each.state} {each.cpu_s:.2f}s {size} {command}")
-        todo += [(child, depth + 1) for child in reversed(by_parent.get(each.pid, []))]
-    return lines
 
 
 def _adopted(names: Sequence[str]) -> list[str]:

@@ -5,10 +5,10 @@ mask, its own session and process group, and the exact umask, directory, environ
 A step that fails means that the program is never run, and the parent learns which step and why.
 
 The quick way is `subprocess.Popen` without a user, which takes vfork(2): the address space is not copied, so that a
-start costs 0.2 ms however big the daemon is. What vfork cannot do (limits, niceness, ids, a cgroup) takes the full way,
-a fork(2) that sets the child up in Python; it copies page tables, 3 ms for a daemon of 20 MB.
+start costs 0.2 ms however big the daemon is. What vfork cannot do (limits, niceness, CPUs, ids, a cgroup) takes the
+full way, a fork(2) that sets the child up in Python; it copies page tables, 3 ms for a daemon of 20 MB.
 
-The order of the full way matters: cgroup, limits and niceness while still privileged, groups before the user (setuid
+The order of the full way matters: cgroup, limits and the like while still privileged, groups before the user (setuid
 drops the right to set them), the directory after the user (a directory that only root may enter is refused, not
 entered), the program last. All signals are blocked from before the fork until the child has the default dispositions: a
 SIGTERM in between kills the child and never runs the daemon's handler in it.
@@ -23,6 +23,7 @@ from exec can mean that the `#!` interpreter is missing; E2BIG that one word is 
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import grp
 import os
@@ -30,14 +31,17 @@ import pwd
 import resource
 import signal
 import subprocess
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import replace
+from functools import partial
 from typing import NamedTuple, NoReturn
 
 from tm.core.launch import Launch
 
 Stdio = tuple[int, int, int]
 
+_PR_SET_DUMPABLE = 4
 _LOOKUP_FDS = 3
 """A file or a socket of the name service, and what it opens in turn."""
 
@@ -141,14 +145,10 @@ def _child(launch: Launch, stdio: Stdio, ids: Ids | None, result: int) -> NoRetu
         _join(launch.cgroup)
         for target, fd in enumerate(_clear_of_stdio(stdio)):
             os.dup2(fd, target, inheritable=True)
-        stage = "limits"
-        for detail, soft, hard in launch.limits:
-            resource.setrlimit(getattr(resource, f"RLIMIT_{detail.upper()}"), (soft, hard))
-        detail = ""
-        stage = "nice"
-        if launch.nice is not None:
-            os.setpriority(os.PRIO_PROCESS, 0, launch.nice)
-        stage = "user"
+        for bound in _bounds(launch):
+            stage, detail, act = bound
+            act()
+        stage, detail = "user", ""
         if ids is not None:
             become(ids)
         stage = "workingDirectory"
@@ -164,6 +164,29 @@ def _child(launch: Launch, stdio: Stdio, ids: Ids | None, result: int) -> NoRetu
             os.write(result, f"{stage} {number} {detail}".encode())
         finally:
             os._exit(127)
+
+
+def _bounds(launch: Launch) -> Iterator[tuple[str, str, Callable[[], object]]]:
+    """What it is bounded by: each step with its stage and what exactly, done before the next is asked for."""
+    if launch.oom_score is not None:
+        yield "oomScoreAdjust", str(launch.oom_score), partial(_set_oom_score, b"%d" % launch.oom_score)
+    for name, soft, hard in launch.limits:  # which may leave no descriptor
+        number = getattr(resource, f"RLIMIT_{name.upper()}", -1)
+        yield "limits", name, partial(resource.setrlimit, number, (soft, hard))
+    if launch.nice is not None:
+        yield "nice", "", partial(os.setpriority, os.PRIO_PROCESS, 0, launch.nice)
+    if launch.cpus is not None:
+        yield "cpuAffinity", ",".join(map(str, launch.cpus)), lambda: os.sched_setaffinity(0, launch.cpus or ())
+        if missing := sorted(set(launch.cpus) - os.sched_getaffinity(0)):  # the kernel takes those that there are
+            yield "cpuAffinity", ",".join(map(str, missing)), partial(os.sched_setaffinity, 0, ())  # which it refuses
+
+
+def _set_oom_score(value: bytes) -> None:
+    """/proc of a daemon that gives no dump of itself is root's, and so is that of its child, until its exec."""
+    if os.geteuid() != 0:
+        ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 1, 0, 0, 0)
+    with open("/proc/self/oom_score_adj", "wb", buffering=0) as file:
+        file.write(value)
 
 
 def _number(error: Exception) -> int:

@@ -1,0 +1,68 @@
+"""What a process may become before it is restarted: how old (`maxAge`), how big (`memoryMax`).
+
+Guarantees: a limit that a reload changes holds for what runs; nobody is looked at, and nothing wakes the daemon, but
+for tasks that have such a limit; whatever is known is in the rows, so that a daemon that takes over goes on.
+Leaves to others: when an age is reached (`core.age`), how memory is measured (`daemon.weighing`), what follows
+(`core.transitions`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from tm.core.age import aged_at
+from tm.core.process import Occurrence, Process, Send
+from tm.core.report import uptime
+from tm.core.transitions import Event
+from tm.daemon.reach import Reach
+from tm.daemon.row_timers import RowTimers
+from tm.daemon.supervisor import Supervisor
+from tm.daemon.wiring import Key
+from tm.edge.loop import Loop
+
+if TYPE_CHECKING:
+    from tm.daemon.weighing import Weighing
+
+
+class Limits:
+    """Of all processes of one daemon. `reach` tells who is in a tree that has a cgroup."""
+
+    def __init__(self, loop: Loop, supervisor: Supervisor, reach: Reach) -> None:
+        self._loop = loop
+        self._supervisor = supervisor
+        self._reach = reach
+        self._ages = RowTimers(loop, self._aged)
+        self._weighing: Weighing | None = None
+
+    def observe(self, _before: Process, _what: Occurrence, after: Process, _sent: Sequence[Send]) -> None:
+        """A row has changed: its age is that of another process, or nobody's."""
+        self._hold((after.task.name, after.n), after)
+
+    def apply(self) -> None:
+        """Another configuration holds, which the rows have at the end of this turn."""
+        self._loop.call_at(self._loop.now, self._hold_all)
+
+    def forget(self, key: Key) -> None:
+        """The row is gone."""
+        self._ages.disarm(key)
+
+    def _hold_all(self) -> None:
+        for key, row in self._supervisor.rows.items():
+            self._hold(key, row)
+
+    def _hold(self, key: Key, row: Process) -> None:
+        self._ages.arm(key, aged_at(row))
+        if row.task.memory_max_bytes is not None and row.pid is not None:
+            if self._weighing is None:
+                from tm.daemon.weighing import Weighing  # few have the key
+
+                self._weighing = Weighing(self._loop, self._supervisor, self._reach.members)
+            self._weighing.go_on()
+
+    def _aged(self, key: Key) -> None:
+        """A timer has come; by now the process may be another one."""
+        row = self._supervisor.rows[key]
+        if row.pid is not None and (deadline := aged_at(row)) is not None and deadline <= self._loop.now:
+            age = uptime(self._loop.now - (row.spawned_at or self._loop.now))
+            self._supervisor.found(row.pid, Event.AGED, f"maxAge: it is {age} old")

@@ -1,0 +1,77 @@
+"""How much memory the tasks use that may not use more than `memoryMax`.
+
+The kernel would tell of a cgroup that has used up its memory, but by ending what is in it, without a grace, and counts
+pages of files as well, which are nobody's loss. So whoever has the key is looked at (docs/decisions/0027).
+
+Guarantees: nobody is looked at while no such task lives; looks take a hundredth of the time at most, each in small
+steps; a process is judged only if it is the one that was looked at.
+Leaves to others: the look (`edge.census`), what follows for one that is too big (`core.transitions`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from typing import Final
+
+from tm.core.process import Process
+from tm.core.report import size
+from tm.core.timers import Instant
+from tm.core.transitions import Event
+from tm.daemon.supervisor import Supervisor
+from tm.edge.census import Census, trees
+from tm.edge.loop import Loop
+
+EVERY_S: Final = 2.0
+_REST: Final = 100
+"""How many times as long as a look took nobody is looked at."""
+
+
+class Weighing:
+    """Looks while there is somebody to look at. `members` tells who is in the tree of a process for certain."""
+
+    def __init__(self, loop: Loop, supervisor: Supervisor, members: Callable[[int], Collection[int]]) -> None:
+        self._loop = loop
+        self._supervisor = supervisor
+        self._members = members
+        self._goes_on = False
+        self._took_s = 0.0
+
+    def go_on(self) -> None:
+        """There is somebody to look at."""
+        if not self._goes_on:
+            self._goes_on = True
+            self._rest()
+
+    def _rest(self) -> None:
+        self._loop.call_at(Instant(self._loop.now + max(EVERY_S, _REST * self._took_s)), self._begin)
+
+    def _begin(self) -> None:
+        self._took_s = 0.0
+        self._goes_on = any(_is_limited(row) for row in self._supervisor.rows.values())
+        if self._goes_on:
+            self._look(Census(), {row.pid for row in self._supervisor.rows.values() if row.pid is not None})
+
+    def _look(self, census: Census, pids: set[int]) -> None:
+        began = self._loop.sample()
+        more = census.step()
+        self._took_s += self._loop.sample() - began
+        if more:
+            self._loop.call_at(self._loop.now, lambda: self._look(census, pids))
+        else:
+            self._judge(census, pids)
+            self._rest()
+
+    def _judge(self, census: Census, pids: set[int]) -> None:
+        """Those that were there when the look began, and still are."""
+        rows = [row for row in self._supervisor.rows.values() if _is_limited(row)]
+        limited = {row.pid: row for row in rows if row.pid is not None and row.pid in pids}
+        weights = trees(census.seen, {pid: self._members(pid) for pid in limited})
+        for pid, weight in weights.items():
+            most = limited[pid].task.memory_max_bytes
+            if most is not None and weight > most:
+                text = f"memoryMax: {size(weight)} is over the {size(most)} allowed"
+                self._supervisor.found(pid, Event.UNHEALTHY, text)
+
+
+def _is_limited(row: Process) -> bool:
+    return row.task.memory_max_bytes is not None and row.pid is not None and not row.stopping
