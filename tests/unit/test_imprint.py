@@ -31,12 +31,16 @@ CHANGES = {
     "group": "daemon",
     "limits": "{nofile: 10}",
     "nice": "0",
+    "sockets": "{http: 'unix:///run/{task}.sock'}",
     "instances": "3",
     "autoLaunch": "true",
     "restart": "always",
     "gracefulStopTimeout": "1",
     "description": "a word",
 }
+
+LATER = {"sockets"}
+"""The keys of later releases: a file that does not have them is what it was."""
 
 
 def of(given: dict[str, str]) -> Task:
@@ -74,7 +78,7 @@ def test_slots_are_not_their_words() -> None:
 def test_what_it_is_made_of_stays_the_same_over_releases() -> None:
     """Another digest for the same file would restart everything at the next upgrade: see the module's last words."""
     assert imprint(task()) == "5decb5281865a2b7"
-    assert imprint(of(CHANGES)) == "a42b1a2aa8ed7c70"
+    assert imprint(of({key: value for key, value in CHANGES.items() if key not in LATER})) == "a42b1a2aa8ed7c70"
 
 
 def test_a_task_that_was_handed_over_has_the_imprint_that_it_had() -> None:

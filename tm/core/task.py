@@ -14,6 +14,7 @@ from enum import Enum
 from typing import Final
 
 from tm.core.errors import Place
+from tm.core.listening import Socket
 from tm.core.syslog import SYSLOG
 from tm.core.template import Template
 
@@ -95,6 +96,8 @@ class Task:
     limits: tuple[tuple[str, int, int], ...]
     """Name, soft, hard; UNLIMITED for no limit."""
     nice: int | None
+    sockets: tuple[Socket, ...]
+    """In the order in which they are given."""
     description: str
     labels: tuple[str, ...]
     priority: int

@@ -106,6 +106,9 @@ FIELDS: Final[tuple[Field, ...]] = (
           "or `soft:hard`; `unlimited` for none."),
     Field("nice", "nice", _NICE, "", _RESPAWN,
           "Its niceness, from -20 (first in line) to 19. When not given, that of the daemon."),
+    Field("sockets", "sockets", kinds.SOCKETS, "{}", _RESPAWN,
+          "Sockets that taskmaster opens and all instances share: a name for each, and `tcp://ADDRESS:PORT` or "
+          "`unix:///PATH`. Each process has them from descriptor 3 on, as LISTEN_FDS says."),
     Field("description", "description", kinds.TEXT, '""', _LIVE,
           "A line for people."),
     Field("labels", "labels", kinds.LABELS, "[]", _LIVE,
