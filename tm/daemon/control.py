@@ -66,6 +66,7 @@ class Control:
         self.on_refused: Callable[[str, ConfigError], None] = lambda by, error: None
         self.reopen: Callable[[], list[str]] = list
         self.upgrade: Callable[[str, Answered], End] = lambda by, answered: _nothing
+        self.roll: Callable[[list[Process], str], Answer]
         self.leaving, self._trouble = False, ""
         self._logs = Logs(loop, outputs)
         self.handlers: Mapping[str, Handler] = {
@@ -195,6 +196,8 @@ class Control:
             return failed("Taskmaster is shutting down.")
         rows = self.rows(command.words)
         self._remember(rows, command.verb != "stop")
+        if "--rolling" in command.options:
+            return self.roll(rows, self._by)
         refusals: list[str] = []
         answered = False
         several = len(rows) > len(command.words)

@@ -31,6 +31,7 @@ from tm.daemon.outputs import Outputs
 from tm.daemon.platform import Machine
 from tm.daemon.reach import Reach
 from tm.daemon.reloading import Reloading, empty
+from tm.daemon.rolling import Rolling
 from tm.daemon.succession import Estate, Succession
 from tm.daemon.supervisor import Supervisor
 from tm.daemon.tidings import Tidings
@@ -93,6 +94,8 @@ class Service:
         self.outputs.reports.on_change = self._log_changed
         parties = Parties(self.loop, self.supervisor, machine, self.outputs, self._deaths, self._log)
         self.succession = Succession(parts.estate, parties, self._reloading.place, self._journal_trouble)
+        self.rolling = Rolling(self.loop, self.supervisor, self._log, parts.estate.ward)
+        self.rolling.tell, self.control.roll = lambda text: self.control.tell(text), self.rolling.asked
         self.guarded_by(self.succession.pid)
         self._signals = Signals(self._signalled)
         self._title = Title(self.loop, self.supervisor)
@@ -113,7 +116,7 @@ class Service:
         self.supervisor.on_unsent = self._unsent
         self.supervisor.on_dropped = self._dropped
         self.supervisor.on_applied = self._applied
-        hear = (self.control.history, self.succession, self._title, self._notifications)
+        hear = (self.control.history, self.succession, self._title, self._notifications, self.rolling)
         self.supervisor.observers += [each.observe for each in hear]
 
     def _prepare_the_end(self) -> Departure:
@@ -186,6 +189,7 @@ class Service:
     def _booted(self) -> None:
         self._title.show()
         self.succession.booted()
+        self.rolling.resume()
         if not self.control.leaving:
             self._tidings.booted()
         self.on_booted()
@@ -248,6 +252,7 @@ class Service:
     def _dropped(self, row: Process) -> None:
         key = (row.task.name, row.n)
         self.succession.dropped(row)
+        self.rolling.dropped(row)
         self.outputs.forget(key)
         self.control.history.forget(key)
         self.on_dropped(row)
