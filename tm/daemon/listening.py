@@ -78,16 +78,23 @@ class Listening:
         """An observer of the rows."""
         if self._held and after.at_rest and not before.at_rest and self._rests(after.task.name):
             for address in [each for each, held in self._held.items() if held.task == after.task.name]:
-                self._close(address)
+                self._end(address)
 
     def settle(self) -> None:
-        """Everything that an earlier daemon has left is known: close what nobody has any more."""
+        """Everything that an earlier daemon has left is known: close what nobody has any more, and have again what only
+        its processes have.
+        """
         tasks = self._supervisor.config.tasks.values()
-        owners = {each.address(task.name): task.name for task in tasks for each in task.sockets}
+        owners = {each.address(task.name): (task.name, each) for task in tasks for each in task.sockets}
         for address, held in list(self._held.items()):
-            held.task = held.task or owners.get(address, "")
-            if not held.task or self._rests(held.task):
+            held.task = held.task or owners.get(address, ("", None))[0]
+            if held.task and self._rests(held.task):
+                self._end(address)
+            elif not held.task:
                 self._close(address)
+        for address, (name, each) in owners.items():
+            if address not in self._held and (taken := self._taken_back(name, each)) is not None:
+                self._keep(address, taken)
 
     def _rests(self, task: str) -> bool:
         """Whether no instance of it lives, and none is due."""
@@ -100,7 +107,7 @@ class Listening:
         path, about = each.file(task), _about(each, launch)
         if path and address in self._held and listeners.file_of(path) != self._held[address].file:
             self._close(address)  # whoever has removed the file has taken it from everybody
-        held = self._held.get(address) or self._taken_back(task, each)
+        held = self._held.get(address)
         if held is None and path:
             held = Held(*listeners.unix(path, *about), about)
         elif held is None:
@@ -128,10 +135,18 @@ class Listening:
             place = (each.host, each.port, path)
             fd = listeners.taken_back(row.pid, len(row.task.sockets), *place)
             if fd is not None:
-                return Held(fd, listeners.file_of(path) if path else listeners.File())
+                return Held(fd, listeners.file_of(path) if path else listeners.File(), task=name)
         return None
 
+    def _end(self, address: str) -> None:
+        """Nobody listens there any more, whoever else may have it."""
+        from tm.edge import listeners
+
+        listeners.end(self._held[address].fd)
+        self._close(address)
+
     def _close(self, address: str) -> None:
+        """Who has it may go on with it."""
         from tm.edge import listeners
 
         held = self._held.pop(address)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Final
 
@@ -94,15 +95,18 @@ class Rolling:
 
     def observe(self, _before: Process, what: Occurrence, after: Process, _sent: Sequence[Send]) -> None:
         """An observer of the rows."""
-        if (roll := self._rolls.get(after.task.name)) is not None:
+        if (roll := self._rolls.get(after.task.name)) is None:
+            return
+        if not self._supervisor.keeps((roll.task, after.n)):  # it is just being removed, which is nobody's wish for it
+            self._skip(roll, after)
+        else:
             self._rolls[roll.task], verdict = judge(roll, what, after)
             self._follow(self._rolls[roll.task], verdict, after, f"{what.event.value} of '{after.name}' by {what.by}")
 
     def dropped(self, row: Process) -> None:
         """It is gone for good."""
-        roll = self._rolls.get(row.task.name)
-        if roll is not None and roll.current == row.n:
-            self._later(roll.task)
+        if (roll := self._rolls.get(row.task.name)) is not None:
+            self._skip(roll, row)
 
     def _begin(self, roll: Roll) -> None:
         self._rolls[roll.task] = roll
@@ -121,6 +125,12 @@ class Rolling:
                 self._end(roll, wish)
             case Verdict.WAIT:
                 pass
+
+    def _skip(self, roll: Roll, row: Process) -> None:
+        """It goes, and has no turn."""
+        if roll.current == row.n:
+            self._rolls[roll.task] = replace(roll, current=0)
+            self._later(roll.task)
 
     def _later(self, task: str) -> None:
         """Nothing is asked for within a step."""

@@ -94,6 +94,12 @@ def remove(path: str, file: File) -> None:
             os.unlink(path)
 
 
+def end(fd: int) -> None:
+    """Let nobody listen at it any more, in whatever process; who waits to be let in is hung up on."""
+    with socket.socket(fileno=os.dup(fd)) as listening, suppress(OSError):
+        listening.shutdown(socket.SHUT_RDWR)
+
+
 def occupants(host: str, port: int) -> list[int]:
     """The processes that listen at a port, as far as they can be seen; those of all addresses of the machine."""
     inodes = {inode for inode, at in _listening() if at == port}
