@@ -57,7 +57,6 @@ class Control:
         self._outputs = outputs
         self._log = log
         self.history = History(log)
-        self._by = CONFIGURATION
         self.views = Views(outputs, log, self.history.last, way=supervisor.way)
         self.tell: Callable[[str], None] = lambda text: None
         self.leave: Callable[[str], None] = lambda by: None
@@ -67,7 +66,7 @@ class Control:
         self.reopen: Callable[[], list[str]] = list
         self.upgrade: Callable[[str, Answered], End] = lambda by, answered: _nothing
         self.roll: Callable[[list[Process], str], Answer]
-        self.leaving, self._trouble = False, ""
+        self._by, self.leaving, self._trouble = CONFIGURATION, False, ""
         self._logs = Logs(loop, outputs)
         self.handlers: Mapping[str, Handler] = {
             "status": self._status,

@@ -94,8 +94,6 @@ class Service:
         self.outputs.reports.on_change = self._log_changed
         parties = Parties(self.loop, self.supervisor, machine, self.outputs, self._deaths, self._log)
         self.succession = Succession(parts.estate, parties, self._reloading.place, self._journal_trouble)
-        self.rolling = Rolling(self.loop, self.supervisor, self._log, parts.estate.ward)
-        self.rolling.tell, self.control.roll = lambda text: self.control.tell(text), self.rolling.asked
         self.guarded_by(self.succession.pid)
         self._signals = Signals(self._signalled)
         self._title = Title(self.loop, self.supervisor)
@@ -109,9 +107,11 @@ class Service:
         self.on_dropped: Callable[[Process], None] = lambda row: None
         self.on_renew: Callable[[], None] = _nothing
         self.on_adopted: Callable[[], None] = _nothing
-        self._listen_to_rows()
+        self._listen_to_rows(Rolling(self.loop, self.supervisor, self._log, parts.estate.ward))
 
-    def _listen_to_rows(self) -> None:
+    def _listen_to_rows(self, rolling: Rolling) -> None:
+        self.rolling = rolling
+        rolling.tell, self.control.roll = lambda text: self.control.tell(text), rolling.asked
         self.supervisor.on_bug = self._impossible
         self.supervisor.on_unsent = self._unsent
         self.supervisor.on_dropped = self._dropped
