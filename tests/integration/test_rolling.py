@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 
@@ -194,16 +195,31 @@ def test_without_a_client_that_knows_better_it_is_an_option_of_restart_alone(tmp
         assert "'stop' has no option '--rolling'" in daemon.ctl("stop", "--rolling", "web").stderr
 
 
+def example(home: Path) -> tuple[Daemon, int]:
+    """etc/examples/sockets.yaml, up, and its port."""
+    port, folder = free_port(), ROOT / "etc" / "examples"
+    shutil.copy(folder / "sockets_server.py", home)
+    text = (folder / "sockets.yaml").read_text().replace("python3", sys.executable)
+    daemon = Daemon(home, text, "-l", "taskmaster.log", PORT=str(port), RUN=str(home))
+    until(lambda: all(row["status"] == "RUNNING" for row in daemon.rows().values()), "everything up")
+    return daemon, port
+
+
+def test_the_example_answers_by_one_instance_or_the_other(tmp_path: Path) -> None:
+    daemon, port = example(tmp_path)
+    with daemon:
+        for _ in range(2):
+            with urlopen(f"http://127.0.0.1:{port}/", timeout=30) as answer:
+                assert int(answer.read()) in pids(daemon).values()
+            assert daemon.ctl("restart", "--rolling", "web").returncode == 0
+        assert (tmp_path / "web-example.sock").is_socket()
+
+
 @pytest.mark.skipif(shutil.which("wrk") is None, reason="wrk is not installed")
 def test_the_example_loses_no_request_in_a_rolling_restart(tmp_path: Path) -> None:
     """etc/examples/sockets.yaml, under load from before the restart until after it."""
-    port, example = free_port(), ROOT / "etc" / "examples"
-    for name in ("sockets.yaml", "sockets_server.py"):
-        shutil.copy(example / name, tmp_path)
-    text = (tmp_path / "sockets.yaml").read_text().replace("python3", sys.executable)
-    daemon = Daemon(tmp_path, text, "-l", "taskmaster.log", PORT=str(port), RUN=str(tmp_path))
+    daemon, port = example(tmp_path)
     with daemon:
-        until(lambda: all(row["status"] == "RUNNING" for row in daemon.rows().values()), "everything up")
         before, requests, restarts = pids(daemon), 0, 0
         while requests < 10_000 or restarts < 2:
             load = subprocess.Popen(

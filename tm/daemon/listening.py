@@ -202,7 +202,7 @@ def _hint(each: Socket, path: str, error: OSError) -> str:
         return f"the path has {size} bytes, {PATH_BYTES} is the most"
     return {
         errno.EACCES: f"uid {os.geteuid()} may not write to {directory}",
-        errno.EPERM: "only root can give a file to others",
+        errno.EPERM: "only root can replace what belongs to others, or give them a file",
         errno.ENOENT: f"mkdir -p {directory}",
         errno.EEXIST: f"{path} is no socket: remove it, or choose another path",
     }.get(error.errno or 0, "")
