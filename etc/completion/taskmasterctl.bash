@@ -25,7 +25,7 @@ _taskmasterctl() {
     status) options='-l --long --json --no-wait --timeout --color' kind=names ;;
     start) options='--json --no-wait --timeout --color' kind=names ;;
     stop) options='--json --no-wait --timeout --color' kind=names ;;
-    restart) options='--json --no-wait --timeout --color' kind=names ;;
+    restart) options='--rolling --json --no-wait --timeout --color' kind=names ;;
     reload) options='--dry-run --json --no-wait --timeout --color' kind=nothing ;;
     logs) options='--stdout --stderr --all --since --until --grep -n --lines --raw -f --follow --json --no-wait --timeout --color' kind=names ;;
     clear-logs) options='--json --no-wait --timeout --color' kind=names ;;

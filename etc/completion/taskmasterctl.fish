@@ -45,6 +45,7 @@ complete -c taskmasterctl -n '__fish_seen_subcommand_from status' -s l -l long -
 complete -c taskmasterctl -n '__fish_seen_subcommand_from status' -a '(__taskmasterctl_names)'
 complete -c taskmasterctl -n '__fish_seen_subcommand_from start' -a '(__taskmasterctl_names)'
 complete -c taskmasterctl -n '__fish_seen_subcommand_from stop' -a '(__taskmasterctl_names)'
+complete -c taskmasterctl -n '__fish_seen_subcommand_from restart' -l rolling -d 'of each task one process at a time, each RUNNING before the next; the first failure ends it'
 complete -c taskmasterctl -n '__fish_seen_subcommand_from restart' -a '(__taskmasterctl_names)'
 complete -c taskmasterctl -n '__fish_seen_subcommand_from reload' -l dry-run -d 'print the plan and its reasons, do nothing'
 complete -c taskmasterctl -n '__fish_seen_subcommand_from logs' -l stdout -d 'show stdout, as without it; with --stderr both'

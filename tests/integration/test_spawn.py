@@ -24,6 +24,7 @@ from typing import Any
 import pytest
 
 from tm.core.launch import Launch, SpawnFailure
+from tm.core.listening import Socket
 from tm.daemon.failures import explain
 from tm.edge.descriptors import tidy
 from tm.edge.signals import default_for_child
@@ -138,6 +139,32 @@ def in_a_fork(body: Callable[[], None]) -> None:
 
 
 # ---- what the child gets
+
+
+@pytest.mark.parametrize("order", [(3, 4), (4, 3), (5, 3), (3, 3)])
+def test_sockets_come_from_descriptor_three_on_whatever_they_and_stdio_were(
+    null: int, tmp_path: Path, order: tuple[int, int]
+) -> None:
+    """Also where they, stdio and the pipe of a failed start have just these numbers in the parent."""
+
+    def body() -> None:
+        os.dup2(null, 20, inheritable=False)
+        os.closerange(3, 20)
+        made = {at: socket.socket() for at in range(3)}  # the lowest that are free: 3, 4, 5
+        inodes = [os.fstat(fd).st_ino for fd in order]
+        target = tmp_path / "told"
+        launch = launch_of(PYTHON, "-S", str(WHAT_I_AM), str(target), sockets=(Socket("a"), Socket("b")))
+        with default_for_child():
+            pid = spawn(launch, (20, 20, 20), order)
+        assert isinstance(pid, int) and os.waitpid(pid, 0)[1] == 0
+        found = json.loads(target.read_text())
+        assert [found["descriptors"][fd] for fd in ("3", "4")] == [f"socket:[{each}]" for each in inodes]
+        assert sorted(found["descriptors"]) == ["0", "1", "2", "3", "4"]
+        assert f"LISTEN_PID={pid}" in found["environment"]
+        assert isinstance(spawn(replace(launch, argv=("/no/such",)), (20, 20, 20), order), Failed)
+        assert len(made) == 3
+
+    in_a_fork(body)
 
 
 def test_the_words_environment_directory_and_umask_are_exactly_those_asked_for(

@@ -15,6 +15,7 @@ from tm.cli import answer, ctl, event_log, follow, forms, oneshot, outcome, plac
 from tm.core import interface
 from tm.core.interface import Entry, Exit
 from tm.core.launch import launch
+from tm.core.listening import Socket
 from tm.daemon import service
 from tm.daemon.answers import Outcome
 from tm.edge import signals
@@ -74,8 +75,9 @@ def test_every_variable_that_is_read_is_listed_and_no_other() -> None:
 
 
 def test_what_a_process_is_given_is_listed() -> None:
-    marks = ["TASKMASTER_GENERATION", "TASKMASTER_STATE", "TASKMASTER_DAEMON"]
-    assert names(interface.CHILD_VARIABLES) == [*launch(task(), 1, {}).environment, *marks]
+    marks = ["TASKMASTER_GENERATION", "TASKMASTER_STATE", "TASKMASTER_DAEMON", "LISTEN_PID"]
+    web = task(sockets=(Socket("http", "127.0.0.1", 80),))
+    assert sorted(names(interface.CHILD_VARIABLES)) == sorted([*launch(web, 1, {}).environment, *marks])
 
 
 @pytest.mark.parametrize(

@@ -219,3 +219,23 @@ def test_the_live_line() -> None:
     assert progress(pending, {("a", 1): 6.6}) == "Waiting for 'a' (pid 1, SIGKILL in 7s), 'b' (pid 2, STARTED) ..."
     many = {name: change("KILLING", "timeout", name) for name in "abcde"}
     assert progress(many, {}).endswith("'c' (KILLING), and 2 more ...")
+
+
+def test_who_is_left_as_it_is_by_a_rolling_restart_has_failed_with_why() -> None:
+    spared = change("RUNNING", "spared", why="'web_1' is FATAL: exit code 3")
+    waiting = asked("restart", "RUNNING")
+    waiting.hear(spared)
+    assert (waiting.over, list(waiting.failed.values())) == (True, [spared])
+    assert why("restart", spared) == ["Process 'web' was left as it is: 'web_1' is FATAL: exit code 3"]
+    assert noted(waiting) == why("restart", spared)
+
+
+def test_who_is_left_as_it_is_by_a_reload_has_failed_also_before_the_answer() -> None:
+    for before in ([], [change("RUNNING", "spared", why="it")]):
+        waiting = Waiting("reload")
+        for each in before:
+            waiting.hear(each)
+        waiting.answered_plan({"respawn": {"web": ["command"]}, "starts": ["web"]}, [row("RUNNING")])
+        assert waiting.over is bool(before)
+        waiting.hear(change("RUNNING", "spared", why="it"))
+        assert waiting.over and waiting.failed

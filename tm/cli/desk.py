@@ -30,6 +30,9 @@ from tm.faces.methods import Asked
 DROPPED = "dropped"
 """The event of a process that the configuration no longer has, and that has ended."""
 
+SPARED = "spared"
+"""The event of a process that was to have its turn in a rolling restart, and is left as it is: `why`."""
+
 End: TypeAlias = Callable[[], None]
 Tell: TypeAlias = Callable[[str, Mapping[str, object]], None]
 Listener: TypeAlias = Callable[[Key, Mapping[str, object]], None]
@@ -47,6 +50,7 @@ class Desk:
         self._listeners: list[Listener] = []
         service.supervisor.observers.append(self._changed)
         service.on_dropped = self._dropped
+        service.rolling.on_spared = self._spared
 
     def carry_out(self, asked: Asked, by: str, answered: Answered) -> End:
         """Do it, and answer."""
@@ -107,6 +111,11 @@ class Desk:
         """Whoever waits for it waits in vain."""
         for listener in list(self._listeners):
             listener(key_of(row), _change(row, row, DROPPED, None, self._loop.sample()))
+
+    def _spared(self, row: Process, why: str) -> None:
+        """Whoever waits for its turn waits in vain."""
+        for listener in list(self._listeners):
+            listener(key_of(row), {**_change(row, row, SPARED, None, self._loop.sample()), "why": why})
 
 
 def _change(before: Process, after: Process, event: str, words: str | None, now: Instant) -> dict[str, object]:

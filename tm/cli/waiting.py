@@ -68,7 +68,7 @@ class Waiting:
         """A row has changed; whether that concerns this command."""
         key, event = _key(change), change["event"]
         self._last[key] = change
-        if event == self.verb or (self.goal is SETTLED and event in ("start", "stop", "restart")):
+        if event in (self.verb, "spared") or (self.goal is SETTLED and event in ("start", "stop", "restart")):
             self._carried.add(key)
         if change["state"] in ("STOPPING", "KILLING"):
             self._halted.add(key)
@@ -104,7 +104,7 @@ class Waiting:
     def _up(self, key: Key, change: Change) -> bool | None:
         state, event = change["state"], change.get("event")
         carried = key in self._carried
-        if event == "dropped" or (event == "stop" and state in _AT_REST and key in self.pending):
+        if event in ("dropped", "spared") or (event == "stop" and state in _AT_REST and key in self.pending):
             return False
         if state == "RUNNING":
             return True if carried or self.verb == "start" else None
@@ -122,6 +122,8 @@ class Waiting:
     def _settled(self, key: Key, change: Change) -> bool | None:
         if change.get("event") == "dropped":
             return True
+        if change.get("event") == "spared":
+            return False
         if change["state"] in _MOVING:
             return None
         return not (change["state"] in _FAILED and key in self._last)
@@ -138,6 +140,8 @@ def why(verb: str, change: Change) -> list[str]:
         return [f"Process '{name}' was stopped, and somebody started it again meanwhile (pid {change.get('pid')})"]
     if change.get("event") == "dropped":
         return [f"Process '{name}' was removed meanwhile: the configuration no longer has it"]
+    if change.get("event") == "spared":
+        return [f"Process '{name}' was left as it is: {change.get('why')}"]
     if state == "STOPPED":
         return [f"Process '{name}' was stopped by somebody else meanwhile"]
     verb_phrase = "ended as expected, and is not up" if state == "EXITED" else f"is {state}"

@@ -1,8 +1,8 @@
 """What has to hold between tasks.
 
-Guarantees: no two processes have one name; a log file has one rotation; where the daemon becomes another user no task
-has a user of its own; the time it takes grows with the number of
-tasks, not with that of their instances.
+Guarantees: no two processes have one name; a log file has one rotation; a socket is given to one task, once; where the
+daemon becomes another user no task has a user of its own; the time it takes grows with the number of tasks, not with
+that of their instances.
 Leaves to others: what has to hold within a task (`core.settle`).
 """
 
@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterable, Mapping
 
 from tm.core.errors import Problem, quoted
+from tm.core.listening import Socket
 from tm.core.nodes import Scalar
 from tm.core.source import Report
 from tm.core.task import MERGED, SENT, Task
@@ -23,6 +24,7 @@ def check(tasks: Mapping[str, Task], names: Mapping[str, Scalar], user: str, rep
     """Report what clashes. `names`: where each task begins; `user`: where the daemon's own is given, or ''."""
     _check_names(tasks, names, report)
     _check_logs(tasks.values(), report)
+    _check_sockets(tasks.values(), report)
     if user:
         _check_users(tasks.values(), user, report)
 
@@ -68,3 +70,19 @@ def _check_logs(tasks: Iterable[Task], report: Report) -> None:
                 message += "which rotates it in another way"
                 hint = "give both the same 'logMaxSize' and 'logKeep', or two files"
                 report.add(Problem("two-rotations", task.places[key], len(key), "", message, "", hint))
+
+
+def _check_sockets(tasks: Iterable[Task], report: Report) -> None:
+    """Two that want one place would take it from one another."""
+    owners: dict[str, tuple[Task, Socket]] = {}
+    for task in tasks:
+        for each in task.sockets:
+            address = each.address(task.name)
+            if address not in owners:
+                owners[address] = task, each
+                continue
+            other, same = owners[address]
+            message = f"'sockets' of task {quoted(task.name)}: {quoted(each.name)} listens at {address}, as "
+            message += f"{quoted(same.name)} of task {quoted(other.name)} does"
+            hint = "all instances of a task share its sockets; two tasks need two addresses"
+            report.add(Problem("two-at-a-socket", task.places["sockets"], len("sockets"), "", message, "", hint))

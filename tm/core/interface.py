@@ -127,6 +127,11 @@ CHILD_VARIABLES: Final = (
         ("TASKMASTER_DAEMON",),
         "what tells the processes of this daemon, and of those that take over from it, from others'",
     ),
+    Entry(
+        ("LISTEN_FDS", "LISTEN_FDNAMES", "LISTEN_PID"),
+        "for a task with `sockets`: how many descriptors it is given from 3 on, their names with colons between them, "
+        "and the process that is meant",
+    ),
 )
 
 EVENTS: Final = (

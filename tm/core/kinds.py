@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from tm.core import blocks, values
+from tm.core import blocks, socket_values, values
 from tm.core.field import FREE_PREFIX, Kind
 
 _TEXT: Final = {"type": "string"}
@@ -74,6 +74,27 @@ LIMITS: Final = Kind(
         "type": "object",
         "patternProperties": {f"^{FREE_PREFIX}": {}},
         "additionalProperties": {"type": ["string", "integer"]},
+    },
+)
+_URL: Final = {"type": "string", "pattern": r"^(tcp|unix)://|^\$"}
+SOCKETS: Final = Kind(
+    socket_values.sockets,
+    "a mapping of names to addresses, as tcp://127.0.0.1:8080 or unix:///run/app.sock",
+    {
+        "type": "object",
+        "patternProperties": {f"^{FREE_PREFIX}": {}},
+        "additionalProperties": {
+            "anyOf": [
+                _URL,
+                {
+                    "type": "object",
+                    "properties": {"url": _URL, "mode": UMASK.schema, "user": USER.schema, "group": GROUP.schema},
+                    "patternProperties": {f"^{FREE_PREFIX}": {}},
+                    "additionalProperties": False,
+                    "required": ["url"],
+                },
+            ]
+        },
     },
 )
 

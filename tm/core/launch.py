@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from tm.core.listening import Socket
 from tm.core.log_policy import PLAIN, Form, LogPolicy
 from tm.core.syslog import SYSLOG
 from tm.core.task import DISCARD, MERGED, SENT, KillMode, Task
@@ -25,7 +26,8 @@ class Launch:
 
     `given`: the names in `environment` that the task itself sets; `sent`: the streams that go to syslog beside their
     tail in memory; `common`: the streams with a file that another instance has too, now or soon; `tree`: its
-    descendants are to be found again; `cgroup`: the directory of the cgroup that it begins in, or ''.
+    descendants are to be found again; `cgroup`: the directory of the cgroup that it begins in, or ''; `sockets`: those
+    that it is given, from descriptor 3 on.
     """
 
     argv: tuple[str, ...]
@@ -47,12 +49,13 @@ class Launch:
     common: frozenset[str] = frozenset()
     tree: bool = False
     cgroup: str = ""
+    sockets: tuple[Socket, ...] = ()
 
     @property
     def needs_fork(self) -> bool:
         """Whether the child has to do more than vfork(2) allows before it runs its program."""
         asked = (self.user, self.group, self.nice, self.cpus, self.oom_score)
-        return bool(self.limits or self.cgroup) or any(each is not None for each in asked)
+        return bool(self.limits or self.cgroup or self.sockets) or any(each is not None for each in asked)
 
     @property
     def targets(self) -> dict[str, str | None]:
@@ -94,6 +97,9 @@ def launch(task: Task, n: int, base: Mapping[str, str]) -> Launch:
     environment = dict(base)
     environment.update((key, value.fill(*fill)) for key, value in task.environment)
     environment.update(TASKMASTER_TASK=task.name, TASKMASTER_INSTANCE=instance, TASKMASTER_N=str(n))
+    if task.sockets:
+        names = ":".join(each.name for each in task.sockets)
+        environment.update(LISTEN_FDS=str(len(task.sockets)), LISTEN_FDNAMES=names)
     return Launch(
         argv=tuple(word.fill(*fill) for word in task.argv),
         environment=environment,
@@ -113,6 +119,7 @@ def launch(task: Task, n: int, base: Mapping[str, str]) -> Launch:
         sent=frozenset(name for name, log in logs.items() if log == SENT),
         common=frozenset(name for name, log in logs.items() if task.instances > 1 and _is_common(log)),
         tree=task.kill_mode is KillMode.TREE,
+        sockets=task.sockets,
     )
 
 

@@ -148,6 +148,49 @@ These keys are known in
 Options of the command line win over them.
 """
 
+SOCKETS: Final = r""".Sh SOCKETS
+A socket has a name and an address: an IPv4 address, an IPv6 address in
+brackets, or
+.Ql localhost ,
+with a port, or the absolute path of a file.
+A file has the mode 600 and belongs to the user and group of the task, unless
+its socket says otherwise:
+.Bd -literal -offset indent
+sockets:
+  http: tcp://0.0.0.0:8080
+  https: tcp://[::]:8443
+  local:
+    url: unix:///run/{task}.sock
+    mode: 0660
+    group: www-data
+.Ed
+.Pp
+They are opened before the first process of the task is started.
+All instances share them, and restarts, reloads, upgrades and the death of the
+daemon find them as they were.
+They are closed when the last process of the task is at rest (STOPPED, EXITED,
+FATAL), when the configuration no longer has them, and when taskmaster leaves in
+order.
+Then the file of one goes too; that of a dead socket is replaced, and what
+somebody else listens at, or is no socket, is left as it is: the start fails,
+and says who has it.
+.Pp
+The program finds them from descriptor 3 on, in the order of the file:
+.Ev LISTEN_FDS
+is how many,
+.Ev LISTEN_FDNAMES
+their names with colons between them,
+.Ev LISTEN_PID
+the process that is meant, which behind a shell is the shell's unless that
+executes the program.
+They are blocking: where several instances wait for one of them, each makes it
+non-blocking for itself and the others.
+.Pp
+A reload restarts the instances of a task with sockets one after another, as
+.Ic restart --rolling
+does.
+"""
+
 TAIL: Final = r""".Sh EXAMPLES
 Two instances of a program that is started again when it fails, with the output
 of each in a file of its own:
@@ -174,7 +217,7 @@ tasks:
 
 def page(tasks: Iterable[Field], daemon: Iterable[Field]) -> str:
     """The whole page, for the keys of a task and those of the daemon."""
-    return "".join([HEAD, TASKS, _listed(tasks), DAEMON, _listed(daemon), *_probes(), TAIL])
+    return "".join([HEAD, TASKS, _listed(tasks), DAEMON, _listed(daemon), *_probes(), SOCKETS, TAIL])
 
 
 def _probes() -> Iterable[str]:

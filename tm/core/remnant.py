@@ -49,6 +49,7 @@ def remnant(name: str) -> Task:
         working_directory=Template(("/",)),
         umask=0o022,
         limits=(),
+        sockets=(),
         description="",
         labels=(),
         priority=0,

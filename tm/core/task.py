@@ -14,6 +14,7 @@ from enum import Enum
 from typing import Final
 
 from tm.core.errors import Place
+from tm.core.listening import Socket
 from tm.core.probe import Probe
 from tm.core.syslog import SYSLOG
 from tm.core.template import Template
@@ -103,6 +104,8 @@ class Task:
     oom_score_adjust: int | None
     memory_max_bytes: int | None
     max_age_s: float | None
+    sockets: tuple[Socket, ...]
+    """In the order in which they are given."""
     description: str
     labels: tuple[str, ...]
     priority: int

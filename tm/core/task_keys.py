@@ -130,6 +130,9 @@ FIELDS: Final[tuple[Field, ...]] = (
           "How old a process may become before it is restarted, in order and whatever `restart` says: 10 % more or "
           "less, so that instances which were started together are not restarted together. It counts under Restarts, "
           "and is no failure.", (), "seconds"),
+    Field("sockets", "sockets", kinds.SOCKETS, "{}", _RESPAWN,
+          "Sockets that taskmaster opens and all instances share: a name for each, and `tcp://ADDRESS:PORT` or "
+          "`unix:///PATH`. Each process has them from descriptor 3 on, as LISTEN_FDS says."),
     Field("description", "description", kinds.TEXT, '""', _LIVE,
           "A line for people."),
     Field("labels", "labels", kinds.LABELS, "[]", _LIVE,

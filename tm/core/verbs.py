@@ -77,6 +77,12 @@ VERBS: Final[tuple[Verb, ...]] = (
         "restart",
         Takes.SELECTION,
         "stop and start processes; one that is stopped is started",
+        (
+            Option(
+                "--rolling",
+                "of each task one process at a time, each RUNNING before the next; the first failure ends it",
+            ),
+        ),
         missing="Please specify the task to restart",
     ),
     Verb(

@@ -57,7 +57,6 @@ class Control:
         self._outputs = outputs
         self._log = log
         self.history = History(log)
-        self._by = CONFIGURATION
         self.views = Views(outputs, log, self.history.last, way=supervisor.way)
         self.tell: Callable[[str], None] = lambda text: None
         self.leave: Callable[[str], None] = lambda by: None
@@ -66,7 +65,8 @@ class Control:
         self.on_refused: Callable[[str, ConfigError], None] = lambda by, error: None
         self.reopen: Callable[[], list[str]] = list
         self.upgrade: Callable[[str, Answered], End] = lambda by, answered: _nothing
-        self.leaving, self._trouble = False, ""
+        self.roll: Callable[[list[Process], str], Answer]
+        self._by, self.leaving, self._trouble = CONFIGURATION, False, ""
         self._logs = Logs(loop, outputs)
         self.handlers: Mapping[str, Handler] = {
             "status": self._status,
@@ -195,6 +195,8 @@ class Control:
             return failed("Taskmaster is shutting down.")
         rows = self.rows(command.words)
         self._remember(rows, command.verb != "stop")
+        if "--rolling" in command.options:
+            return self.roll(rows, self._by)
         refusals: list[str] = []
         answered = False
         several = len(rows) > len(command.words)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Protocol
@@ -59,7 +59,7 @@ class Platform(Protocol):
 
 class Machine:
     """This machine. `intend` is asked before each spawn why it must not be; `marks` tells what the child is known by;
-    `keep` is given the pipes of one that is about to be.
+    `keep` is given the pipes of one that is about to be; `listen` gives the sockets that it is to have.
 
     A process that another daemon has started is reached by its pidfd, never by its number, which may be a stranger's
     by now.
@@ -76,6 +76,7 @@ class Machine:
         self.intend: Callable[[Key], SpawnFailure | None] = lambda key: None
         self.marks: Callable[[Key], Mapping[str, str]] = lambda key: {}
         self.keep: Callable[[Key, Wiring], None] = lambda key, wiring: None
+        self.listen: Callable[[Key, Launch], Sequence[int] | SpawnFailure] = lambda key, launch: ()
 
     def spawn(self, key: Key, launch: Launch) -> int | SpawnFailure:
         """Put it on record, wire its output and start it."""
@@ -83,6 +84,9 @@ class Machine:
             return refused
         point("after-intent")
         launch = replace(launch, environment={**launch.environment, **self.marks(key)})
+        sockets = self.listen(key, launch)
+        if isinstance(sockets, SpawnFailure):
+            return sockets
         wiring = self._outputs.open(key, launch)
         if isinstance(wiring, SpawnFailure):
             return wiring
@@ -90,7 +94,7 @@ class Machine:
         self._give(launch, wiring)
         launch = self.reach.prepare(key, launch)
         with default_for_child():
-            outcome = spawn.spawn(launch, (self._null, *wiring.stdio))
+            outcome = spawn.spawn(launch, (self._null, *wiring.stdio), sockets)
         point("after-spawn")
         self.reach.spawned(key, launch, None if isinstance(outcome, spawn.Failed) else outcome)
         wiring.close_childs_ends()

@@ -33,6 +33,7 @@ from tm.daemon.outputs import Outputs
 from tm.daemon.platform import Machine
 from tm.daemon.reach import Reach
 from tm.daemon.reloading import Reloading, empty
+from tm.daemon.rolling import Rolling
 from tm.daemon.succession import Estate, Succession
 from tm.daemon.supervisor import Supervisor
 from tm.daemon.tidings import Tidings
@@ -110,15 +111,19 @@ class Service:
         self.on_renew: Callable[[], None] = _nothing
         self.on_adopted: Callable[[], None] = _nothing
         self.control.views.last_answer = self.health.last
-        self._listen_to_rows(Limits(self.loop, self.supervisor, machine.reach))
+        rolling = Rolling(self.loop, self.supervisor, self._log, parts.estate.ward)
+        self._listen_to_rows(Limits(self.loop, self.supervisor, machine.reach), rolling)
 
-    def _listen_to_rows(self, limits: Limits) -> None:
+    def _listen_to_rows(self, limits: Limits, rolling: Rolling) -> None:
         self._limits = limits
+        self.rolling = rolling
+        rolling.tell, self.control.roll = lambda text: self.control.tell(text), rolling.asked
         self.supervisor.on_bug = self._impossible
         self.supervisor.on_unsent = self._unsent
         self.supervisor.on_dropped = self._dropped
         self.supervisor.on_applied = self._applied
-        hear = (self.control.history, self.succession, self._title, self._notifications, self.health, self._limits)
+        told = (self.control.history, self.succession, self._title, self._notifications)
+        hear = (*told, self.health, self._limits, self.rolling)
         self.supervisor.observers += [each.observe for each in hear]
 
     def _prepare_the_end(self) -> Departure:
@@ -192,6 +197,7 @@ class Service:
     def _booted(self) -> None:
         self._title.show()
         self.succession.booted()
+        self.rolling.resume()
         if not self.control.leaving:
             self._tidings.booted()
         self.on_booted()
@@ -258,6 +264,7 @@ class Service:
         key = (row.task.name, row.n)
         self.succession.dropped(row)
         self._limits.forget(key)
+        self.rolling.dropped(row)
         self.outputs.forget(key)
         self.control.history.forget(key)
         self.on_dropped(row)

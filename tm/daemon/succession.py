@@ -17,6 +17,7 @@ from tm.core.process import Occurrence, Process, Send
 from tm.core.records import Level
 from tm.daemon.adoption import Adoption, Parties
 from tm.daemon.chronicle import Chronicle
+from tm.daemon.listening import Listening
 from tm.daemon.ward import Inheritance, PipeName, Ward
 from tm.daemon.wiring import Key, Wiring
 from tm.edge import pidfd, procfs
@@ -50,6 +51,8 @@ class Succession:
         parties.machine.intend = self._chronicle.intend
         parties.machine.marks = self._chronicle.marks
         parties.machine.keep = self._keep
+        self._listening = Listening(parties.supervisor, estate.ward, estate.left.kept)
+        parties.machine.listen = self._listening.open
         parties.deaths.on_end = self._chronicle.ended
         parties.outputs.on_close = estate.ward.drop
         estate.ward.on_exited = parties.deaths.ended
@@ -86,6 +89,7 @@ class Succession:
     def observe(self, before: Process, what: Occurrence, after: Process, sent: Sequence[Send]) -> None:
         """An observer of the rows."""
         self._chronicle.observe(before, what, after, sent)
+        self._listening.observe(before, what, after, sent)
 
     def dropped(self, row: Process) -> None:
         """It is gone for good."""
@@ -104,6 +108,7 @@ class Succession:
 
     def booted(self) -> None:
         """The daemon is up."""
+        self._listening.settle()
         self._estate.ward.tell(Word.READY)
 
     def leaving(self, by: str) -> None:

@@ -48,7 +48,7 @@ _BUG = SpawnFailure("spawn", "a bug of taskmaster kept it from being started; th
 
 
 class Supervisor:
-    """All processes of one daemon. `rows` are in the order of the configuration."""
+    """All processes of one daemon. `rows` are in the order of the configuration; `cycle` restarts what has changed."""
 
     def __init__(self, loop: Loop, platform: Platform, config: Config, environ: Mapping[str, str]) -> None:
         """Begin with `config` and no rows; `environ` is what children inherit where the configuration lets them."""
@@ -64,6 +64,7 @@ class Supervisor:
         self.config = config
         self.rows: dict[Key, Process] = {}
         self.observers: list[Observer] = []
+        self.cycle: Callable[[Sequence[Key], str], None] = self._cycle
         self.on_bug: Callable[[str], None] = _raise
         self.on_unsent: Callable[[Process, int], None] = lambda row, signum: None
         self.on_dropped: Callable[[Process], None] = _ignore
@@ -130,8 +131,7 @@ class Supervisor:
             if wishes.get(key, key[0] in up if key[0] in with_siblings else config.tasks[key[0]].auto_launch)
         ]
         starts = tuple(self.rows[key].name for key in (*cycled, *launched))
-        for key in cycled:
-            self.ask(key, Event.RESTART, by=by)
+        self.cycle(cycled, by)
         for key in launched:
             self.ask(key, Event.START, by=by)
         return replace(plan, starts=starts)
@@ -277,6 +277,11 @@ class Supervisor:
             row = self.rows.pop(key)
             self._timers.disarm(key)
             self.on_dropped(row)
+
+    def _cycle(self, keys: Sequence[Key], by: str) -> None:
+        """All of them at once."""
+        for key in keys:
+            self.ask(key, Event.RESTART, by=by)
 
     def _due(self, key: Key) -> None:
         self._post(key, Occurrence(Event.TIMEOUT, hint=self.why_late(self.rows[key])))

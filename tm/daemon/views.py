@@ -244,6 +244,7 @@ def _configuration(task: Task, env: bool) -> dict[str, object]:
     from tm.core.task_keys import FIELDS  # a daemon that was handed its tasks settled begins without the keys
 
     shown = {field.key: _shown_value(getattr(task, field.attribute)) for field in FIELDS}
+    shown["sockets"] = {each.name: each.text for each in task.sockets}
     shown["environment"] = {name: value.text if env else "***" for name, value in task.environment}
     return shown
 

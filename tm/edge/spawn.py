@@ -1,12 +1,13 @@
 """Starting a program: one function, two ways, the same outcome.
 
-The child gets what its `Launch` says and nothing else: descriptors 0 to 2, default signal dispositions, an empty signal
-mask, its own session and process group, and the exact umask, directory, environment, ids, groups, limits and niceness.
+The child gets what its `Launch` says and nothing else: descriptors 0 to 2, and the sockets that it is given from 3 on
+(LISTEN_PID is its own pid then, which only a fork knows in time); default signal dispositions, an empty signal mask,
+its own session and process group, and the exact umask, directory, environment, ids, groups, limits and niceness.
 A step that fails means that the program is never run, and the parent learns which step and why.
 
 The quick way is `subprocess.Popen` without a user, which takes vfork(2): the address space is not copied, so that a
-start costs 0.2 ms however big the daemon is. What vfork cannot do (limits, niceness, CPUs, ids, a cgroup) takes the
-full way, a fork(2) that sets the child up in Python; it copies page tables, 3 ms for a daemon of 20 MB.
+start costs 0.2 ms however big the daemon is. What vfork cannot do (limits, niceness, CPUs, ids, a cgroup, sockets)
+takes the full way, a fork(2) that sets the child up in Python; it copies page tables, 3 ms for a daemon of 20 MB.
 
 The order of the full way matters: cgroup, limits and the like while still privileged, groups before the user (setuid
 drops the right to set them), the directory after the user (a directory that only root may enter is refused, not
@@ -25,13 +26,14 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import fcntl
 import grp
 import os
 import pwd
 import resource
 import signal
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from functools import partial
@@ -62,14 +64,16 @@ class Ids(NamedTuple):
     groups: list[int]
 
 
-def spawn(launch: Launch, stdio: Stdio) -> int | Failed:
-    """Start the program with `stdio` as its descriptors 0 to 2 (they stay the caller's); its pid, or why not."""
+def spawn(launch: Launch, stdio: Stdio, sockets: Sequence[int] = ()) -> int | Failed:
+    """Start the program with `stdio` as its descriptors 0 to 2, and those of `launch.sockets` from 3 on (they all stay
+    the caller's); its pid, or why not.
+    """
     if why := _unpassable(launch):
         return Failed("exec", errno.EINVAL, why)
     try:
         if not launch.needs_fork:
             return _quick(launch, stdio)
-        return _full(launch, stdio)
+        return _full(launch, (*stdio, *sockets))
     except OSError as error:
         return Failed("fork", error.errno or 0)
 
@@ -109,7 +113,7 @@ def _quick(launch: Launch, stdio: Stdio) -> int | Failed:
     return child.pid
 
 
-def _full(launch: Launch, stdio: Stdio) -> int | Failed:
+def _full(launch: Launch, fds: Sequence[int]) -> int | Failed:
     ids = ids_of(launch)
     if isinstance(ids, Failed):
         return ids
@@ -120,7 +124,7 @@ def _full(launch: Launch, stdio: Stdio) -> int | Failed:
     try:
         pid = os.fork()
         if pid == 0:
-            _child(launch, stdio, ids, result)
+            _child(launch, fds, ids, result)
     except OSError as error:
         os.close(report)
         return Failed("fork", error.errno or 0)
@@ -136,14 +140,15 @@ def _full(launch: Launch, stdio: Stdio) -> int | Failed:
     return Failed(stage, int(number), *detail)
 
 
-def _child(launch: Launch, stdio: Stdio, ids: Ids | None, result: int) -> NoReturn:
+def _child(launch: Launch, fds: Sequence[int], ids: Ids | None, result: int) -> NoReturn:
     """Between fork and exec: set up, step by step, and become the program; else tell the step and the errno."""
     stage, detail, number = "fork", "", 0
     try:
         os.setsid()
         _default_signals()
         _join(launch.cgroup)
-        for target, fd in enumerate(_clear_of_stdio(stdio)):
+        result, *clear = _clear_of(len(fds), (result, *fds))
+        for target, fd in enumerate(clear):
             os.dup2(fd, target, inheritable=True)
         for bound in _bounds(launch):
             stage, detail, act = bound
@@ -155,7 +160,8 @@ def _child(launch: Launch, stdio: Stdio, ids: Ids | None, result: int) -> NoRetu
         os.chdir(launch.directory)
         os.umask(launch.umask)
         stage = "exec"
-        os.execvpe(launch.argv[0], launch.argv, launch.environment)
+        own = {"LISTEN_PID": str(os.getpid())} if launch.sockets else {}
+        os.execvpe(launch.argv[0], launch.argv, {**launch.environment, **own})
     except (OSError, ValueError, OverflowError, AttributeError, MemoryError) as error:
         number = _number(error)
     finally:
@@ -216,9 +222,9 @@ def _join(cgroup: str) -> None:
             os.close(fd)
 
 
-def _clear_of_stdio(stdio: Stdio) -> list[int]:
-    """The same three, none of them below 3, so that no dup2 overwrites what a later one needs."""
-    return [os.dup(fd) if fd < 3 else fd for fd in stdio]
+def _clear_of(count: int, fds: Sequence[int]) -> list[int]:
+    """The same, none of them below `count`, so that no dup2 overwrites what a later one needs."""
+    return [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, count) if fd < count else fd for fd in fds]
 
 
 def become(ids: Ids) -> None:
