@@ -42,6 +42,7 @@ class Desk:
         self._loop = service.loop
         self._control = service.control
         self._log = log
+        self._held = service.supervisor.held
         self._pid = service.succession.pid
         self._reloading = reloading
         self._listeners: list[Listener] = []
@@ -100,6 +101,7 @@ class Desk:
         if not self._listeners:
             return
         change = _change(before, after, what.event.value, told(before, what, after), self._loop.sample())
+        change["stuck"] = key_of(after) in self._held.stuck
         for listener in list(self._listeners):
             listener(key_of(after), change)
 
@@ -122,6 +124,7 @@ def _change(before: Process, after: Process, event: str, words: str | None, now:
         "hint": hint(after),
         "attempt": attempt(after),
         "place": blamed(after),
+        "blocked": after.blocked,
         "told": words,
         "deadline_s": None if after.deadline is None else round(max(0.0, after.deadline - now), 3),
     }

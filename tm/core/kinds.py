@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from tm.core import blocks, values
+from tm.core import blocks, needs, values
 from tm.core.field import FREE_PREFIX, Kind
 
 _TEXT: Final = {"type": "string"}
@@ -55,6 +55,21 @@ ENVIRONMENT: Final = Kind(
     blocks.environment,
     "a mapping of names to texts, or a list of 'NAME=value'",
     {"anyOf": [{"type": "object"}, {"type": "array", "items": _TEXT}]},
+)
+NEEDS: Final = Kind(
+    needs.needs,
+    "names of tasks, or a mapping such as {db: ready}",
+    {
+        "anyOf": [
+            _TEXT,
+            {"type": "array", "items": _TEXT},
+            {
+                "type": "object",
+                "patternProperties": {f"^{FREE_PREFIX}": {}},
+                "additionalProperties": {"enum": [*needs.WORDS, None]},
+            },
+        ]
+    },
 )
 LIMITS: Final = Kind(
     blocks.limits,

@@ -45,6 +45,7 @@ def remnant(name: str) -> Task:
         group=None,
         limits=(),
         nice=None,
+        depends_on=(),
         description="",
         labels=(),
         priority=0,

@@ -159,6 +159,10 @@ def told(before: Process, what: Occurrence, after: Process) -> str | None:
     """What an operator at the prompt hears of a change; None for what need not be said."""
     name = after.name
     match what.event, after.state:
+        case ((Event.START | Event.STOP | Event.RESTART), _) if after.blocked:
+            return f"Process '{name}' {after.blocked}"
+        case ((Event.START | Event.STOP), _) if before.blocked:
+            return f"Process '{name}' no longer waits"
         case Event.SPAWNED, _:
             return f"Process '{name}' started with PID {after.pid}"
         case Event.TIMEOUT, State.KILLING:
@@ -200,6 +204,7 @@ def transition(before: Process, what: Occurrence, after: Process, sent: Sequence
     """The event log's words for a change: states, pid, cause."""
     change = f"{before.state.value} -> {after.state.value}" if before.state is not after.state else after.state.value
     parts = [f"{change} ({_reason(before, what)})"]
+    parts.append(after.blocked)
     if what.event is Event.SPAWNED:
         parts.append(f"pid {after.pid}")
     if what.event is Event.UNHEALTHY:

@@ -106,6 +106,10 @@ FIELDS: Final[tuple[Field, ...]] = (
           "or `soft:hard`; `unlimited` for none."),
     Field("nice", "nice", _NICE, "", _RESPAWN,
           "Its niceness, from -20 (first in line) to 19. When not given, that of the daemon."),
+    Field("dependsOn", "depends_on", kinds.NEEDS, "[]", _LIVE,
+          "The tasks that it is started after: names, or how far each has to have come, as in `{db: ready, migrate: "
+          "completed}`. `started`: all its instances have a process; `ready`: all are RUNNING; `completed`: all have "
+          "ended as expected. A bare name means `ready` where that task has `readiness`, else `started`."),
     Field("description", "description", kinds.TEXT, '""', _LIVE,
           "A line for people."),
     Field("labels", "labels", kinds.LABELS, "[]", _LIVE,
