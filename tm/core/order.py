@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Container, Iterable, Iterator, Mapping
-from typing import NamedTuple
+from functools import cached_property
+from typing import NamedTuple, assert_never
 
 from tm.core.process import Process
 from tm.core.saved import Key
@@ -43,6 +44,8 @@ def has_come(row: Process, how_far: Awaited) -> bool:
             return row.running and not row.blocked
         case Awaited.COMPLETED:
             return row.completed
+        case never:
+            assert_never(never)
 
 
 def ending(row: Process) -> bool:
@@ -78,8 +81,7 @@ class Order:
         """The same, what is needed first; as they came where nothing depends on anything."""
         if not self.edges:
             return list(keys)
-        places = {name: place for place, name in enumerate(self._sequence())}
-        return sorted(keys, key=lambda key: places[key[0]])
+        return sorted(keys, key=lambda key: self._places[key[0]])
 
     def start_obstacle(self, name: str, rows: Mapping[Key, Process], stuck: Container[Key]) -> Obstacle | None:
         """What a start of this task waits for. `stuck`: who waits for what does not come by itself."""
@@ -120,7 +122,7 @@ class Order:
             if row.alive:
                 own[row.task.name] = row.task.graceful_stop_timeout_s
         after = dict(own)
-        for name in reversed(self._sequence() if self.edges else []):
+        for name in reversed(self._places if self.edges else {}):
             behind = [after.get(each, 0.0) for each in self.dependents.get(name, ())]
             after[name] = own.get(name, 0.0) + max(behind, default=0.0)
         return max(after.values(), default=0.0)
@@ -165,8 +167,11 @@ class Order:
                 if not any(rows[key].alive for key in self.keys(each) if key in rows):
                     todo.append(each)
 
-    def _sequence(self) -> list[str]:
-        """All tasks, each after those that it needs; among equals by `priority`, then as they came."""
+    @cached_property
+    def _places(self) -> dict[str, int]:
+        """The place of each task, in this order: after those that it needs; among equals by `priority`, then as they
+        came.
+        """
         at = {name: (task.priority, place, name) for place, (name, task) in enumerate(self._tasks.items())}
         waits = {name: len(needs) for name, needs in self._needs.items()}
         heap = [at[name] for name, count in waits.items() if not count]
@@ -179,4 +184,4 @@ class Order:
                 waits[each] -= 1
                 if not waits[each]:
                     heapq.heappush(heap, at[each])
-        return sequence
+        return {name: place for place, name in enumerate(sequence)}

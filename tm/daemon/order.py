@@ -46,6 +46,7 @@ class Held:
         self._hands = hands
         self._rows = hands.rows
         self._waiting: dict[Key, str] = {}
+        self._going: set[Key] = set()
         self._changed: set[str] = set()
         self._due = self._hurry = False
         self.stuck: set[Key] = set()
@@ -176,7 +177,8 @@ class Held:
         if obstacle is None:
             self._carry_out(key, event)
             return
-        waits_on = replace(self._rows()[key], blocked=obstacle.reason)
+        row = self._rows()[key]
+        waits_on = replace(row, blocked=obstacle.reason) if row.blocked != obstacle.reason else row
         if self._mark(key, obstacle):
             self._hands.note(key, Occurrence(event, by=self._waiting[key]), waits_on)
         else:
@@ -184,9 +186,12 @@ class Held:
 
     def _carry_out(self, key: Key, event: Event) -> None:
         """Do now what has waited, unless it is taken back by what was asked for before."""
-        self._hands.then(partial(self._go_on, key, Occurrence(event, by=self._waiting[key])))
+        if key not in self._going:
+            self._going.add(key)
+            self._hands.then(partial(self._go_on, key, Occurrence(event, by=self._waiting[key])))
 
     def _go_on(self, key: Key, what: Occurrence) -> None:
+        self._going.discard(key)
         if key in self._waiting:
             self._hands.wish(key, what, None)
 
