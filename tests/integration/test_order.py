@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.integration.client import Daemon
-from tests.integration.driver import Taskmaster, run
+from tests.integration.driver import ROOT, Taskmaster, run
 from tests.waiting import until
 
 GATE = "{command: read x < gate.fifo; exit $x, successfulStartTimeout: 600}"
@@ -158,6 +158,22 @@ def test_what_cannot_be_waited_for_is_refused_with_its_place(tmp_path: Path) -> 
     assert (
         "web.yaml:2:39: 'dependsOn' of task 'web': there is no task 'wbe' [unknown-task]" in done.stderr + done.stdout
     )
+
+
+def test_the_example_is_what_it_says(tmp_path: Path) -> None:
+    with Daemon(tmp_path, (ROOT / "etc/examples/order.yaml").read_text(), "-l", "taskmaster.log") as daemon:
+        until(lambda: {daemon.rows()[name]["status"] for name in ("web_1", "web_2")} == {"RUNNING"}, "all of it")
+        daemon.signal(signal.SIGTERM)
+        assert daemon.process.wait(30) == 0
+        log = daemon.log
+    for earlier, later in (
+        ("database state: STARTED -> RUNNING", "migrate state: STOPPED -> STARTED"),
+        ("cache state: STARTED (spawned)", "migrate state: STOPPED -> STARTED"),
+        ("migrate state: RUNNING -> EXITED", "web_1 state: STOPPED -> STARTED"),
+        ("web_1 state: STOPPING -> STOPPED", "database state: RUNNING -> STOPPING"),
+        ("web_2 state: STOPPING -> STOPPED", "cache state: RUNNING -> STOPPING"),
+    ):
+        assert 0 < log.index(earlier) < log.index(later), (earlier, later, log)
 
 
 # ---- stops
