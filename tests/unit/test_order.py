@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from tests.unit.build import row, task, tasks
 from tm.core.errors import ConfigError, Place
 from tm.core.needs import WORDS
-from tm.core.order import Obstacle, Order
+from tm.core.order import Obstacle, Order, awaited
 from tm.core.process import Process
 from tm.core.reload import diff
 from tm.core.saved import Key
@@ -215,6 +216,13 @@ def test_of_several_the_one_that_does_not_come_is_told_first() -> None:
     )
     scene.set("disk", S.BACKOFF)
     assert scene.start("web") == Obstacle("waits for db (started): db is BACKOFF (and for 1 more)")
+
+
+def test_a_bare_name_means_ready_where_the_other_can_tell() -> None:
+    ready: Any = SimpleNamespace(readiness="notify")
+    assert awaited(need("db"), ready) is Awaited.READY
+    assert awaited(need("db started"), ready) is Awaited.STARTED
+    assert awaited(need("db"), task("db")) is Awaited.STARTED
 
 
 def test_what_is_gone_already_is_not_waited_for() -> None:

@@ -125,6 +125,7 @@ def _change(before: Process, after: Process, event: str, words: str | None, now:
         "attempt": attempt(after),
         "place": blamed(after),
         "blocked": after.blocked,
+        "stuck": False,
         "told": words,
         "deadline_s": None if after.deadline is None else round(max(0.0, after.deadline - now), 3),
     }

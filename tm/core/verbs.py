@@ -66,7 +66,9 @@ VERBS: Final[tuple[Verb, ...]] = (
         (Option("--long", "also the last change, its cause and who asked", "-l"), _JSON),
         reads=True,
     ),
-    Verb("start", Takes.SELECTION, "start processes, and what they depend on", missing="Please specify the task to start"),
+    Verb(
+        "start", Takes.SELECTION, "start processes, and what they depend on", missing="Please specify the task to start"
+    ),
     Verb(
         "stop",
         Takes.SELECTION,

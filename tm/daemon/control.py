@@ -65,9 +65,8 @@ class Control:
         self.on_refused: Callable[[str, ConfigError], None] = lambda by, error: None
         self.reopen: Callable[[], list[str]] = list
         self.upgrade: Callable[[str, Answered], End] = lambda by, answered: _nothing
-        self.leaving = False
+        self.leaving, self._logs = False, Logs(loop, outputs)
         self._asking = Asking(supervisor, reloading, log, lambda text: self.tell(text))
-        self._logs = Logs(loop, outputs)
         self.handlers: Mapping[str, Handler] = {
             "status": self._status,
             "start": self._wish,
