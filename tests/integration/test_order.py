@@ -69,9 +69,10 @@ def blocked(daemon: Daemon, name: str) -> str:
 
 
 def test_a_start_starts_what_it_needs_says_so_and_waits_for_it(home: Path) -> None:
-    with Daemon(home, GATED) as daemon:
+    with Daemon(home, GATED, "-l", "taskmaster.log") as daemon:
         client = daemon.begin("start", "web")
         until(lambda: blocked(daemon, "web"), "one that waits")
+        assert "web state: STOPPED (start), waits for db (started): db is blocked itself, by uid" in daemon.log
         assert blocked(daemon, "web") == "waits for db (started): db is blocked itself"
         assert blocked(daemon, "db") == "waits for gate (completed): gate is STARTED"
         shown = daemon.ctl("status").stdout
@@ -79,7 +80,7 @@ def test_a_start_starts_what_it_needs_says_so_and_waits_for_it(home: Path) -> No
             "\nweb waits for db (started): db is blocked itself\ndb waits for gate (completed): gate is STARTED\n"
             in shown
         )
-        assert "web: STOPPED for 0s, waits for db (started)" in daemon.ctl("show", "web").stdout
+        assert "s, waits for db (started): db is blocked itself\n" in daemon.ctl("show", "web").stdout
         gate(home, 0)
         out, err = client.communicate(timeout=30)
         assert (client.returncode, err) == (0, ""), out

@@ -285,7 +285,7 @@ def _shown_value(value: object) -> object:
         case Enum():
             return value.value
         case Need():
-            return {value.task: value.awaited.value if value.awaited else None}
+            return {value.task: value.awaited.value} if value.awaited else value.task
         case frozenset():
             return sorted(value)
         case tuple():
