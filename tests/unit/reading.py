@@ -48,9 +48,9 @@ def config(text: str, **files: str | Unreadable) -> Config:
 
 
 def task(text: str, name: str = "web") -> Task:
-    """The task of a configuration of this text below `tasks: web:`, each line a key."""
+    """The task of a configuration of this text below `tasks: web:`, each line a key; there is one task `other` more."""
     lines = "\n".join(f"    {line}" for line in text.splitlines())
-    return config(f"tasks:\n  {name}:\n{lines}\n").tasks[name]
+    return config(f"tasks:\n  {name}:\n{lines}\n  other: {{command: run}}\n").tasks[name]
 
 
 def problems(text: str, **files: str | Unreadable) -> tuple[Problem, ...]:

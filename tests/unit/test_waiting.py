@@ -239,3 +239,46 @@ def test_who_is_left_as_it_is_by_a_reload_has_failed_also_before_the_answer() ->
         assert waiting.over is bool(before)
         waiting.hear(change("RUNNING", "spared", why="it"))
         assert waiting.over and waiting.failed
+
+
+WAITS = {"blocked": "waits for db (ready): db is STARTED"}
+
+
+@pytest.mark.parametrize("verb", ["start", "restart"])
+@pytest.mark.parametrize("state", ["STOPPED", "EXITED", "FATAL"])
+def test_a_start_that_waits_for_others_is_waited_for_while_they_may_come(verb: str, state: str) -> None:
+    waiting = asked(verb, state, change(state, verb, **WAITS))
+    assert progress(waiting.pending, {}) == "Waiting for 'web' (waits for db (ready): db is STARTED) ..."
+    waiting.hear(change(state, verb, blocked="waits for db (ready): db is FATAL", stuck=True))
+    assert waiting.over
+    assert why(verb, waiting.failed["web", 1]) == ["Process 'web' waits for db (ready): db is FATAL"]
+    assert noted(waiting) == [], "it has been told"
+
+
+def test_a_start_that_has_waited_comes_true() -> None:
+    waiting = asked("start", "STOPPED", change("STOPPED", "start", **WAITS))
+    waiting.hear(change("STARTED", "start"))
+    waiting.hear(change("RUNNING", "timeout"))
+    assert (waiting.over, waiting.failed) == (True, {})
+
+
+def test_a_start_that_waits_and_is_taken_back_has_failed() -> None:
+    waiting = asked("start", "STOPPED", change("STOPPED", "start", **WAITS))
+    waiting.hear(change("STOPPED", "stop"))
+    assert why("start", waiting.failed["web", 1]) == ["Process 'web' was stopped by somebody else meanwhile"]
+
+
+def test_a_stop_that_waits_for_others_is_waited_for() -> None:
+    waiting = asked("stop", "RUNNING", change("RUNNING", "stop", blocked="is stopped after web"))
+    assert progress(waiting.pending, {}) == "Waiting for 'web' (is stopped after web) ..."
+    waiting.hear(change("STOPPED", "reaped"))
+    assert waiting.over
+
+
+def test_a_reload_waits_for_what_it_starts_while_that_may_come() -> None:
+    waiting = Waiting("reload")
+    waiting.hear(change("STOPPED", "start", **WAITS))
+    waiting.answered_plan({"add": ["web"], "starts": ["web"]}, [{**row("STOPPED"), **WAITS}])
+    assert list(waiting.pending) == [("web", 1)]
+    waiting.hear(change("STOPPED", "start", blocked="waits for db (ready): db is FATAL", stuck=True))
+    assert (waiting.over, list(waiting.failed)) == (True, [("web", 1)])

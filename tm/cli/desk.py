@@ -45,6 +45,7 @@ class Desk:
         self._loop = service.loop
         self._control = service.control
         self._log = log
+        self._held = service.supervisor.held
         self._pid = service.succession.pid
         self._reloading = reloading
         self._listeners: list[Listener] = []
@@ -104,6 +105,7 @@ class Desk:
         if not self._listeners:
             return
         change = _change(before, after, what.event.value, told(before, what, after), self._loop.sample())
+        change["stuck"] = key_of(after) in self._held.stuck
         for listener in list(self._listeners):
             listener(key_of(after), change)
 
@@ -131,6 +133,8 @@ def _change(before: Process, after: Process, event: str, words: str | None, now:
         "hint": hint(after),
         "attempt": attempt(after),
         "place": blamed(after),
+        "blocked": after.blocked,
+        "stuck": False,
         "told": words,
         "deadline_s": None if after.deadline is None else round(max(0.0, after.deadline - now), 3),
     }

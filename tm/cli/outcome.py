@@ -97,7 +97,8 @@ class Course:
         for change in failed[:_TOLD_IN_FULL]:
             name = str(change["name"])
             lines += why(self._request.verb, change)
-            if change["state"] in _TOLD_BY_REPORT and change.get("event") != "dropped":
+            ended = change["state"] in _TOLD_BY_REPORT and not change.get("blocked")
+            if ended and change.get("event") != "dropped":
                 lines += self._next_attempt(change)
                 lines += last_words(self._client, name)
                 lines.append(f"  type: {self._wish.prefix} {_advice(name, change)}")
@@ -120,7 +121,8 @@ class Course:
         if params.get("deadline_s") is not None:
             self._deadlines[key] = now() + params["deadline_s"]
         mine = self.waiting.hear(params) if self.waiting is not None else True
-        reported = self.waiting is not None and self.waiting.goal is UP and params["state"] in _TOLD_BY_REPORT
+        fails = params["state"] in _TOLD_BY_REPORT or params.get("stuck")
+        reported = self.waiting is not None and self.waiting.goal is UP and fails
         if mine and params.get("told") and not reported and not self._wish.json:
             self._screen.out(params["told"])
 
@@ -137,7 +139,7 @@ class Course:
         if self._wish.timeout_s is None:
             raise Late("the daemon does not answer")
         pending = self.waiting.pending if self.waiting is not None else {}
-        stand = ", ".join(f"'{change['name']}' is {change['state']}" for change in list(pending.values())[:5])
+        stand = ", ".join(_stand(change) for change in list(pending.values())[:5])
         self._screen.live("")
         complain(f"not within {self._wish.timeout_s:g}s: {stand or 'the daemon is still there'}. It goes on.")
         return TIMED_OUT
@@ -199,8 +201,12 @@ def _json(answer: Message, waiting: Waiting | None, wish: Wish, screen: Screen) 
         screen.out(as_json(data))
 
 
+def _stand(change: Message) -> str:
+    return f"'{change['name']}' {change.get('blocked') or 'is ' + str(change['state'])}"
+
+
 def _known(change: Message) -> Message:
-    return {key: change.get(key) for key in ("state", "cause", "hint", "attempt")}
+    return {key: change.get(key) for key in ("state", "cause", "hint", "attempt", "blocked")}
 
 
 def _advice(name: str, change: Message) -> str:

@@ -19,7 +19,7 @@ from tm.cli.notices import Notices
 from tm.core.commands import Command, UsageError, complete, parse
 from tm.core.select import names
 from tm.daemon.answers import Answer, NoSuchTask, failed
-from tm.daemon.control import WISHES
+from tm.daemon.asking import WISHES
 from tm.daemon.searching import Answered, Audience
 from tm.daemon.service import Service
 from tm.daemon.views import Look

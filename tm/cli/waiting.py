@@ -104,6 +104,8 @@ class Waiting:
     def _up(self, key: Key, change: Change) -> bool | None:
         state, event = change["state"], change.get("event")
         carried = key in self._carried
+        if change.get("blocked") and state in _AT_REST:
+            return False if change.get("stuck") else None
         if event in ("dropped", "spared") or (event == "stop" and state in _AT_REST and key in self.pending):
             return False
         if state == "RUNNING":
@@ -124,6 +126,8 @@ class Waiting:
             return True
         if change.get("event") == "spared":
             return False
+        if change.get("blocked"):
+            return False if change.get("stuck") else None
         if change["state"] in _MOVING:
             return None
         return not (change["state"] in _FAILED and key in self._last)
@@ -142,6 +146,8 @@ def why(verb: str, change: Change) -> list[str]:
         return [f"Process '{name}' was removed meanwhile: the configuration no longer has it"]
     if change.get("event") == "spared":
         return [f"Process '{name}' was left as it is: {change.get('why')}"]
+    if change.get("blocked"):
+        return [f"Process '{name}' {change['blocked']}"]
     if state == "STOPPED":
         return [f"Process '{name}' was stopped by somebody else meanwhile"]
     verb_phrase = "ended as expected, and is not up" if state == "EXITED" else f"is {state}"
@@ -159,7 +165,8 @@ def noted(waiting: Waiting) -> list[str]:
     up = list(waiting.done.values()) if waiting.goal is UP else []
     lines = [f"Process '{name}' is RUNNING" for name in up[:_NOTED_MOST]]
     for change in list(waiting.failed.values())[:_NOTED_MOST]:
-        if change["state"] not in (*_FAILED, "EXITED") or change.get("event") == "dropped":
+        told = change.get("blocked") or change["state"] in (*_FAILED, "EXITED")
+        if not told or change.get("event") == "dropped":
             lines += why(waiting.verb, change)
     return lines
 
@@ -174,6 +181,8 @@ def progress(pending: dict[Key, Change], left_s: dict[Key, float]) -> str:
 
 
 def _one(change: Change, left_s: float | None) -> str:
+    if change.get("blocked"):
+        return f"'{change['name']}' ({change['blocked']})"
     what = {"STOPPING": "SIGKILL in ", "STARTED": "RUNNING in "}.get(change["state"])
     counted = f"{what}{max(0, round(left_s))}s" if what and left_s is not None else str(change["state"])
     pid = f"pid {change['pid']}, " if change.get("pid") else ""

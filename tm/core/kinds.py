@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from tm.core import blocks, socket_values, values
+from tm.core import blocks, needs, socket_values, values
 from tm.core.field import FREE_PREFIX, Kind
 
 _TEXT: Final = {"type": "string"}
@@ -66,6 +66,21 @@ CPUS: Final = Kind(
     blocks.cpus,
     f"numbers of CPUs from 0 to {blocks.CPU_MOST}, and ranges of them such as 0-3",
     {"anyOf": [_NUMBERED, {"type": "array", "items": _NUMBERED, "minItems": 1}]},
+)
+NEEDS: Final = Kind(
+    needs.needs,
+    "names of tasks, or a mapping such as {db: ready}",
+    {
+        "anyOf": [
+            _TEXT,
+            {"type": "array", "items": _TEXT},
+            {
+                "type": "object",
+                "patternProperties": {f"^{FREE_PREFIX}": {}},
+                "additionalProperties": {"enum": [*needs.WORDS, None]},
+            },
+        ]
+    },
 )
 LIMITS: Final = Kind(
     blocks.limits,

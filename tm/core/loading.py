@@ -25,6 +25,7 @@ from tm.core.context import Context, World, absolute
 from tm.core.document import read
 from tm.core.errors import Missing, Place, Problem, Unreadable, quoted
 from tm.core.field import FREE_PREFIX, Block
+from tm.core.needs import check as check_needs
 from tm.core.nodes import AllRejected, Entry, Node, Rejected, Scalar, gather, kind_of, scalar
 from tm.core.nodes import Mapping as MappingNode
 from tm.core.setting_keys import KEYS as SETTING_KEYS
@@ -61,6 +62,7 @@ def load(path: str, world: World, user: str = "") -> Config:
     try:
         reading.root(path)
         check(reading.sound, reading.names, user or reading.user, report)
+        check_needs(reading.sound, reading.names, report)
     except Flood:
         raise report.error() from None
     if len(report):
@@ -177,7 +179,6 @@ class _Reading:
             task = self._task(each, file)
             if task:
                 self.tasks[task.name] = task
-                self.names[task.name] = each.key
                 if len(self._report) == before:
                     self.sound[task.name] = task
 
@@ -208,6 +209,7 @@ class _Reading:
             message = f"{quoted(name.text)} is no name of a task"
             expected = f"at most {NAME_LONGEST} letters, digits and '_.-', a letter or digit first"
             self._report.refuse("bad-name", name, message, expected)
+        self.names.setdefault(name.text, name)
 
     # ---- includes
 

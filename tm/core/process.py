@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import signal
 from dataclasses import dataclass, replace
-from typing import Any, TypeAlias, assert_never
+from typing import Any, assert_never
 
 from tm.core.backoff import delay_s
+from tm.core.effects import Effect as Effect
+from tm.core.effects import Send as Send
+from tm.core.effects import Spawn as Spawn
 from tm.core.exitstatus import ExitStatus
 from tm.core.launch import SpawnFailure
 from tm.core.task import Restart, Task
@@ -40,29 +43,14 @@ class Occurrence:
 
 
 @dataclass(frozen=True, slots=True)
-class Spawn:
-    """Owed: start the program, then post SPAWNED or SPAWN_FAILED before anything else of this row."""
-
-
-@dataclass(frozen=True, slots=True)
-class Send:
-    """Owed: send `signum` to the process `pid`, as its `killMode` says."""
-
-    pid: int
-    signum: int
-
-
-Effect: TypeAlias = Spawn | Send
-
-
-@dataclass(frozen=True, slots=True)
 class Process:
     """One instance. Instants are monotonic; `since` is when it entered its state.
 
     `restarts` counts automatic starts since the last start by hand, `retries` failed starts in a row, `shortages` the
     spawns in a row for which the machine had too little. `exit_status`, `hint` and `failure` tell the last end: how it
     ended with a fact that explains it, or why it could not be started. `fault`: for what taskmaster itself ends it, ''
-    where it does not; `proven`: whether it had been RUNNING then.
+    where it does not; `proven`: whether it had been RUNNING then. `blocked`: why what was asked of it waits: a start
+    while it is at rest, a stop while it lives; completes "web ".
     """
 
     task: Task
@@ -82,6 +70,7 @@ class Process:
     failure: SpawnFailure | None = None
     fault: str = ""
     proven: bool = False
+    blocked: str = ""
 
     @property
     def name(self) -> str:
@@ -122,6 +111,11 @@ class Process:
     def gave_up(self) -> bool:
         """Whether it failed and nobody but an operator starts it again."""
         return self.state is State.FATAL
+
+    @property
+    def completed(self) -> bool:
+        """Whether it has ended as expected, and is not started again."""
+        return self.state is State.EXITED
 
     @property
     def at_rest(self) -> bool:

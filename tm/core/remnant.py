@@ -50,6 +50,7 @@ def remnant(name: str) -> Task:
         umask=0o022,
         limits=(),
         sockets=(),
+        depends_on=(),
         description="",
         labels=(),
         priority=0,

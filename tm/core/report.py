@@ -171,20 +171,29 @@ def told(before: Process, what: Occurrence, after: Process) -> str | None:
     """What an operator at the prompt hears of a change; None for what need not be said."""
     name = after.name
     match what.event, after.state:
+        case ((Event.START | Event.STOP | Event.RESTART), _) if after.blocked:
+            return f"Process '{name}' {after.blocked}"
+        case ((Event.START | Event.STOP), _) if before.blocked:
+            return f"Process '{name}' no longer waits"
         case Event.SPAWNED, _:
             return f"Process '{name}' started with PID {after.pid}"
         case Event.TIMEOUT, State.KILLING:
             return f"Process '{name}' did not stop in time, killing..."
         case Event.STOP, State.STOPPED:
             return f"Process '{name}' stopped gracefully"
-        case Event.UNHEALTHY | Event.TIMEOUT, State.STOPPING if not before.stopping:
-            return f"Process '{name}' is being ended: {after.fault}"
-        case Event.AGED, State.STOPPING if not before.stopping:
-            return f"Process '{name}' is being restarted: {what.hint}"
         case Event.REAPED | Event.SPAWN_FAILED, _:
             return _told_end(before, after)
         case _:
-            return None
+            return _told_of_checks(before, what, after)
+
+
+def _told_of_checks(before: Process, what: Occurrence, after: Process) -> str | None:
+    """What has become of it that nobody has asked for."""
+    if not after.stopping or before.stopping:
+        return None
+    if what.event is Event.AGED:
+        return f"Process '{after.name}' is being restarted: {what.hint}"
+    return f"Process '{after.name}' is being ended: {after.fault}" if after.fault else None
 
 
 def _told_end(before: Process, after: Process) -> str | None:
@@ -213,7 +222,7 @@ def _wait_s(row: Process) -> float:
 def transition(before: Process, what: Occurrence, after: Process, sent: Sequence[Send]) -> str:
     """The event log's words for a change: states, pid, cause."""
     change = f"{before.state.value} -> {after.state.value}" if before.state is not after.state else after.state.value
-    parts = [f"{change} ({_reason(before, what, after)})"]
+    parts = [f"{change} ({_reason(before, what, after)})", after.blocked]
     if what.event is Event.SPAWNED:
         parts.append(f"pid {after.pid}")
     if what.event in (Event.UNHEALTHY, Event.AGED) or (after.fault and not before.fault):

@@ -44,6 +44,24 @@ class KillMode(Enum):
     TREE = "tree"
 
 
+class Awaited(Enum):
+    """What a task waits for before it is started: how far another one has come."""
+
+    STARTED = "started"
+    READY = "ready"
+    COMPLETED = "completed"
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """Another task that a task waits for; `awaited` None: ready where that one can tell, else started."""
+
+    task: str
+    awaited: Awaited | None
+    place: Place = field(compare=False, repr=False)
+    """Where its name stands."""
+
+
 class OnReload(Enum):
     """What a changed key does to a process that runs."""
 
@@ -106,6 +124,7 @@ class Task:
     max_age_s: float | None
     sockets: tuple[Socket, ...]
     """In the order in which they are given."""
+    depends_on: tuple[Need, ...]
     description: str
     labels: tuple[str, ...]
     priority: int

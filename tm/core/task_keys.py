@@ -133,6 +133,10 @@ FIELDS: Final[tuple[Field, ...]] = (
     Field("sockets", "sockets", kinds.SOCKETS, "{}", _RESPAWN,
           "Sockets that taskmaster opens and all instances share: a name for each, and `tcp://ADDRESS:PORT` or "
           "`unix:///PATH`. Each process has them from descriptor 3 on, as LISTEN_FDS says."),
+    Field("dependsOn", "depends_on", kinds.NEEDS, "[]", _LIVE,
+          "The tasks that it is started after: names, or how far each has to have come, as in `{db: ready, migrate: "
+          "completed}`. `started`: all its instances have a process; `ready`: all are RUNNING; `completed`: all have "
+          "ended as expected. A bare name means `ready` where that task has `readiness`, else `started`."),
     Field("description", "description", kinds.TEXT, '""', _LIVE,
           "A line for people."),
     Field("labels", "labels", kinds.LABELS, "[]", _LIVE,

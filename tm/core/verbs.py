@@ -66,11 +66,13 @@ VERBS: Final[tuple[Verb, ...]] = (
         (Option("--long", "also CPU, memory, and the last change with its cause and who asked", "-l"), _JSON),
         reads=True,
     ),
-    Verb("start", Takes.SELECTION, "start processes", missing="Please specify the task to start"),
+    Verb(
+        "start", Takes.SELECTION, "start processes, and what they depend on", missing="Please specify the task to start"
+    ),
     Verb(
         "stop",
         Takes.SELECTION,
-        "stop processes: the stop signal, then SIGKILL when the grace is over",
+        "stop processes: the stop signal, then SIGKILL when the grace is over; what depends on them goes on",
         missing="Please specify the task to stop",
     ),
     Verb(

@@ -1,7 +1,7 @@
 """Carrying out a command: from what an operator asked for to what follows and what is answered.
 
-Guarantees: every verb of `core.commands` has its handler here; a selection that finds nothing carries out nothing; what
-an operator wishes is remembered before it is carried out; nothing here waits.
+Guarantees: every verb of `core.commands` has its handler here; a selection that finds nothing carries out nothing;
+nothing here waits. Leaves to others: start, stop and restart (`daemon.asking`).
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from tm.core.reload import Plan, as_data, describe
 from tm.core.report import place
 from tm.core.select import NotFound, select
 from tm.core.signal_names import signal_number
-from tm.core.transitions import Event, Refused
 from tm.core.verbs import BY_NAME
 from tm.daemon.answers import Answer, NoSuchTask, Outcome, failed
+from tm.daemon.asking import Asking
 from tm.daemon.history import History
 from tm.daemon.log_sources import clear, key_of
 from tm.daemon.output_views import Told
@@ -39,7 +39,6 @@ from tm.edge.loop import Loop
 
 Handler: TypeAlias = Callable[[Command, Look], "Answer | Searching"]
 _WORD_SHOWN = 80
-WISHES = {"start": Event.START, "stop": Event.STOP, "restart": Event.RESTART}
 
 
 class Control:
@@ -66,8 +65,8 @@ class Control:
         self.reopen: Callable[[], list[str]] = list
         self.upgrade: Callable[[str, Answered], End] = lambda by, answered: _nothing
         self.roll: Callable[[list[Process], str], Answer]
-        self._by, self.leaving, self._trouble = CONFIGURATION, False, ""
-        self._logs = Logs(loop, outputs)
+        self._by, self.leaving, self._logs = CONFIGURATION, False, Logs(loop, outputs)
+        self._asking = Asking(supervisor, reloading, log, lambda text: self.tell(text))
         self.handlers: Mapping[str, Handler] = {
             "status": self._status,
             "start": self._wish,
@@ -194,31 +193,10 @@ class Control:
         if self.leaving and command.verb != "stop":
             return failed("Taskmaster is shutting down.")
         rows = self.rows(command.words)
-        self._remember(rows, command.verb != "stop")
         if "--rolling" in command.options:
+            self._asking.remember([key_of(row) for row in rows], True)
             return self.roll(rows, self._by)
-        refusals: list[str] = []
-        answered = False
-        several = len(rows) > len(command.words)
-
-        def heard(_row: Process, refused: Refused | None) -> None:
-            """What is already so is worth a word where it was named, not where it is one of many."""
-            if refused is not None and not several:
-                (self.tell if answered else refusals.append)(refused.reason)
-
-        for row in rows:
-            self._supervisor.ask(key_of(row), WISHES[command.verb], heard, self._by)
-        answered = True
-        outcome = Outcome.FAILED if refusals else Outcome.DONE
-        return Answer(refusals, {"refused": list(refusals), "asked": [row.name for row in rows]}, outcome)
-
-    def _remember(self, rows: list[Process], up: bool) -> None:
-        trouble = self._reloading.remember({key: up for row in rows if self._supervisor.keeps(key := key_of(row))})
-        if trouble:
-            self._log.write(Level.WARNING, "taskmaster", "wishes", trouble)
-        if trouble and trouble != self._trouble:
-            self.tell(trouble)
-        self._trouble = trouble
+        return self._asking.wish(command.verb, rows, len(rows) > len(command.words), self._by)
 
     def _reload(self, command: Command, _look: Look) -> Answer:
         if "--dry-run" not in command.options:

@@ -95,8 +95,7 @@ class Departure:
         supervisor = self._parts.supervisor
         self._log(Level.INFO, f"asked for by {by}")
         self._parts.succession.leaving(by)
-        graces = [row.task.graceful_stop_timeout_s for row in supervisor.rows.values() if row.alive]
-        self._begin(max(graces, default=0.0))
+        self._begin(supervisor.held.longest_stop_s())
         self._parts.reloading.shut_down(supervisor, by)
         if (limit_s := supervisor.config.settings.stop_timeout_s) is not None:
             self._parts.loop.call_at(Instant(self._parts.loop.now + limit_s), supervisor.end_grace)

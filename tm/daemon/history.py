@@ -52,5 +52,5 @@ def _level(before: Process, after: Process) -> Level:
         case State.BACKOFF | State.KILLING:
             return Level.WARNING
         case _:
-            changed = before.state is not after.state or before.alive or after.alive
+            changed = before.state is not after.state or before.alive or after.alive or before.blocked != after.blocked
             return Level.INFO if changed else Level.DEBUG

@@ -29,7 +29,7 @@ class Reading(NamedTuple):
 
 class Reloading:
     """The daemon's configuration (`config`) and its source. `problems`: why the last reading failed, or None.
-    `on_loaded` hears of each reading that holds from now on.
+    `on_loaded` hears of each reading that holds from now on; `wishes` are those of operators.
     """
 
     def __init__(self, reading: Reading, read: Callable[[str], Reading], wishes: Wishes, wishes_path: str) -> None:
@@ -37,7 +37,7 @@ class Reloading:
         self.config = reading.config
         self._read = read
         self._world = reading.world
-        self._wishes = wishes
+        self.wishes = wishes
         self._wishes_path = wishes_path
         self.place = os.path.abspath(reading.config.path)
         self.problems: ConfigError | None = None
@@ -55,18 +55,18 @@ class Reloading:
 
     def boot(self, supervisor: Supervisor) -> Plan:
         """From nothing to the configuration that was read before the start."""
-        plan = supervisor.apply(self.config, self._wishes)
+        plan = supervisor.apply(self.config, self.wishes)
         self._forget_removed(supervisor)
         return plan
 
     def wanted(self, row: Process) -> bool:
         """Whether it is launched at a start of the daemon."""
-        return self._wishes.get((row.task.name, row.n), row.task.auto_launch)
+        return self.wishes.get((row.task.name, row.n), row.task.auto_launch)
 
     def kept_down(self, supervisor: Supervisor) -> list[str]:
         """The instances that would launch by themselves, had an operator not stopped them in an earlier life."""
         rows = supervisor.rows.items()
-        return [row.name for key, row in rows if row.task.auto_launch and self._wishes.get(key) is False]
+        return [row.name for key, row in rows if row.task.auto_launch and self.wishes.get(key) is False]
 
     def read(self, path: str | None = None) -> Reading:
         """Read and check a configuration, the daemon's own when no path is given. Raises ConfigError."""
@@ -86,7 +86,7 @@ class Reloading:
         self.problems = None
         self.config, self._world = reading.config, reading.world
         self.on_loaded(reading)
-        plan = supervisor.apply(reading.config, self._wishes, by)
+        plan = supervisor.apply(reading.config, self.wishes, by)
         self._forget_removed(supervisor)
         return plan
 
@@ -100,9 +100,9 @@ class Reloading:
 
     def remember(self, wishes: Mapping[Key, bool]) -> str:
         """Keep what an operator wishes over the daemon's life; why that failed, or ''."""
-        self._wishes.update(wishes)
+        self.wishes.update(wishes)
         try:
-            save(self._wishes_path, self.place, self._wishes)
+            save(self._wishes_path, self.place, self.wishes)
         except OSError as error:
             reason = os.strerror(error.errno or 0)
             return f"{self._wishes_path} cannot be written ({reason}): the wish is forgotten when the daemon ends"
@@ -111,9 +111,9 @@ class Reloading:
     def _forget_removed(self, supervisor: Supervisor) -> None:
         """Wishes end with their instances; where that cannot be written now, it is when the next wish is."""
         kept = keys_of(supervisor.config)
-        gone = [key for key in self._wishes if key not in kept]
+        gone = [key for key in self.wishes if key not in kept]
         for key in gone:
-            del self._wishes[key]
+            del self.wishes[key]
         if gone:
             self.remember({})
 

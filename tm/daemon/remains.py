@@ -55,6 +55,18 @@ class Remains:
         self._groups[key] = Group(task, self._platform.hold(task, pid), then)
         self.deaths()
 
+    def outlast(self, key: Key, row: Process, again: bool, then: Callable[[], None]) -> bool:
+        """The leader of this instance has ended, which is to be started `again` or not; whether `then` is to come when
+        its group is empty, and not now.
+        """
+        if row.pid is None or not self._platform.group_left(row.task, row.pid):
+            return False
+        waits = row.stopping or again
+        self.keep(key, row.task, row.pid, then if waits else None)
+        if waits and (row.killing or not row.stopping):
+            self.kill(key)
+        return waits
+
     def number(self, key: Key, pid: int) -> int:
         """By which number the instance whose leader is or was `pid` is signalled."""
         return self._groups[key].pid if key in self._groups else pid

@@ -167,9 +167,10 @@ class Service:
         also what had ended already, as if that daemon had come to its end.
         """
         if self.succession.was_leaving:
-            for key, row in list(self.supervisor.rows.items()):
-                if (row.stopping or row.at_rest) and self._reloading.wanted(row):
-                    self.supervisor.ask(key, Event.START, by="the start of taskmaster")
+            rows = self.supervisor.rows.items()
+            wanted = [key for key, row in rows if (row.stopping or row.at_rest) and self._reloading.wanted(row)]
+            for key in self.supervisor.held.with_needed(wanted, self._reloading.wishes):
+                self.supervisor.ask(key, Event.START, by="the start of taskmaster")
 
     def close(self) -> None:
         """Default signals again, and the loop's own descriptors given back."""

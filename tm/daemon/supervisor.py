@@ -28,6 +28,7 @@ from tm.core.launch import SpawnFailure, inherited, launch
 from tm.core.process import Effect, Impossible, Occurrence, Process, Send, Spawn, restart_due, step
 from tm.core.reload import Plan, keys_of, plan_for
 from tm.core.transitions import Event, Refused
+from tm.daemon.order import Hands, Held
 from tm.daemon.platform import Platform
 from tm.daemon.reach import Way
 from tm.daemon.remains import Remains
@@ -63,7 +64,8 @@ class Supervisor:
         self._wishes = Slices(loop)
         self.config = config
         self.rows: dict[Key, Process] = {}
-        self.observers: list[Observer] = []
+        self.held = Held(loop, Hands(lambda: self.rows, self._become, self.then, self._wish))
+        self.observers: list[Observer] = [self.held.observe]
         self.cycle: Callable[[Sequence[Key], str], None] = self._cycle
         self.on_bug: Callable[[str], None] = _raise
         self.on_unsent: Callable[[Process, int], None] = lambda row, signum: None
@@ -81,9 +83,8 @@ class Supervisor:
 
     def reaped(self, pid: int, status: ExitStatus, hint: str = "") -> None:
         """A child has ended. One that is nobody's leader may still have been the last of its group."""
-        key = self._by_pid.pop(pid, None)
-        if key is not None:
-            self._leader_ended(key, pid, Occurrence(Event.REAPED, status=status, hint=hint))
+        if (key := self._by_pid.pop(pid, None)) is not None:
+            self._leader_ended(key, Occurrence(Event.REAPED, status=status, hint=hint))
         self._remains.deaths()
 
     def key_of(self, pid: int) -> Key | None:
@@ -102,6 +103,7 @@ class Supervisor:
         self.rows = dict(rows)
         self._by_pid = {row.pid: key for key, row in rows.items() if row.pid is not None}
         self._remains.resume(rows)
+        self.held.applied(config)
 
     def apply(self, config: Config, wishes: Mapping[Key, bool], by: str = CONFIGURATION) -> Plan:
         """Carry out the difference between the present configuration and `config`.
@@ -120,9 +122,10 @@ class Supervisor:
         cycled = [key for key in keys if (key[0] in respawn or key in self._outdated) and key in wanted]
         self._outdated.clear()
         self.rows = {key: self._row(key) for key in keys} | {key: self.rows[key] for key in doomed}
+        self.held.applied(config)
         for key in keys:
             self._timers.arm(key, self.rows[key].deadline)
-        for key in reversed(doomed):
+        for key in reversed(self.held.ordered(doomed)):
             self._take_down(key, by)
         fresh = [key for key in keys if key not in had]
         launched = [
@@ -130,6 +133,7 @@ class Supervisor:
             for key in sorted(fresh, key=lambda each: config.tasks[each[0]].priority)
             if wishes.get(key, key[0] in up if key[0] in with_siblings else config.tasks[key[0]].auto_launch)
         ]
+        launched = self.held.with_needed(launched, wishes)
         starts = tuple(self.rows[key].name for key in (*cycled, *launched))
         self.cycle(cycled, by)
         for key in launched:
@@ -139,6 +143,7 @@ class Supervisor:
     def end_grace(self) -> None:
         """Kill now whatever is on its way down, and whatever is still to be stopped as soon as it is."""
         self._hurry = True
+        self.held.hurry()
         for key in list(self.rows):
             self._end_grace_of(key)
 
@@ -175,7 +180,8 @@ class Supervisor:
             self._remains.cancel(key)
         elif resting and self._remains.kill_then(key, partial(self._wish, key, what, answer)):
             return
-        refused = self._removed(key, what) or self._post(key, what)
+        if (refused := self._removed(key, what)) is None and not self.held.holds(key, what):
+            refused = self._post(key, what)
         if self._hurry:
             self._end_grace_of(key)
         if answer is not None and key in self.rows:
@@ -198,14 +204,17 @@ class Supervisor:
                 return None
             if isinstance(outcome, Refused):
                 return outcome
-            self.rows[key], effects = outcome
-            sent = [each for each in effects if isinstance(each, Send)]
-            for observer in self.observers:
-                observer(before, what, self.rows[key], sent)
+            after, effects = outcome
+            self._become(key, what, after, [each for each in effects if isinstance(each, Send)])
             waiting.extend(result for each in effects if (result := self._carry_out(key, each)))
         self._timers.arm(key, self.rows[key].deadline)
         self._drop_if_over(key)
         return None
+
+    def _become(self, key: Key, what: Occurrence, after: Process, sent: Sequence[Send] = ()) -> None:
+        before, self.rows[key] = self.rows[key], after
+        for observer in self.observers:
+            observer(before, what, self.rows[key], sent)
 
     def _carry_out(self, key: Key, effect: Effect) -> Occurrence | None:
         match effect:
@@ -234,17 +243,10 @@ class Supervisor:
         self._by_pid[outcome] = key
         return Occurrence(Event.SPAWNED, pid=outcome)
 
-    def _leader_ended(self, key: Key, pid: int, what: Occurrence) -> None:
+    def _leader_ended(self, key: Key, what: Occurrence) -> None:
         row = self.rows[key]
         again = restart_due(replace(row, exit_status=what.status))
-        if not self._platform.group_left(row.task, pid):
-            self._post(key, what)
-        elif row.stopping or again:
-            self._remains.keep(key, row.task, pid, partial(self._happened, key, what))
-            if row.killing or not row.stopping:
-                self._remains.kill(key)
-        else:
-            self._remains.keep(key, row.task, pid, None)
+        if not self._remains.outlast(key, row, again, partial(self._happened, key, what)):
             self._post(key, what)
 
     def _take_down(self, key: Key, by: str) -> None:

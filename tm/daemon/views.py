@@ -20,7 +20,7 @@ from tm.core.process import Process
 from tm.core.records import Record
 from tm.core.report import ailment, cause, cells, hint, place, ready, table, uptime
 from tm.core.signal_names import signal_name
-from tm.core.task import MERGED, Task
+from tm.core.task import MERGED, Need, Task
 from tm.core.template import Template
 from tm.core.timers import Instant
 from tm.daemon import unkillable
@@ -84,6 +84,7 @@ class Views:
         ailing = [row for row in rows if row.failing]
         below = [ailment(row, now, last_words(self._outputs, row)) for row in ailing]
         below += [line for row in rows for line in unkillable.lines(row, now)]
+        below += [f"{row.name} {row.blocked}" for row in rows if row.blocked]
         below += self._outputs.troubles()
         below += _adopted([row.name for row in rows if self._outputs.wiring(key_of(row)).adopted])
         return Answer(lines + (["", *below] if below else []), data)
@@ -145,6 +146,7 @@ class Views:
             "exit": row.exit_status.number if row.exit_status else None,
             "cause": "" if row.alive else cause(row),
             "hint": hint(row) or unkillable.obstacle(row),
+            "blocked": row.blocked,
             "command": command,
         }
 
@@ -165,7 +167,8 @@ class Views:
         return {None: "-", True: "yes", False: "no"}[ready(row)] + why
 
     def _title(self, row: Process, now: Instant) -> str:
-        return f"{row.name}: {self._row(row, now)['status']} for {uptime(now - row.since)}"
+        blocked = f", {row.blocked}" if row.blocked else ""
+        return f"{row.name}: {self._row(row, now)['status']} for {uptime(now - row.since)}{blocked}"
 
     def _shown(self, row: Process, used: Usage, now: Instant) -> list[str]:
         held, lines = self._outputs.held(key_of(row)), used.lines(row, now)
@@ -257,6 +260,8 @@ def _shown_value(value: object) -> object:
             return value.value
         case Probe():
             return {key: _shown_value(each) for key, each in given(value).items()}
+        case Need():
+            return {value.task: value.awaited.value} if value.awaited else value.task
         case frozenset():
             return sorted(value)
         case tuple():

@@ -1,0 +1,25 @@
+"""What a step of the table owes: the effects, as values, in the order in which they are to be done.
+
+Leaves to others: which step owes what (`core.process`), and doing it (`daemon.supervisor`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+
+@dataclass(frozen=True, slots=True)
+class Spawn:
+    """Owed: start the program, then post SPAWNED or SPAWN_FAILED before anything else of this row."""
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Owed: send `signum` to the process `pid`, as its `killMode` says."""
+
+    pid: int
+    signum: int
+
+
+Effect: TypeAlias = Spawn | Send
