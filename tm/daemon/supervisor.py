@@ -48,14 +48,14 @@ _BUG = SpawnFailure("spawn", "a bug of taskmaster kept it from being started; th
 
 
 class Supervisor:
-    """All processes of one daemon. `rows` are in the order of the configuration."""
+    """All processes of one daemon. `rows` are in the order of the configuration, `timers` those of their deadlines."""
 
     def __init__(self, loop: Loop, platform: Platform, config: Config, environ: Mapping[str, str]) -> None:
         """Begin with `config` and no rows; `environ` is what children inherit where the configuration lets them."""
         self._loop = loop
         self._platform = platform
         self.environ = inherited(environ)
-        self._timers = RowTimers(loop, self._due)
+        self.timers = RowTimers(loop, self._due)
         self._by_pid: dict[int, Key] = {}
         self._remains = Remains(loop, platform)
         self._outdated: set[Key] = set()
@@ -120,7 +120,7 @@ class Supervisor:
         self._outdated.clear()
         self.rows = {key: self._row(key) for key in keys} | {key: self.rows[key] for key in doomed}
         for key in keys:
-            self._timers.arm(key, self.rows[key].deadline)
+            self.timers.arm(key, self.rows[key].deadline)
         for key in reversed(doomed):
             self._take_down(key, by)
         fresh = [key for key in keys if key not in had]
@@ -203,7 +203,7 @@ class Supervisor:
             for observer in self.observers:
                 observer(before, what, self.rows[key], sent)
             waiting.extend(result for each in effects if (result := self._carry_out(key, each)))
-        self._timers.arm(key, self.rows[key].deadline)
+        self.timers.arm(key, self.rows[key].deadline)
         self._drop_if_over(key)
         return None
 
@@ -275,7 +275,7 @@ class Supervisor:
     def _drop_if_over(self, key: Key) -> None:
         if not self.keeps(key) and self.rows[key].at_rest:
             row = self.rows.pop(key)
-            self._timers.disarm(key)
+            self.timers.disarm(key)
             self.on_dropped(row)
 
     def _due(self, key: Key) -> None:
