@@ -106,6 +106,7 @@ def test_a_task_has_the_defaults_of_the_contract() -> None:
         nice=None,
         readiness=None,
         liveness=None,
+        watchdog_s=None,
         description="",
         labels=(),
         priority=999,

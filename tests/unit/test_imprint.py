@@ -32,6 +32,7 @@ CHANGES = {
     "limits": "{nofile: 10}",
     "nice": "0",
     "readiness": "{tcp: 'localhost:80{n}', period: 2}",
+    "watchdog": "7",
     "liveness": "{exec: 'true'}",
     "instances": "3",
     "autoLaunch": "true",
@@ -40,7 +41,7 @@ CHANGES = {
     "description": "a word",
 }
 
-LATER = {"readiness": "02d409155109593c"}
+LATER = {"readiness": "02d409155109593c", "watchdog": "2f17f97aa0b12cc0"}
 """The keys that came after the first release, each with the imprint of a task that has it."""
 
 

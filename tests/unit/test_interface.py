@@ -75,7 +75,17 @@ def test_every_variable_that_is_read_is_listed_and_no_other() -> None:
 
 def test_what_a_process_is_given_is_listed() -> None:
     marks = ["TASKMASTER_GENERATION", "TASKMASTER_STATE", "TASKMASTER_DAEMON"]
-    assert names(interface.CHILD_VARIABLES) == [*launch(task(), 1, {}).environment, *marks]
+    assert names(interface.CHILD_VARIABLES) == [*launch(task(), 1, {}).environment, *marks, "NOTIFY_SOCKET", *WATCHED]
+
+
+WATCHED = ("WATCHDOG_USEC", "WATCHDOG_PID")
+
+
+def test_what_a_process_with_a_watchdog_is_given_more() -> None:
+    plain, watched = launch(task(), 1, {}), launch(task(watchdog_s=2.5), 1, {})
+    assert dict(watched.environment) == {**plain.environment, "WATCHDOG_USEC": "2500000"}
+    assert (watched.speaks, watched.pid_variables) == (True, ("WATCHDOG_PID",))
+    assert (plain.speaks, plain.pid_variables, plain.needs_fork) == (False, (), False)
 
 
 @pytest.mark.parametrize(

@@ -78,6 +78,7 @@ _VALUES: Final = {
     "limits": "{core: 0}",
     "nice": "0",
     "readiness": '{exec: "true"}',
+    "watchdog": "30",
     "liveness": '{exec: "true", period: 60}',
     "description": '"sleeps"',
     "labels": "[example]",
@@ -94,7 +95,7 @@ _VALUES: Final = {
 """What the reference shows where the default would show nothing."""
 
 _COMMENTED_OUT: Final = frozenset(
-    {"user", "group", "onEvent", "logfile", "stateDir", "socket", "socketGroup", "pidfile"}
+    {"user", "group", "watchdog", "onEvent", "logfile", "stateDir", "socket", "socketGroup", "pidfile"}
 )
 """Keys that not everybody can use as they are shown."""
 

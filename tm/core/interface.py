@@ -127,6 +127,11 @@ CHILD_VARIABLES: Final = (
         ("TASKMASTER_DAEMON",),
         "what tells the processes of this daemon, and of those that take over from it, from others'",
     ),
+    Entry(("NOTIFY_SOCKET",), "with `watchdog` or `readiness: {notify: true}`: where it may say something of itself"),
+    Entry(
+        ("WATCHDOG_USEC", "WATCHDOG_PID"),
+        "with `watchdog`: within how many microseconds it has to say WATCHDOG=1, and the pid of whom that is asked",
+    ),
 )
 
 EVENTS: Final = (

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from tm.core.log_policy import PLAIN, Form, LogPolicy
+from tm.core.probe import NOTIFY
 from tm.core.syslog import SYSLOG
 from tm.core.task import DISCARD, MERGED, SENT, KillMode, Task
 from tm.core.template import Template
@@ -25,7 +26,8 @@ class Launch:
 
     `given`: the names in `environment` that the task itself sets; `sent`: the streams that go to syslog beside their
     tail in memory; `common`: the streams with a file that another instance has too, now or soon; `tree`: its
-    descendants are to be found again; `cgroup`: the directory of the cgroup that it begins in, or ''.
+    descendants are to be found again; `cgroup`: the directory of the cgroup that it begins in, or ''; `speaks`: it is
+    to have a NOTIFY_SOCKET; `pid_variables`: the names of variables that hold its pid, whatever it is.
     """
 
     argv: tuple[str, ...]
@@ -45,12 +47,14 @@ class Launch:
     common: frozenset[str] = frozenset()
     tree: bool = False
     cgroup: str = ""
+    speaks: bool = False
+    pid_variables: tuple[str, ...] = ()
 
     @property
     def needs_fork(self) -> bool:
         """Whether the child has to do more than vfork(2) allows before it runs its program."""
         asked = (self.user, self.group, self.nice)
-        return bool(self.limits or self.cgroup) or any(each is not None for each in asked)
+        return bool(self.limits or self.cgroup or self.pid_variables) or any(each is not None for each in asked)
 
     @property
     def targets(self) -> dict[str, str | None]:
@@ -91,6 +95,8 @@ def launch(task: Task, n: int, base: Mapping[str, str]) -> Launch:
     logs = {"stdout": task.stdout, "stderr": task.stderr}
     environment = dict(base)
     environment.update((key, value.fill(*fill)) for key, value in task.environment)
+    if task.watchdog_s is not None:
+        environment["WATCHDOG_USEC"] = str(max(1, int(task.watchdog_s * 1e6)))
     environment.update(TASKMASTER_TASK=task.name, TASKMASTER_INSTANCE=instance, TASKMASTER_N=str(n))
     return Launch(
         argv=tuple(word.fill(*fill) for word in task.argv),
@@ -109,7 +115,19 @@ def launch(task: Task, n: int, base: Mapping[str, str]) -> Launch:
         sent=frozenset(name for name, log in logs.items() if log == SENT),
         common=frozenset(name for name, log in logs.items() if task.instances > 1 and _is_common(log)),
         tree=task.kill_mode is KillMode.TREE,
+        speaks=speaks(task),
+        pid_variables=() if task.watchdog_s is None else ("WATCHDOG_PID",),
     )
+
+
+def speaks(task: Task) -> bool:
+    """Whether it says something of itself that is to be heard."""
+    return task.watchdog_s is not None or waits_for_word(task)
+
+
+def waits_for_word(task: Task) -> bool:
+    """Whether it is ready when it says so itself."""
+    return task.readiness is not None and task.readiness.kind == NOTIFY
 
 
 def _is_common(log: Template | None) -> bool:

@@ -142,6 +142,69 @@ These are of
 alone:
 """
 
+SPEAKING: Final = r""".Sh WHAT A PROGRAM SAYS OF ITSELF
+A program whose task has
+.Cm watchdog
+or
+.Cm readiness
+with
+.Cm notify
+finds in its variable
+.Ev NOTIFY_SOCKET
+the path of a socket, to which it says something of itself in the way of
+.Xr sd_notify 3
+and
+.Xr systemd-notify 1 :
+.Bl -tag -width Ds
+.It Li READY=1
+It can do its work; also the end of a reload.
+With
+.Cm readiness
+it is RUNNING from then on.
+.It Li STATUS= Ns Ar text
+What it is doing, in a line.
+.Li status -l ,
+.Li show
+and
+.Fl -json
+have it.
+.It Li RELOADING=1
+It reads its configuration anew, which is shown until it says
+.Li READY=1 .
+.It Li STOPPING=1
+It is about to end.
+The watchdog is over, and it has
+.Cm gracefulStopTimeout
+to be gone; then it is ended, which counts as an unexpected exit.
+.It Li WATCHDOG=1
+It lives.
+.It Li WATCHDOG=trigger
+It does not do well: it is ended as if nothing had been heard of it.
+.It Li EXTEND_TIMEOUT_USEC= Ns Ar number
+It needs so many microseconds from now to become ready, or to end: where the
+deadline comes before that, it comes then.
+.It Li MAINPID= Ns Ar pid
+Which of its processes is the one that matters: with
+.Cm killMode
+.Cm process
+signals go to that one, and SIGKILL to the one that was started as well.
+The end of the process that was started remains the end of it all.
+.El
+.Pp
+Only its own processes are listened to: those of its session or process group,
+their descendants, and those that were started with its variables; of one that
+has ended already, as
+.Li systemd-notify --no-block
+has, to those of its user.
+What others say, and what is longer than 4096 bytes, is ignored; descriptors
+that come along are closed.
+.Pp
+A watchdog that has run out sends the task's
+.Cm stopSignal ,
+not SIGABRT, and waits for its grace.
+It counts from RUNNING on, and anew where a daemon takes over.
+"""
+
 DAEMON: Final = r""".Sh THE DAEMON
 These keys are known in
 .Cm taskmaster .
@@ -174,7 +237,7 @@ tasks:
 
 def page(tasks: Iterable[Field], daemon: Iterable[Field]) -> str:
     """The whole page, for the keys of a task and those of the daemon."""
-    return "".join([HEAD, TASKS, _listed(tasks), DAEMON, _listed(daemon), *_probes(), TAIL])
+    return "".join([HEAD, TASKS, _listed(tasks), DAEMON, _listed(daemon), *_probes(), SPEAKING, TAIL])
 
 
 def _probes() -> Iterable[str]:

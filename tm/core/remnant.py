@@ -47,6 +47,7 @@ def remnant(name: str) -> Task:
         nice=None,
         readiness=None,
         liveness=None,
+        watchdog_s=None,
         description="",
         labels=(),
         priority=0,

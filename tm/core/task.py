@@ -98,6 +98,7 @@ class Task:
     nice: int | None
     readiness: Probe | None
     liveness: Probe | None
+    watchdog_s: float | None
     description: str
     labels: tuple[str, ...]
     priority: int

@@ -108,11 +108,16 @@ FIELDS: Final[tuple[Field, ...]] = (
     Field("nice", "nice", _NICE, "", _RESPAWN,
           "Its niceness, from -20 (first in line) to 19. When not given, that of the daemon."),
     Field("readiness", "readiness", probe_keys.READINESS, "", _RESPAWN,
-          "How to find out that it can do its work, which alone makes it RUNNING then: one of `exec`, `http`, `tcp` "
-          "and `log`, with keys of its own. Where it is not ready within `successfulStartTimeout`, its start failed."),
+          "How to find out that it can do its work, which alone makes it RUNNING then: one of `exec`, `http`, "
+          "`tcp`, `log` and `notify`, with keys of its own. Where it is not ready within `successfulStartTimeout`, its "
+          "start failed."),
     Field("liveness", "liveness", probe_keys.LIVENESS, "", _LIVE,
           "How to find out that it still can: one of `exec`, `http` and `tcp`, with keys of its own. A process that "
           "fails it is ended, through its grace, which counts as an unexpected exit."),
+    Field("watchdog", "watchdog_s", kinds.SOME_TIME, "", _RESPAWN,
+          "How often it has to say WATCHDOG=1 to NOTIFY_SOCKET, as sd_notify(3) does, once it is RUNNING. When nothing "
+          "is heard for so long it is ended by its `stopSignal` and grace, which counts as an unexpected exit. It "
+          "learns of this by WATCHDOG_USEC and WATCHDOG_PID.", (), "seconds"),
     Field("description", "description", kinds.TEXT, '""', _LIVE,
           "A line for people."),
     Field("labels", "labels", kinds.LABELS, "[]", _LIVE,
