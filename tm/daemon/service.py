@@ -27,6 +27,7 @@ from tm.daemon.control import Control
 from tm.daemon.deaths import Deaths
 from tm.daemon.departure import Departure
 from tm.daemon.health import Health
+from tm.daemon.hearing import Hearing
 from tm.daemon.notification import Notifications
 from tm.daemon.outputs import Outputs
 from tm.daemon.platform import Machine
@@ -94,13 +95,12 @@ class Service:
         self.outputs.reports.on_change = self._log_changed
         parties = Parties(self.loop, self.supervisor, machine, self.outputs, self._deaths, self._log)
         self.succession = Succession(parts.estate, parties, self._reloading.place, self._journal_trouble)
-        self.health = Health(parties, lambda: self.succession.ours)
+        self.health, self._hearing = Health(parties, lambda: self.succession.ours), Hearing(parties, parts.estate)
         self.guarded_by(self.succession.pid)
         self._signals = Signals(self._signalled)
         self._title = Title(self.loop, self.supervisor)
         every_s = None if parts.notify is None else watchdog_s(parts.environ, os.getpid())
         self._tidings = Tidings(Notifier(parts.notify), self._title, self.loop, every_s)
-        self.control.on_reload = self._tidings.reload
         self._departure = self._prepare_the_end()
         self.on_signal: Callable[[int], bool] = _not_mine
         self.on_booted: Callable[[], None] = _nothing
@@ -108,15 +108,17 @@ class Service:
         self.on_dropped: Callable[[Process], None] = lambda row: None
         self.on_renew: Callable[[], None] = _nothing
         self.on_adopted: Callable[[], None] = _nothing
-        self.control.views.last_answer = self.health.last
         self._listen_to_rows()
 
     def _listen_to_rows(self) -> None:
+        self.control.on_reload = self._tidings.reload
+        self.control.views.last_answer, self.control.views.said = self.health.last, self._hearing.said
         self.supervisor.on_bug = self._impossible
         self.supervisor.on_unsent = self._unsent
         self.supervisor.on_dropped = self._dropped
         self.supervisor.on_applied = self._applied
-        hear = (self.control.history, self.succession, self._title, self._notifications, self.health)
+        notifications, hearing = self._notifications, self._hearing
+        hear = (self.control.history, self.succession, self._title, notifications, self.health, hearing)
         self.supervisor.observers += [each.observe for each in hear]
 
     def _prepare_the_end(self) -> Departure:
@@ -142,6 +144,7 @@ class Service:
         """The first thing that the loop does, so that nothing that goes wrong in it can end the daemon."""
         try:
             self.succession.take_over(self._reloading.config)
+            self._hearing.resume()
             self.loop.watch(self._signals.fd, self._signals.receive, Rank.DEATH)  # no death is heard before
             self._title.recount()
             self._deaths.reap()
