@@ -117,6 +117,7 @@ def test_a_task_has_the_defaults_of_the_contract() -> None:
         max_age_s=None,
         sockets=(),
         depends_on=(),
+        watchdog_s=None,
         description="",
         labels=(),
         priority=999,

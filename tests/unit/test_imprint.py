@@ -32,6 +32,7 @@ CHANGES = {
     "limits": "{nofile: 10}",
     "nice": "0",
     "readiness": "{tcp: 'localhost:80{n}', period: 2}",
+    "watchdog": "7",
     "liveness": "{exec: 'true'}",
     "cpuAffinity": "[0]",
     "oomScoreAdjust": "0",
@@ -49,6 +50,7 @@ LATER = {
     "cpuAffinity": "35aabfc659ef9303",
     "oomScoreAdjust": "d02f6bb93544ef7c",
     "sockets": "5468660ad4c6b829",
+    "watchdog": "2f17f97aa0b12cc0",
 }
 """The keys that came after the first release, each with the imprint of a task that has it."""
 

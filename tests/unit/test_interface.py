@@ -75,9 +75,19 @@ def test_every_variable_that_is_read_is_listed_and_no_other() -> None:
 
 
 def test_what_a_process_is_given_is_listed() -> None:
-    marks = ["TASKMASTER_GENERATION", "TASKMASTER_STATE", "TASKMASTER_DAEMON", "LISTEN_PID"]
+    marks = ["TASKMASTER_GENERATION", "TASKMASTER_STATE", "TASKMASTER_DAEMON", "LISTEN_PID", "NOTIFY_SOCKET", *WATCHED]
     web = task(sockets=(Socket("http", "127.0.0.1", 80),))
     assert sorted(names(interface.CHILD_VARIABLES)) == sorted([*launch(web, 1, {}).environment, *marks])
+
+
+WATCHED = ("WATCHDOG_USEC", "WATCHDOG_PID")
+
+
+def test_what_a_process_with_a_watchdog_is_given_more() -> None:
+    plain, watched = launch(task(), 1, {}), launch(task(watchdog_s=2.5), 1, {})
+    assert dict(watched.environment) == {**plain.environment, "WATCHDOG_USEC": "2500000"}
+    assert (watched.speaks, watched.pid_variables) == (True, ("WATCHDOG_PID",))
+    assert (plain.speaks, plain.pid_variables, plain.needs_fork) == (False, (), False)
 
 
 @pytest.mark.parametrize(

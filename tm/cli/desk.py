@@ -51,7 +51,7 @@ class Desk:
         self._listeners: list[Listener] = []
         service.supervisor.observers.append(self._changed)
         service.on_dropped = self._dropped
-        service.rolling.on_spared = self._spared
+        service.attendants.rolling.on_spared = self._spared
 
     def carry_out(self, asked: Asked, by: str, answered: Answered) -> End:
         """Do it, and answer."""

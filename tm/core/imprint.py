@@ -25,7 +25,8 @@ except ImportError:  # hashlib loads all of OpenSSL first: half a megabyte and s
 
 # fmt: off
 KEYS: Final = ("command", "argv", "shell", "stdout", "stderr", "environment", "env_file", "working_directory", "umask",
-               "user", "group", "limits", "nice", "readiness", "cpu_affinity", "oom_score_adjust", "sockets")
+               "user", "group", "limits", "nice", "readiness", "cpu_affinity", "oom_score_adjust", "sockets",
+               "watchdog_s")
 # fmt: on
 """What a reload restarts for, as `Task` names it. Not asked of `core.task_keys`, which a comeback does without."""
 _DIGEST_BYTES = 8

@@ -132,6 +132,11 @@ CHILD_VARIABLES: Final = (
         "for a task with `sockets`: how many descriptors it is given from 3 on, their names with colons between them, "
         "and the process that is meant",
     ),
+    Entry(("NOTIFY_SOCKET",), "with `watchdog` or `readiness: {notify: true}`: where it may say something of itself"),
+    Entry(
+        ("WATCHDOG_USEC", "WATCHDOG_PID"),
+        "with `watchdog`: within how many microseconds it has to say WATCHDOG=1, and the pid of whom that is asked",
+    ),
 )
 
 EVENTS: Final = (

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from tm.core.listening import Socket
 from tm.core.log_policy import PLAIN, Form, LogPolicy
+from tm.core.probe import NOTIFY
 from tm.core.syslog import SYSLOG
 from tm.core.task import DISCARD, MERGED, SENT, KillMode, Task
 from tm.core.template import Template
@@ -27,7 +28,8 @@ class Launch:
     `given`: the names in `environment` that the task itself sets; `sent`: the streams that go to syslog beside their
     tail in memory; `common`: the streams with a file that another instance has too, now or soon; `tree`: its
     descendants are to be found again; `cgroup`: the directory of the cgroup that it begins in, or ''; `sockets`: those
-    that it is given, from descriptor 3 on.
+    that it is given, from descriptor 3 on; `speaks`: it is to have a NOTIFY_SOCKET; `pid_variables`: the names of
+    variables that hold its pid, whatever it is.
     """
 
     argv: tuple[str, ...]
@@ -50,12 +52,14 @@ class Launch:
     tree: bool = False
     cgroup: str = ""
     sockets: tuple[Socket, ...] = ()
+    speaks: bool = False
+    pid_variables: tuple[str, ...] = ()
 
     @property
     def needs_fork(self) -> bool:
         """Whether the child has to do more than vfork(2) allows before it runs its program."""
         asked = (self.user, self.group, self.nice, self.cpus, self.oom_score)
-        return bool(self.limits or self.cgroup or self.sockets) or any(each is not None for each in asked)
+        return bool(self.limits or self.cgroup or self.pid_variables) or any(each is not None for each in asked)
 
     @property
     def targets(self) -> dict[str, str | None]:
@@ -96,6 +100,8 @@ def launch(task: Task, n: int, base: Mapping[str, str]) -> Launch:
     logs = {"stdout": task.stdout, "stderr": task.stderr}
     environment = dict(base)
     environment.update((key, value.fill(*fill)) for key, value in task.environment)
+    if task.watchdog_s is not None:
+        environment["WATCHDOG_USEC"] = str(max(1, int(task.watchdog_s * 1e6)))
     environment.update(TASKMASTER_TASK=task.name, TASKMASTER_INSTANCE=instance, TASKMASTER_N=str(n))
     if task.sockets:
         names = ":".join(each.name for each in task.sockets)
@@ -120,7 +126,19 @@ def launch(task: Task, n: int, base: Mapping[str, str]) -> Launch:
         common=frozenset(name for name, log in logs.items() if task.instances > 1 and _is_common(log)),
         tree=task.kill_mode is KillMode.TREE,
         sockets=task.sockets,
+        speaks=speaks(task),
+        pid_variables=_pid_variables(task),
     )
+
+
+def speaks(task: Task) -> bool:
+    """Whether it says something of itself that is to be heard."""
+    return task.watchdog_s is not None or waits_for_word(task)
+
+
+def waits_for_word(task: Task) -> bool:
+    """Whether it is ready when it says so itself."""
+    return task.readiness is not None and task.readiness.kind == NOTIFY
 
 
 def _is_common(log: Template | None) -> bool:
@@ -130,3 +148,8 @@ def _is_common(log: Template | None) -> bool:
 
 def _path(log: Template | None, fill: tuple[str, str, int]) -> str | None:
     return None if log is None or log in (MERGED, SENT) else log.fill(*fill)
+
+
+def _pid_variables(task: Task) -> tuple[str, ...]:
+    listens = ("LISTEN_PID",) if task.sockets else ()
+    return (*listens, "WATCHDOG_PID") if task.watchdog_s is not None else listens

@@ -17,6 +17,7 @@ EXEC: Final = "exec"
 HTTP: Final = "http"
 TCP: Final = "tcp"
 LOG: Final = "log"
+NOTIFY: Final = "notify"
 
 PATH_MOST_BYTES: Final = 107
 """What the kernel has room for in the address of a unix socket."""
@@ -28,7 +29,8 @@ _PRINTABLE = re.compile(r"[!-~]*")
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """One probe. `kind`: EXEC, HTTP, TCP or LOG; of `words`, `address` and `pattern` the one that belongs to it is set.
+    """One probe. `kind`: EXEC, HTTP, TCP, LOG or NOTIFY; of `words`, `address`, `pattern` and `notify` the one that
+    belongs to it is set.
 
     `failures`: so many in a row decide against the process, 0: none do; `successes`: so many in a row for it.
     `status`: the codes of an answer that are a success, as ranges.
@@ -38,6 +40,7 @@ class Probe:
     words: tuple[Template, ...] = ()
     address: Template | None = None
     pattern: str = ""
+    notify: bool | None = None
     path: str = ""
     method: str = ""
     status: tuple[tuple[int, int], ...] = ()
@@ -46,6 +49,10 @@ class Probe:
     failures: int = 0
     successes: int = 1
     delay_s: float = 0.0
+
+
+UNSAID: Final = "it has not said READY=1 to NOTIFY_SOCKET; does it know sd_notify?"
+"""Why one is not ready that has to say so itself."""
 
 
 def given(probe: Probe) -> dict[str, object]:

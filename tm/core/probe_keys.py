@@ -19,17 +19,18 @@ from tm.core.errors import did_you_mean, quoted
 from tm.core.field import FREE_PREFIX, Field, Kind, Table
 from tm.core.log_query import Sieve
 from tm.core.nodes import AllRejected, Entry, Mapping, Node, Rejected, Scalar, gather, kind_of, scalar
-from tm.core.probe import EXEC, HTTP, LOG, TCP, BadAddress, Probe, http_target, tcp_address
+from tm.core.probe import EXEC, HTTP, LOG, NOTIFY, TCP, BadAddress, Probe, http_target, tcp_address
 from tm.core.task import OnReload
 from tm.core.template import Template
 
-KINDS: Final = (EXEC, HTTP, TCP, LOG)
+KINDS: Final = (EXEC, HTTP, TCP, LOG, NOTIFY)
 """The ways to ask; one of them makes a probe."""
 TIMEOUT_MOST_S: Final = 3600.0
 _COUNT_MOST: Final = 10_000
 _CODES = re.compile(r"([1-5][0-9]{2})(?:-([1-5][0-9]{2}))?")
 _ONLY_WITH: Final = {"status": (HTTP,), "method": (HTTP,), "path": (HTTP,)}
-_NOT_WITH_ALL: Final = {LOG: ("period", "timeout", "failures", "successes", "delay")}
+_OF_QUESTIONS: Final = ("period", "timeout", "failures", "successes", "delay")
+_NOT_WITH_ALL: Final = {LOG: _OF_QUESTIONS, NOTIFY: _OF_QUESTIONS}
 
 
 def _command(node: Node, context: Context) -> tuple[Template, ...]:
@@ -68,6 +69,12 @@ def _pattern(node: Node, _context: Context) -> str:
     return written
 
 
+def _notify(node: Node, context: Context) -> bool:
+    if not values.switch(node, context):
+        raise Rejected(node, "no-probe", "this asks for nothing", "", "leave 'readiness' out")
+    return True
+
+
 def _path(node: Node, _context: Context) -> str:
     written = scalar(node, "a path").text
     if not re.fullmatch(r"/[!-~]*", written) or "#" in written:
@@ -101,6 +108,7 @@ EXEC_KIND: Final = Kind(_command, kinds.COMMAND.expected, kinds.COMMAND.schema)
 HTTP_KIND: Final = Kind(_address(_url), "http://host:port/path, or unix:///path of a socket", _TEXT)
 TCP_KIND: Final = Kind(_address(tcp_address), "host:port, or unix:///path of a socket", _TEXT)
 LOG_KIND: Final = Kind(_pattern, "a regular expression", _TEXT)
+NOTIFY_KIND: Final = Kind(_notify, "true", {"enum": [True]})
 STATUS: Final = Kind(
     _status,
     "a status such as 200, a range such as 200-299, or a list of them",
@@ -142,6 +150,9 @@ READINESS_FIELDS: Final = (
     Field("log", "pattern", LOG_KIND, "", OnReload.LIVE,
           "A regular expression that is looked for in each line of its output, stdout and stderr, until one has it; "
           "it is taken as written. No other key stands beside it."),
+    Field("notify", "notify", NOTIFY_KIND, "", OnReload.LIVE,
+          "`true`: it says READY=1 itself, to the socket in its variable NOTIFY_SOCKET, as sd_notify(3) and "
+          "systemd-notify(1) do. No other key stands beside it."),
     *_HTTP,
     Field("period", "period_s", PERIOD, "0.5", OnReload.LIVE,
           "How long from one question to the next; never before the one before is answered.", (), "seconds"),
@@ -261,7 +272,9 @@ def _schema(fields: Sequence[Field]) -> dict[str, Any]:
 READINESS_TABLE: Final = Table("a key of readiness", READINESS_FIELDS)
 LIVENESS_TABLE: Final = Table("a key of liveness", LIVENESS_FIELDS)
 READINESS: Final = Kind(
-    _reader(READINESS_TABLE), "exec, http, tcp or log, with the keys that belong to it", _schema(READINESS_FIELDS)
+    _reader(READINESS_TABLE),
+    "exec, http, tcp, log or notify, with the keys that belong to it",
+    _schema(READINESS_FIELDS),
 )
 LIVENESS: Final = Kind(
     _reader(LIVENESS_TABLE), "exec, http or tcp, with the keys that belong to it", _schema(LIVENESS_FIELDS)

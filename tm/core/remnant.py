@@ -16,7 +16,7 @@ from tm.core.template import Template
 # fmt: off
 _ABSENT: Final[Mapping[str, Any]] = dict.fromkeys((
     "stdout", "stderr", "user", "group", "nice", "readiness", "liveness", "cpu_affinity", "oom_score_adjust",
-    "memory_max_bytes", "max_age_s",
+    "memory_max_bytes", "max_age_s", "watchdog_s",
 ))
 # fmt: on
 

@@ -125,6 +125,7 @@ class Task:
     sockets: tuple[Socket, ...]
     """In the order in which they are given."""
     depends_on: tuple[Need, ...]
+    watchdog_s: float | None
     description: str
     labels: tuple[str, ...]
     priority: int

@@ -109,8 +109,9 @@ FIELDS: Final[tuple[Field, ...]] = (
     Field("nice", "nice", _NICE, "", _RESPAWN,
           "Its niceness, from -20 (first in line) to 19. When not given, that of the daemon."),
     Field("readiness", "readiness", probe_keys.READINESS, "", _RESPAWN,
-          "How to find out that it can do its work, which alone makes it RUNNING then: one of `exec`, `http`, `tcp` "
-          "and `log`, with keys of its own. Where it is not ready within `successfulStartTimeout`, its start failed."),
+          "How to find out that it can do its work, which alone makes it RUNNING then: one of `exec`, `http`, "
+          "`tcp`, `log` and `notify`, with keys of its own. Where it is not ready within `successfulStartTimeout`, its "
+          "start failed."),
     Field("liveness", "liveness", probe_keys.LIVENESS, "", _LIVE,
           "How to find out that it still can: one of `exec`, `http` and `tcp`, with keys of its own. A process that "
           "fails it is ended, through its grace, which counts as an unexpected exit."),
@@ -137,6 +138,10 @@ FIELDS: Final[tuple[Field, ...]] = (
           "The tasks that it is started after: names, or how far each has to have come, as in `{db: ready, migrate: "
           "completed}`. `started`: all its instances have a process; `ready`: all are RUNNING; `completed`: all have "
           "ended as expected. A bare name means `ready` where that task has `readiness`, else `started`."),
+    Field("watchdog", "watchdog_s", kinds.SOME_TIME, "", _RESPAWN,
+          "How often it has to say WATCHDOG=1 to NOTIFY_SOCKET, as sd_notify(3) does, once it is RUNNING. When nothing "
+          "is heard for so long it is ended by its `stopSignal` and grace, which counts as an unexpected exit. It "
+          "learns of this by WATCHDOG_USEC and WATCHDOG_PID.", (), "seconds"),
     Field("description", "description", kinds.TEXT, '""', _LIVE,
           "A line for people."),
     Field("labels", "labels", kinds.LABELS, "[]", _LIVE,

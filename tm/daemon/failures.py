@@ -36,6 +36,11 @@ def explain(launch: Launch, failed: Failed) -> SpawnFailure:
     return replace(found, reason=plain(found.reason), hint=plain(found.hint))
 
 
+def shortage(number: int) -> str:
+    """What to do where this errno says that the machine has too little of something; '' where it does not."""
+    return _SHORTAGES.get(number, "")
+
+
 def _shortage(launch: Launch, failed: Failed) -> SpawnFailure | None:
     """The failure of a machine that has too little left; None for any other. What a limit of the task itself has made
     scarce, once it held, is the task's own affair.

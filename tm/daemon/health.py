@@ -14,7 +14,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from tm.core.exitstatus import ExitStatus
-from tm.core.probe import EXEC, Probe, late
+from tm.core.launch import waits_for_word
+from tm.core.probe import EXEC, UNSAID, Probe, late
 from tm.core.process import Occurrence, Process, Send
 from tm.daemon.adoption import Parties
 from tm.daemon.wiring import Key
@@ -54,7 +55,8 @@ class Health:
     def why_late(self, row: Process) -> str:
         """The fault of a process that is not ready in time."""
         asked = self._asked.get(((row.task.name, row.n), READINESS))
-        return late(row.task.successful_start_timeout_s, asked[2].last if asked else "")
+        said = UNSAID if waits_for_word(row.task) else ""
+        return late(row.task.successful_start_timeout_s, asked[2].last if asked else said)
 
     def last(self, row: Process) -> str:
         """Why it is not ready yet, or what was wrong with it when it was asked last; or ''."""
@@ -112,5 +114,5 @@ def _wanted(row: Process) -> Iterator[tuple[str, Probe | None]]:
     """Which probes it has to have now."""
     lives = row.pid is not None and not row.stopping
     starts = lives and not row.running
-    yield READINESS, row.task.readiness if starts else None
+    yield READINESS, row.task.readiness if starts and not waits_for_word(row.task) else None
     yield LIVENESS, row.task.liveness if lives and not (starts and row.task.readiness) else None

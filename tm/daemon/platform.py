@@ -59,7 +59,8 @@ class Platform(Protocol):
 
 class Machine:
     """This machine. `intend` is asked before each spawn why it must not be; `marks` tells what the child is known by;
-    `keep` is given the pipes of one that is about to be; `listen` gives the sockets that it is to have.
+    `keep` is given the pipes of one that is about to be; `listen` gives the sockets that it is to have, and `hear` one
+    on which it says something of itself.
 
     A process that another daemon has started is reached by its pidfd, never by its number, which may be a stranger's
     by now.
@@ -77,13 +78,18 @@ class Machine:
         self.marks: Callable[[Key], Mapping[str, str]] = lambda key: {}
         self.keep: Callable[[Key, Wiring], None] = lambda key, wiring: None
         self.listen: Callable[[Key, Launch], Sequence[int] | SpawnFailure] = lambda key, launch: ()
+        self.hear: Callable[[Key, Launch], Launch | SpawnFailure] = lambda key, launch: launch
+        self._leads: dict[int, int] = {}
 
     def spawn(self, key: Key, launch: Launch) -> int | SpawnFailure:
         """Put it on record, wire its output and start it."""
         if (refused := self.intend(key)) is not None:
             return refused
         point("after-intent")
-        launch = replace(launch, environment={**launch.environment, **self.marks(key)})
+        heard = self.hear(key, replace(launch, environment={**launch.environment, **self.marks(key)}))
+        if isinstance(heard, SpawnFailure):
+            return heard
+        launch = heard
         sockets = self.listen(key, launch)
         if isinstance(sockets, SpawnFailure):
             return sockets
@@ -117,6 +123,15 @@ class Machine:
         self._disowned.add(pid)
         self.reach.lost(pid)
 
+    def lead(self, pid: int, fd: int | None) -> None:
+        """With `killMode: process` let signals to `pid` go to the process of this pidfd, which is ours from now on, as
+        the one that matters of its own; None: to `pid` again.
+        """
+        if (before := self._leads.pop(pid, None)) is not None:
+            os.close(before)
+        if fd is not None:
+            self._leads[pid] = fd
+
     def _give(self, launch: Launch, wiring: Wiring) -> None:
         """Let the pipes belong to whom the child becomes, who can then open /dev/stdout like any file of his. What
         cannot be looked up here fails the spawn.
@@ -138,6 +153,10 @@ class Machine:
         """A tree of which nobody can be found is signalled as a group, for which nothing has to be read."""
         if self.reach.covers(task, pid) and self.reach.send(pid, signum):
             return True
+        if task.kill_mode is KillMode.PROCESS and (fd := self._leads.get(pid)) is not None:
+            led = pidfd.send(fd, signum)
+            if led and signum != signal.SIGKILL:
+                return True
         return pid > 0 and self._deliver(pid, signum, task.kill_mode is not KillMode.PROCESS)
 
     def _deliver(self, pid: int, signum: int, group: bool) -> bool:

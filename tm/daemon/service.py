@@ -23,17 +23,15 @@ from tm.core.transitions import Event
 from tm.daemon import departure
 from tm.daemon.adoption import Parties
 from tm.daemon.answers import Answer
+from tm.daemon.attendants import Attendants
 from tm.daemon.control import Control
 from tm.daemon.deaths import Deaths
 from tm.daemon.departure import Departure
-from tm.daemon.health import Health
-from tm.daemon.limits import Limits
 from tm.daemon.notification import Notifications
 from tm.daemon.outputs import Outputs
 from tm.daemon.platform import Machine
 from tm.daemon.reach import Reach
 from tm.daemon.reloading import Reloading, empty
-from tm.daemon.rolling import Rolling
 from tm.daemon.succession import Estate, Succession
 from tm.daemon.supervisor import Supervisor
 from tm.daemon.tidings import Tidings
@@ -96,13 +94,11 @@ class Service:
         self.outputs.reports.on_change = self._log_changed
         parties = Parties(self.loop, self.supervisor, machine, self.outputs, self._deaths, self._log)
         self.succession = Succession(parts.estate, parties, self._reloading.place, self._journal_trouble)
-        self.health = Health(parties, lambda: self.succession.ours)
         self.guarded_by(self.succession.pid)
         self._signals = Signals(self._signalled)
         self._title = Title(self.loop, self.supervisor)
         every_s = None if parts.notify is None else watchdog_s(parts.environ, os.getpid())
         self._tidings = Tidings(Notifier(parts.notify), self._title, self.loop, every_s)
-        self.control.on_reload = self._tidings.reload
         self._departure = self._prepare_the_end()
         self.on_signal: Callable[[int], bool] = _not_mine
         self.on_booted: Callable[[], None] = _nothing
@@ -110,20 +106,16 @@ class Service:
         self.on_dropped: Callable[[Process], None] = lambda row: None
         self.on_renew: Callable[[], None] = _nothing
         self.on_adopted: Callable[[], None] = _nothing
-        self.control.views.last_answer = self.health.last
-        rolling = Rolling(self.loop, self.supervisor, self._log, parts.estate.ward)
-        self._listen_to_rows(Limits(self.loop, self.supervisor, machine.reach), rolling)
+        self._listen_to_rows()
+        self.attendants = Attendants(parties, parts.estate, self.control, self.succession)
 
-    def _listen_to_rows(self, limits: Limits, rolling: Rolling) -> None:
-        self._limits = limits
-        self.rolling = rolling
-        rolling.tell, self.control.roll = lambda text: self.control.tell(text), rolling.asked
+    def _listen_to_rows(self) -> None:
+        self.control.on_reload = self._tidings.reload
         self.supervisor.on_bug = self._impossible
         self.supervisor.on_unsent = self._unsent
         self.supervisor.on_dropped = self._dropped
         self.supervisor.on_applied = self._applied
-        told = (self.control.history, self.succession, self._title, self._notifications)
-        hear = (*told, self.health, self._limits, self.rolling)
+        hear = (self.control.history, self.succession, self._title, self._notifications)
         self.supervisor.observers += [each.observe for each in hear]
 
     def _prepare_the_end(self) -> Departure:
@@ -140,7 +132,7 @@ class Service:
         finally:
             self.outputs.settle(self._departure.kept())
             self._notifications.end()
-            self.health.end()
+            self.attendants.end()
             self.succession.end()
             self._log.write(Level.INFO, "taskmaster", "end", "leaving")
         return 0
@@ -149,6 +141,7 @@ class Service:
         """The first thing that the loop does, so that nothing that goes wrong in it can end the daemon."""
         try:
             self.succession.take_over(self._reloading.config)
+            self.attendants.taken_over()
             self.loop.watch(self._signals.fd, self._signals.receive, Rank.DEATH)  # no death is heard before
             self._title.recount()
             self._deaths.reap()
@@ -198,7 +191,7 @@ class Service:
     def _booted(self) -> None:
         self._title.show()
         self.succession.booted()
-        self.rolling.resume()
+        self.attendants.booted()
         if not self.control.leaving:
             self._tidings.booted()
         self.on_booted()
@@ -236,7 +229,7 @@ class Service:
 
     def _other_child(self, pid: int, status: ExitStatus) -> None:
         self._notifications.errands.reaped(pid, status)
-        self.health.reaped(pid, status)
+        self.attendants.reaped(pid, status)
         self.upgrade.reaped(pid, status)
 
     def _reopen(self) -> list[str]:
@@ -257,15 +250,13 @@ class Service:
         self._tails.budget = config.settings.tail_memory_bytes
         self.outputs.files.move_syslog(config.settings.syslog_socket)
         self.outputs.adopt({task.name: log_policy(task) for task in config.tasks.values()})
-        self.health.look_again()
+        self.attendants.applied()
         self._title.update()
-        self._limits.apply()
 
     def _dropped(self, row: Process) -> None:
         key = (row.task.name, row.n)
         self.succession.dropped(row)
-        self._limits.forget(key)
-        self.rolling.dropped(row)
+        self.attendants.dropped(row)
         self.outputs.forget(key)
         self.control.history.forget(key)
         self.on_dropped(row)

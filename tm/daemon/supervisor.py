@@ -49,14 +49,14 @@ _BUG = SpawnFailure("spawn", "a bug of taskmaster kept it from being started; th
 
 
 class Supervisor:
-    """All processes of one daemon. `rows` are in the order of the configuration; `cycle` restarts what has changed."""
+    """All processes of one daemon. `rows` are in the order of the configuration, `timers` those of their deadlines."""
 
     def __init__(self, loop: Loop, platform: Platform, config: Config, environ: Mapping[str, str]) -> None:
         """Begin with `config` and no rows; `environ` is what children inherit where the configuration lets them."""
         self._loop = loop
         self._platform = platform
         self.environ = inherited(environ)
-        self._timers = RowTimers(loop, self._due)
+        self.timers = RowTimers(loop, self._due)
         self._by_pid: dict[int, Key] = {}
         self._remains = Remains(loop, platform)
         self._outdated: set[Key] = set()
@@ -124,7 +124,7 @@ class Supervisor:
         self.rows = {key: self._row(key) for key in keys} | {key: self.rows[key] for key in doomed}
         self.held.applied(config)
         for key in keys:
-            self._timers.arm(key, self.rows[key].deadline)
+            self.timers.arm(key, self.rows[key].deadline)
         for key in reversed(self.held.ordered(doomed)):
             self._take_down(key, by)
         fresh = [key for key in keys if key not in had]
@@ -207,7 +207,7 @@ class Supervisor:
             after, effects = outcome
             self._become(key, what, after, [each for each in effects if isinstance(each, Send)])
             waiting.extend(result for each in effects if (result := self._carry_out(key, each)))
-        self._timers.arm(key, self.rows[key].deadline)
+        self.timers.arm(key, self.rows[key].deadline)
         self._drop_if_over(key)
         return None
 
@@ -277,7 +277,7 @@ class Supervisor:
     def _drop_if_over(self, key: Key) -> None:
         if not self.keeps(key) and self.rows[key].at_rest:
             row = self.rows.pop(key)
-            self._timers.disarm(key)
+            self.timers.disarm(key)
             self.on_dropped(row)
 
     def _cycle(self, keys: Sequence[Key], by: str) -> None:

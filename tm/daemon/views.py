@@ -10,9 +10,8 @@ import json
 import os
 from collections.abc import Callable, Iterator, Sequence
 from enum import Enum
-from functools import cached_property
 from itertools import groupby
-from typing import NamedTuple, overload
+from typing import NamedTuple
 
 from tm.core.lines import plain
 from tm.core.probe import Probe, given
@@ -23,6 +22,7 @@ from tm.core.signal_names import signal_name
 from tm.core.task import MERGED, Need, Task
 from tm.core.template import Template
 from tm.core.timers import Instant
+from tm.core.utterance import Said, shown
 from tm.daemon import unkillable
 from tm.daemon.answers import Answer
 from tm.daemon.history import Change
@@ -32,6 +32,7 @@ from tm.daemon.outputs import Outputs
 from tm.daemon.reach import Way
 from tm.daemon.selection import Selection
 from tm.daemon.usage import Sessions, Usage
+from tm.daemon.when_read import WhenRead
 from tm.daemon.wiring import Key
 from tm.edge import procfs
 from tm.edge.eventlog import EventLog
@@ -72,6 +73,7 @@ class Views:
         self._changes = changes
         self.daemon = os.getpid()
         self.last_answer: Callable[[Process], str] = lambda row: ""
+        self.said: Callable[[Process], Said | None] = lambda row: None
 
     def status(self, rows: Sequence[Process], now: Instant, look: Look, long: bool) -> Answer:
         """The table, and what ails the failing below it."""
@@ -113,7 +115,7 @@ class Views:
     def show(self, rows: Sequence[Process], now: Instant, env: bool) -> Answer:
         """Everything about each."""
         data = [{**self._row(row, now), "configuration": _configuration(row.task, env)} for row in rows]
-        return Answer(_WhenRead(lambda: self._everything(rows, now, env)), data)
+        return Answer(WhenRead(lambda: self._everything(rows, now, env)), data)
 
     def _everything(self, rows: Sequence[Process], now: Instant, env: bool) -> Iterator[str]:
         """By task: its configuration once, and its instances up to a number."""
@@ -148,6 +150,7 @@ class Views:
             "hint": hint(row) or unkillable.obstacle(row),
             "blocked": row.blocked,
             "command": command,
+            "says": said._asdict() if (said := self.said(row)) else None,
         }
 
     def _long(self, lines: list[str], rows: Sequence[Process], now: Instant, used: Usage) -> list[str]:
@@ -158,17 +161,21 @@ class Views:
             change = self._changes.get(key_of(row))
             by = f", by {change.by}" if change and change.by else ""
             last = f"{change.text}{by}, {uptime(now - row.since)} ago" if change else "never started"
-            result += [line, f"    Ready {self._ready(row)}  {used.text(row, now)}  Last change: {last}"]
+            told = f"{used.text(row, now)}  Last change: {last}{self._says(row)}"
+            result += [line, f"    {self._ready(row)}  {told}"]
         return result
 
     def _ready(self, row: Process) -> str:
         """Whether it is, and what it, or its liveness, lacked when it was asked last."""
         why = f" ({last})" if (last := self.last_answer(row)) else ""
-        return {None: "-", True: "yes", False: "no"}[ready(row)] + why
+        return {None: "Ready -", True: "Ready yes", False: "Ready no"}[ready(row)] + why
+
+    def _says(self, row: Process) -> str:
+        return shown(self.said(row))
 
     def _title(self, row: Process, now: Instant) -> str:
         blocked = f", {row.blocked}" if row.blocked else ""
-        return f"{row.name}: {self._row(row, now)['status']} for {uptime(now - row.since)}{blocked}"
+        return f"{row.name}: {self._row(row, now)['status']} for {uptime(now - row.since)}{blocked}{self._says(row)}"
 
     def _shown(self, row: Process, used: Usage, now: Instant) -> list[str]:
         held, lines = self._outputs.held(key_of(row)), used.lines(row, now)
@@ -188,27 +195,6 @@ class Views:
             return last_lines(self._outputs, row, stream, 10)
         except OSError as error:
             return [f"cannot be read: {os.strerror(error.errno or 0)}"]
-
-
-class _WhenRead(Sequence[str]):
-    """Lines that are made when they are read: the data of the same answer costs nothing of it."""
-
-    def __init__(self, make: Callable[[], Iterator[str]]) -> None:
-        self._make = make
-
-    @cached_property
-    def _lines(self) -> list[str]:
-        return list(self._make())
-
-    def __len__(self) -> int:
-        return len(self._lines)
-
-    @overload
-    def __getitem__(self, index: int) -> str: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[str]: ...
-    def __getitem__(self, index: int | slice) -> str | list[str]:
-        return self._lines[index]
 
 
 def _adopted(names: Sequence[str]) -> list[str]:

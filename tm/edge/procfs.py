@@ -200,6 +200,11 @@ def group_is(pgid: int, variables: set[str]) -> bool:
     return False
 
 
+def started_with(pid: int, variables: set[str]) -> bool:
+    """Whether a process was started with these variables, each as `NAME=value`, as far as we may see that."""
+    return {os.fsencode(each) for each in variables} <= set(_environ(pid).split(b"\0"))
+
+
 def _environ(pid: int) -> bytes:
     try:
         with open(f"/proc/{pid}/environ", "rb") as file:

@@ -6,8 +6,8 @@ its own session and process group, and the exact umask, directory, environment, 
 A step that fails means that the program is never run, and the parent learns which step and why.
 
 The quick way is `subprocess.Popen` without a user, which takes vfork(2): the address space is not copied, so that a
-start costs 0.2 ms however big the daemon is. What vfork cannot do (limits, niceness, CPUs, ids, a cgroup, sockets)
-takes the full way, a fork(2) that sets the child up in Python; it copies page tables, 3 ms for a daemon of 20 MB.
+start costs 0.2 ms however big the daemon is. What vfork cannot do (limits, ids, a cgroup, sockets, variables with the
+pid and the like) takes the full way, a fork(2) that sets the child up in Python: 3 ms for a daemon of 20 MB.
 
 The order of the full way matters: cgroup, limits and the like while still privileged, groups before the user (setuid
 drops the right to set them), the directory after the user (a directory that only root may enter is refused, not
@@ -117,8 +117,7 @@ def _full(launch: Launch, fds: Sequence[int]) -> int | Failed:
     ids = ids_of(launch)
     if isinstance(ids, Failed):
         return ids
-    if launch.user is not None:
-        launch = replace(launch, environment=_with_user(launch))
+    launch = replace(launch, environment=_with_user(launch)) if launch.user is not None else launch
     report, result = os.pipe2(os.O_CLOEXEC)
     mask = signal.pthread_sigmask(signal.SIG_SETMASK, signal.valid_signals())
     try:
@@ -160,7 +159,7 @@ def _child(launch: Launch, fds: Sequence[int], ids: Ids | None, result: int) -> 
         os.chdir(launch.directory)
         os.umask(launch.umask)
         stage = "exec"
-        own = {"LISTEN_PID": str(os.getpid())} if launch.sockets else {}
+        own = dict.fromkeys(launch.pid_variables, str(os.getpid()))
         os.execvpe(launch.argv[0], launch.argv, {**launch.environment, **own})
     except (OSError, ValueError, OverflowError, AttributeError, MemoryError) as error:
         number = _number(error)
@@ -228,9 +227,7 @@ def _clear_of(count: int, fds: Sequence[int]) -> list[int]:
 
 
 def become(ids: Ids) -> None:
-    """Give up who we are for good; that it was given up is checked, since going on as root would be the worst.
-
-    Raises OSError."""
+    """Give up who we are for good; that is checked, since going on as root would be the worst. Raises OSError."""
     if os.geteuid() == 0:
         os.setgroups(ids.groups)
     os.setresgid(ids.gid, ids.gid, ids.gid)
@@ -268,7 +265,7 @@ def _can_open_files() -> None:
 
 
 def group_id(group: str) -> int:
-    """The number of `group`, a name or a number. Raises KeyError."""
+    """The number of a group. Raises KeyError."""
     return int(group) if group.isdecimal() else grp.getgrnam(group).gr_gid
 
 
@@ -297,8 +294,7 @@ def identity(user: str) -> Ids:
 
 def who(user: str) -> dict[str, str]:
     """The variables that say who `user` is. Raises KeyError."""
-    _, _, name = _user(user)
-    if not name:
+    if not (name := _user(user)[2]):
         return {"HOME": "/", "USER": user, "LOGNAME": user, "SHELL": "/bin/sh"}
     entry = pwd.getpwnam(name)
     return {"HOME": entry.pw_dir, "USER": name, "LOGNAME": name, "SHELL": entry.pw_shell or "/bin/sh"}
