@@ -20,6 +20,7 @@ from tm.core.template import Template
 DISCARD: Final = "discard"
 """The value of `onLogError` that prefers a program that goes on."""
 
+INSTANCES_MOST: Final = 10_000
 UNLIMITED: Final = -1
 MERGED: Final = Template(("stdout",))
 SENT: Final = Template((SYSLOG,))
