@@ -45,6 +45,7 @@ def remnant(name: str) -> Task:
         group=None,
         limits=(),
         nice=None,
+        critical=False,
         description="",
         labels=(),
         priority=0,

@@ -96,6 +96,7 @@ class Task:
     limits: tuple[tuple[str, int, int], ...]
     """Name, soft, hard; UNLIMITED for no limit."""
     nice: int | None
+    critical: bool
     description: str
     labels: tuple[str, ...]
     priority: int

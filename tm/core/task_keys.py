@@ -12,9 +12,7 @@ from typing import Final
 
 from tm.core import kinds
 from tm.core.field import Field, Table
-from tm.core.task import DISCARD, KillMode, OnReload, Restart
-
-INSTANCES_MOST: Final = 10_000
+from tm.core.task import DISCARD, INSTANCES_MOST, KillMode, OnReload, Restart
 
 _RESTART: Final = kinds.one_of(
     {each.value: each for each in Restart}
@@ -106,6 +104,9 @@ FIELDS: Final[tuple[Field, ...]] = (
           "or `soft:hard`; `unlimited` for none."),
     Field("nice", "nice", _NICE, "", _RESPAWN,
           "Its niceness, from -20 (first in line) to 19. When not given, that of the daemon."),
+    Field("critical", "critical", kinds.SWITCH, "false", _LIVE,
+          "When an instance of it ends for good, and not because an operator has stopped it, taskmaster stops "
+          "everything else and exits with its code, or with 128 and the number of the signal that has ended it."),
     Field("description", "description", kinds.TEXT, '""', _LIVE,
           "A line for people."),
     Field("labels", "labels", kinds.LABELS, "[]", _LIVE,

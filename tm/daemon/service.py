@@ -67,6 +67,8 @@ class Service:
     `on_dropped`: a process is gone for good, with its configuration.
     """
 
+    _exit_code = 0
+
     def __init__(self, parts: Parts) -> None:
         self._log = parts.log
         self._reloading = parts.reloading
@@ -132,7 +134,11 @@ class Service:
             self._notifications.end()
             self.succession.end()
             self._log.write(Level.INFO, "taskmaster", "end", "leaving")
-        return 0
+        return self._exit_code
+
+    def exit_with(self, code: int) -> None:
+        """With which exit code `run` is to return."""
+        self._exit_code = code
 
     def _boot(self) -> None:
         """The first thing that the loop does, so that nothing that goes wrong in it can end the daemon."""
