@@ -27,6 +27,7 @@ _taskmasterctl() {
     stop) options='--json --no-wait --timeout --color' kind=names ;;
     restart) options='--rolling --json --no-wait --timeout --color' kind=names ;;
     reload) options='--dry-run --json --no-wait --timeout --color' kind=nothing ;;
+    scale) options='--json --no-wait --timeout --color' kind=names ;;
     logs) options='--stdout --stderr --all --since --until --grep -n --lines --raw -f --follow --json --no-wait --timeout --color' kind=names ;;
     clear-logs) options='--json --no-wait --timeout --color' kind=names ;;
     reopen-logs) options='--json --no-wait --timeout --color' kind=nothing ;;
@@ -48,7 +49,7 @@ _taskmasterctl() {
     fi
     [[ $kind == signal && $said -gt 0 ]] && kind=names
     case $kind in
-    verb) mapfile -t COMPREPLY < <(compgen -W 'status start stop restart reload logs clear-logs reopen-logs signal pid show events top check upgrade help version shutdown exit quit' -- "$word") ;;
+    verb) mapfile -t COMPREPLY < <(compgen -W 'status start stop restart reload scale logs clear-logs reopen-logs signal pid show events top check upgrade help version shutdown exit quit' -- "$word") ;;
     signal) mapfile -t COMPREPLY < <(compgen -W 'HUP INT QUIT USR1 USR2 TERM KILL CONT STOP' -- "$word") ;;
     file) compopt -o filenames; mapfile -t COMPREPLY < <(compgen -f -- "$word") ;;
     names) mapfile -t COMPREPLY < <(compgen -W "all $("$1" "${daemon[@]}" --names 2>/dev/null)" -- "$word") ;;

@@ -26,6 +26,7 @@ complete -c taskmasterctl -n __fish_use_subcommand -a start -d 'start processes,
 complete -c taskmasterctl -n __fish_use_subcommand -a stop -d 'stop processes: the stop signal, then SIGKILL when the grace is over; what depends on them goes on'
 complete -c taskmasterctl -n __fish_use_subcommand -a restart -d 'stop and start processes; one that is stopped is started'
 complete -c taskmasterctl -n __fish_use_subcommand -a reload -d 'read the configuration again and carry out the difference'
+complete -c taskmasterctl -n __fish_use_subcommand -a scale -d 'have another number of instances, until `instances` itself changes in the file'
 complete -c taskmasterctl -n __fish_use_subcommand -a logs -d 'show the last N lines of output (10)'
 complete -c taskmasterctl -n __fish_use_subcommand -a clear-logs -d 'make the logs of processes empty and remove what was rotated'
 complete -c taskmasterctl -n __fish_use_subcommand -a reopen-logs -d 'open all logs anew, the daemon’s own too, as SIGUSR2 does'
@@ -48,6 +49,7 @@ complete -c taskmasterctl -n '__fish_seen_subcommand_from stop' -a '(__taskmaste
 complete -c taskmasterctl -n '__fish_seen_subcommand_from restart' -l rolling -d 'of each task one process at a time, each RUNNING before the next; the first failure ends it'
 complete -c taskmasterctl -n '__fish_seen_subcommand_from restart' -a '(__taskmasterctl_names)'
 complete -c taskmasterctl -n '__fish_seen_subcommand_from reload' -l dry-run -d 'print the plan and its reasons, do nothing'
+complete -c taskmasterctl -n '__fish_seen_subcommand_from scale' -a '(__taskmasterctl_names)'
 complete -c taskmasterctl -n '__fish_seen_subcommand_from logs' -l stdout -d 'show stdout, as without it; with --stderr both'
 complete -c taskmasterctl -n '__fish_seen_subcommand_from logs' -l stderr -d 'show stderr instead of stdout'
 complete -c taskmasterctl -n '__fish_seen_subcommand_from logs' -l all -d 'show both streams'
@@ -67,5 +69,5 @@ complete -c taskmasterctl -n '__fish_seen_subcommand_from events' -s f -l follow
 complete -c taskmasterctl -n '__fish_seen_subcommand_from events' -a '(__taskmasterctl_names)'
 complete -c taskmasterctl -n '__fish_seen_subcommand_from top' -a '(__taskmasterctl_names)'
 complete -c taskmasterctl -n '__fish_seen_subcommand_from check' -F
-complete -c taskmasterctl -n '__fish_seen_subcommand_from help' -a 'status start stop restart reload logs clear-logs reopen-logs signal pid show events top check upgrade help version shutdown exit quit'
+complete -c taskmasterctl -n '__fish_seen_subcommand_from help' -a 'status start stop restart reload scale logs clear-logs reopen-logs signal pid show events top check upgrade help version shutdown exit quit'
 complete -c taskmasterctl -n '__fish_seen_subcommand_from shutdown' -l keep -d 'stop nothing: what runs is left to the next daemon, which takes it over'

@@ -46,11 +46,11 @@ def become_root(tmp_path: Path) -> Iterator[str]:
 
 
 @contextmanager
-def daemon_of_nobody(home: Path, command: str) -> Iterator[tuple[Taskmaster, int]]:
+def daemon_of_nobody(home: Path, command: str, settings: str = "") -> Iterator[tuple[Taskmaster, int]]:
     """A taskmaster that is nobody and keeps one child that is root; the child's pid."""
     os.chown(home, NOBODY, NOBODY)
     config = f"""
-        taskmaster: {{user: nobody}}
+        taskmaster: {{user: nobody{settings}}}
         tasks:
           web: {{command: {command} sleep 1000, autoLaunch: true, gracefulStopTimeout: 100ms}}
     """
@@ -107,6 +107,16 @@ def test_a_third_request_leaves_beside_it_and_names_it(tmp_path: Path, become_ro
         assert taskmaster.process.wait(20) == 0
         assert f"asked a third time: left alive: web (pid {pid})" in taskmaster.log
         assert f"Left alive: web (pid {pid})" in taskmaster.output
+        assert alive(pid)
+
+
+def test_a_shutdown_that_may_take_only_so_long_leaves_beside_it_too(tmp_path: Path, become_root: str) -> None:
+    with daemon_of_nobody(tmp_path, become_root, ", stopTimeout: 200ms") as (taskmaster, pid):
+        taskmaster.signal(signal.SIGTERM)
+        assert taskmaster.process.wait(20) == 0
+        assert (
+            f"not done within stopTimeout, and SIGKILL does not end it: left alive: web (pid {pid})" in taskmaster.log
+        )
         assert alive(pid)
 
 

@@ -20,8 +20,10 @@ from hypothesis import strategies as st
 from tests.mounts import tmpfs
 from tests.waiting import until
 from tm.core.records import Level
+from tm.core.scale import Scale
 from tm.edge import files, logfile, procfs, wishes
 from tm.edge.eventlog import EventLog, LogFile
+from tm.edge.wishes import Wishes
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 
@@ -263,16 +265,19 @@ def test_a_listener_is_heard_until_it_ends(tmp_path: Path) -> None:
 
 # ---- wishes
 
-WISHES = {("web", 1): True, ("web", 12): False, ("worker.a-b_c", 3): True}
+WISHES = Wishes(
+    {("web", 1): True, ("web", 12): False, ("worker.a-b_c", 3): True},
+    {"web": Scale(2, 12), "worker.a-b_c": Scale(0, 3)},
+)
 
 
 def test_wishes_come_back(tmp_path: Path) -> None:
     path = str(tmp_path / "state" / "wishes")
-    assert wishes.load(path, "/etc/a.yaml") == {}
-    for some in (WISHES, {}, WISHES):
+    assert wishes.load(path, "/etc/a.yaml") == Wishes()
+    for some in (WISHES, Wishes(), WISHES):
         wishes.save(path, "/etc/ä\udcff.yaml", some)
         assert wishes.load(path, "/etc/ä\udcff.yaml") == some
-    assert wishes.load(path, "/etc/b.yaml") == {}
+    assert wishes.load(path, "/etc/b.yaml") == Wishes()
     assert os.listdir(tmp_path / "state") == ["wishes"]
     assert stat.S_IMODE((tmp_path / "state").stat().st_mode) == 0o700
     assert stat.S_IMODE(os.stat(path).st_mode) == 0o600
@@ -302,6 +307,7 @@ JSON = st.recursive(
     st.binary(max_size=60)
     | JSON.map(lambda value: json.dumps(value).encode())
     | JSON.map(lambda value: json.dumps({"configuration": "c", "wishes": value}).encode())
+    | JSON.map(lambda value: json.dumps({"configuration": "c", "wishes": {}, "scales": value}).encode())
 )
 @settings(max_examples=500, deadline=None)
 def test_garbage_for_wishes_is_a_value_error_and_nothing_else(content: bytes) -> None:
@@ -312,7 +318,13 @@ def test_garbage_for_wishes_is_a_value_error_and_nothing_else(content: bytes) ->
             found = wishes.load(file.name, "c")
         except ValueError:
             return
-        assert all(isinstance(n, int) and isinstance(up, bool) for (_, n), up in found.items())
+        assert all(isinstance(n, int) and isinstance(up, bool) for (_, n), up in found.up.items())
+        assert all(0 <= each.wished <= 10_000 for each in found.scales.values())
+
+
+def test_wishes_of_an_earlier_version_are_read(tmp_path: Path) -> None:
+    (tmp_path / "wishes").write_text('{"configuration": "c", "wishes": {"web": {"2": false}}}')
+    assert wishes.load(str(tmp_path / "wishes"), "c") == Wishes({("web", 2): False})
 
 
 def test_wishes_are_not_read_or_written_through_a_link_nor_waited_for(tmp_path: Path) -> None:
@@ -322,11 +334,11 @@ def test_wishes_are_not_read_or_written_through_a_link_nor_waited_for(tmp_path: 
     path.symlink_to(target)
     with pytest.raises(ValueError, match="symbolic links"):
         wishes.load(str(path), "c")
-    wishes.save(str(path), "c", {})
+    wishes.save(str(path), "c", Wishes())
     assert not path.is_symlink()
     (tmp_path / "wishes.new").symlink_to(target)
     with pytest.raises(OSError, match="symbolic links"):
-        wishes.save(str(path), "c", {})
+        wishes.save(str(path), "c", Wishes())
     assert target.read_bytes() == content
     os.mkfifo(tmp_path / "fifo")
     with pytest.raises(ValueError, match="cannot be read"):
@@ -359,7 +371,7 @@ def test_a_full_disk_leaves_the_old_wishes(small_disk: Path) -> None:
     wishes.save(str(path), "c", WISHES)
     fill(small_disk / "filler")
     with pytest.raises(OSError, match="No space left"):
-        wishes.save(str(path), "c", {("web", n): True for n in range(10_000)})
+        wishes.save(str(path), "c", Wishes({("web", n): True for n in range(10_000)}))
     assert wishes.load(str(path), "c") == WISHES
 
 

@@ -34,6 +34,8 @@ from tm.core.verbs import BY_NAME, VERBS
         ("logs web --help", Command("help", ("logs",))),
         ("logs web --grep -f 5", Command("logs", ("web",), frozenset({"--grep"}), {"--grep": "-f"}, lines=5)),
         ("signal HUP web db", Command("signal", ("web", "db"), signal="HUP")),
+        ("scale web 3", Command("scale", ("web",), count=3)),
+        ("scale web 0 --json", Command("scale", ("web",), frozenset({"--json"}), count=0)),
         ("check", Command("check")),
         ("check other.yaml", Command("check", ("other.yaml",))),
         ("help status", Command("help", ("status",))),
@@ -70,6 +72,12 @@ def test_lines_that_are_nothing(line: str) -> None:
         ("logs web \u0663", "Please provide a valid number of lines to display."),
         ("signal", "Usage: signal <signal> <task>"),
         ("signal HUP", "Usage: signal <signal> <task>"),
+        ("scale web", "Usage: scale <task> <instances>"),
+        ("scale web 1 2", "Usage: scale <task> <instances>"),
+        ("scale web some", "Please provide a number of instances from 0 to 10,000."),
+        ("scale web -1", "Please provide a number of instances from 0 to 10,000."),
+        ("scale web 10001", "Please provide a number of instances from 0 to 10,000."),
+        ("scale web 1111111111111", "Please provide a number of instances from 0 to 10,000."),
         ("version now", "'version' takes no arguments. Usage: version [--json]"),
         ("help a b", "'help' takes one argument. Usage: help [CMD] [--json]"),
         (
@@ -113,7 +121,7 @@ def test_any_words_behind_a_verb(verb: str, words: list[str]) -> None:
 
 
 def test_a_command_as_it_could_have_been_typed() -> None:
-    for line in ("status", "logs web --grep=a --stderr", "signal HUP web db"):
+    for line in ("status", "logs web --grep=a --stderr", "signal HUP web db", "scale web 3"):
         command = parse(line)
         assert command is not None
         assert command.spelled == line

@@ -30,7 +30,7 @@ from tm.core.lasting import restored, saved
 from tm.core.launch import SpawnFailure
 from tm.core.process import Process
 from tm.core.saved import NUMBER_MOST, Identity, Saved
-from tm.core.task_keys import INSTANCES_MOST
+from tm.core.task import INSTANCES_MOST
 from tm.core.transitions import TABLE, Event, State
 
 NAMES = st.text(min_size=1, max_size=8)

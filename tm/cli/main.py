@@ -19,6 +19,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from tm.cli import guarding, places
+from tm.cli.container import contain
 from tm.cli.face import serve
 from tm.cli.forms import DONE, NOT_STARTED, USAGE, Form, Refusal, reason, say
 from tm.cli.guarding import Loaded, loaded, take_role, where
@@ -55,6 +56,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _begin_anew(options: argparse.Namespace) -> int:
     """Started by a person or an init system."""
     form = _form(options)
+    if options.echo and form is not Form.PLAIN:
+        return _fail("--echo is for the foreground without a shell, where stdout is free: type -n as well.", USAGE)
     try:
         here = places.here()
         read = partial(_read, options, here)
@@ -158,6 +161,7 @@ def _run(opened: Opened, on_up: Callable[[Service], None]) -> int:
             opened = guarding.guard(opened, made_of)
             service = _begin(opened, last)
             service.on_booted = partial(opened.parts.estate.ward.when_met, partial(on_up, service))
+            contain(opened, service)
             code = _with_shell(service, opened) if opened.form is Form.SHELL else service.run()
             over = True
         except Refusal:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tm.cli.screen import Screen
     from tm.cli.wish import Wish
 
-WAITED_FOR = ("start", "restart", "stop", "reload", "shutdown")
+WAITED_FOR = ("start", "restart", "stop", "reload", "scale", "shutdown")
 
 
 def perform(client: Client, wish: Wish, screen: Screen) -> int:

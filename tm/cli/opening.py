@@ -219,7 +219,7 @@ def _wishes(path: str, config: Config, log: EventLog) -> wishes.Wishes:
         return wishes.load(path, os.path.abspath(config.path))
     except ValueError as error:
         log.write(Level.WARNING, "taskmaster", "wishes", str(error))
-        return {}
+        return wishes.Wishes()
 
 
 def _journal(state: str, config: Config, log: EventLog, user: int | None) -> tuple[Journal, Ledger]:

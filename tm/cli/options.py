@@ -41,6 +41,12 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("-l", "--logfile", metavar="FILE", help="the event log: a file, or syslog (-n: stderr)")
     made.add_argument("--log-level", choices=[each.name.lower() for each in Level], help="least level to log")
     made.add_argument("--log-format", choices=["text", "json"], help="one line of text or of JSON an event")
+    made.add_argument("--echo", action="store_true", help="with -n: the output of the tasks on stdout as well")
+    made.add_argument(
+        "--exit-when-done",
+        action=argparse.BooleanOptionalAction,
+        help="leave when nothing is left to do (by default as process 1 with -n)",
+    )
     made.add_argument("--state-dir", metavar="DIR", help="where operators' wishes and the shell's history are kept")
     made.add_argument("-u", "--user", metavar="USER", help="as root: become this user when everything is open")
     made.add_argument("--version", action="version", version=f"taskmaster {tm.__version__}")

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 _TICK_S = 1.0
 _TOLD_IN_FULL = 10
+_ABOUT_TASKS = ("reload", "scale")
+"""Verbs that processes come of which are not there yet."""
 _TOLD_BY_REPORT = ("BACKOFF", "FATAL", "EXITED")
 
 
@@ -40,7 +42,7 @@ class Course:
 
     def begin(self) -> Message:
         """Listen, ask, and see how things stand; the answer. Raises Failed, Gone."""
-        everybody = self.waiting is None or self._request.verb == "reload"
+        everybody = self.waiting is None or self._request.verb in _ABOUT_TASKS
         names = None if everybody else self._request.selection
         answer = self._client.call("events.subscribe", {"names": names}, self._left_s())
         self._subscription = answer.get("subscription")
@@ -127,7 +129,7 @@ class Course:
             self._screen.out(params["told"])
 
     def _rows(self) -> list[Message]:
-        names = [] if self._request.verb == "reload" else self._request.selection
+        names = [] if self._request.verb in _ABOUT_TASKS else self._request.selection
         try:
             rows: list[Message] = self._client.call("status", {"words": names}).get("data") or []
         except Failed:

@@ -43,6 +43,8 @@ class Request:
         elif self.verb == "logs" and len(self.words) == 2 and _is_count(self.words[1]):
             self._special["lines"] = int(self.words.pop())
             self.selection = self.words
+        elif self.verb == "scale":
+            self.selection = self.words[:1]
         elif self.verb == "check" and self.words:
             self.words[0] = os.path.abspath(self.words[0])
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     Key: TypeAlias = tuple[str, int]
 
 UP, DOWN, SETTLED = "up", "down", "settled"
-GOALS = {"start": UP, "restart": UP, "stop": DOWN, "reload": SETTLED}
+GOALS = {"start": UP, "restart": UP, "stop": DOWN, "reload": SETTLED, "scale": SETTLED}
 _MOVING = ("STARTED", "STOPPING", "KILLING")
 _FAILED = ("BACKOFF", "FATAL")
 _NOTED_MOST = 10

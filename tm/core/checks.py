@@ -8,16 +8,14 @@ Leaves to others: what has to hold within a task (`core.settle`).
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 
 from tm.core.errors import Problem, quoted
 from tm.core.listening import Socket
+from tm.core.namesakes import namesakes
 from tm.core.nodes import Scalar
 from tm.core.source import Report
 from tm.core.task import MERGED, SENT, Task
-
-_NUMBERED = re.compile(r"(.+)_([1-9][0-9]{0,4})")
 
 
 def check(tasks: Mapping[str, Task], names: Mapping[str, Scalar], user: str, report: Report) -> None:
@@ -30,11 +28,7 @@ def check(tasks: Mapping[str, Task], names: Mapping[str, Scalar], user: str, rep
 
 
 def _check_names(tasks: Mapping[str, Task], names: Mapping[str, Scalar], report: Report) -> None:
-    for task in tasks.values():
-        found = _NUMBERED.fullmatch(task.name)
-        other = tasks.get(found[1]) if found else None
-        if not found or not other or task.instances != 1 or not 2 <= other.instances >= int(found[2]):
-            continue
+    for task, other in namesakes(tasks):
         message = f"two processes would be named {quoted(task.name)}: this task, and one of the "
         message += f"{other.instances} instances of {quoted(other.name)}"
         hint = f"rename one; {quoted(other.name)} is at {names[other.name].place}"

@@ -12,13 +12,14 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from tm.core.errors import nearest
+from tm.core.task import INSTANCES_MOST
 from tm.core.verbs import BY_NAME, VERBS, Option, Takes, Verb
 
 
 @dataclass(frozen=True, slots=True)
 class Command:
     """What an operator asked for. `options`: the names of those given, `values`: of those that take one. `lines`, None
-    where no number was given, goes with `logs`; `signal` (a word) with `signal`.
+    where no number was given, goes with `logs`; `signal` (a word) with `signal`; `count` with `scale`.
     """
 
     verb: str
@@ -27,12 +28,14 @@ class Command:
     values: Mapping[str, str] = field(default_factory=dict)
     lines: int | None = None
     signal: str = ""
+    count: int | None = None
 
     @property
     def spelled(self) -> str:
         """As it could have been typed, 500 characters of it."""
         options = [f"{name}={self.values[name]}" if name in self.values else name for name in sorted(self.options)]
-        return " ".join([self.verb, *filter(None, [self.signal]), *self.words, *options])[:500]
+        count = [] if self.count is None else [str(self.count)]
+        return " ".join([self.verb, *filter(None, [self.signal]), *self.words, *count, *options])[:500]
 
 
 class UsageError(Exception):
@@ -119,6 +122,8 @@ def _fill(verb: Verb, words: list[str], options: frozenset[str], values: Mapping
             raise UsageError(verb.missing)
         case Takes.SIGNAL:
             return Command(verb.name, tuple(words[1:]), options, signal=words[0])
+        case Takes.COUNT:
+            return Command(verb.name, tuple(words[:1]), options, count=_count(verb, words))
         case Takes.LOG:
             _agree(verb, options)
             return Command(
@@ -143,6 +148,16 @@ def _lines(verb: Verb, words: list[str], named: str | None) -> int | None:
     word, least = (words[0], 1) if named is None else (named, 0)
     if not (word.isascii() and word.isdecimal()) or len(word) > 9 or int(word) < least:
         raise UsageError("Please provide a valid number of lines to display.")
+    return int(word)
+
+
+def _count(verb: Verb, words: list[str]) -> int:
+    """How many instances. Raises UsageError."""
+    if len(words) != 2:
+        raise UsageError(verb.missing)
+    word = words[1]
+    if not (word.isascii() and word.isdecimal()) or len(word) > 9 or int(word) > INSTANCES_MOST:
+        raise UsageError(f"Please provide a number of instances from 0 to {INSTANCES_MOST:,}.")
     return int(word)
 
 
@@ -180,7 +195,7 @@ def complete(before: str, names: list[str]) -> list[str]:
     candidates = [option.name for option in verb.options]
     if verb.takes is Takes.MAYBE_VERB:
         candidates += BY_NAME
-    elif verb.takes in (Takes.SELECTION, Takes.MAYBE_SELECTION, Takes.LOG, Takes.SIGNAL):
+    elif verb.takes in (Takes.SELECTION, Takes.MAYBE_SELECTION, Takes.LOG, Takes.SIGNAL, Takes.COUNT):
         candidates += ["all", *names]
     return [each for each in candidates if each.startswith(word)]
 

@@ -30,8 +30,9 @@ DAEMON_EXITS: Final = (
     Exit(
         0,
         "DONE",
-        "it ended in order. With `-t`: the configuration has no problem. With `-d`: socket and pidfile are there, and "
-        "every process with `autoLaunch` has been spawned.",
+        "it ended in order; where its tasks have ended it the code may be another one, as told under Containers. "
+        "With `-t`: the configuration has no problem. With `-d`: socket and pidfile are there, and every process "
+        "with `autoLaunch` has been spawned.",
     ),
     Exit(
         1,

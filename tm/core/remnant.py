@@ -51,6 +51,7 @@ def remnant(name: str) -> Task:
         limits=(),
         sockets=(),
         depends_on=(),
+        critical=False,
         description="",
         labels=(),
         priority=0,

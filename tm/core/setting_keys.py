@@ -23,8 +23,8 @@ FIELDS: Final[tuple[Field, ...]] = (
     Field("restartFloor", "restart_floor_s", kinds.DURATION, "1", _LIVE,
           "The least time between two automatic starts of a process that had been running.", (), "seconds"),
     Field("stopTimeout", "stop_timeout_s", kinds.DURATION, "", _LIVE,
-          "How long the end of the daemon may take before whatever still runs gets SIGKILL. When not given, what the "
-          "tasks themselves ask for.", (), "seconds"),
+          "How long the end of the daemon may take before whatever still runs gets SIGKILL. When not given, 8 seconds "
+          "for process 1 of a container, else what the tasks themselves ask for.", (), "seconds"),
     Field("tailMemory", "tail_memory_bytes", kinds.SIZE, "32MiB", _LIVE,
           "The memory for the last output of all streams that have no file, together."),
     Field("inheritEnvironment", "inherit_environment", kinds.SWITCH, "true", _LIVE,

@@ -22,6 +22,7 @@ from tm.core.template import Template
 DISCARD: Final = "discard"
 """The value of `onLogError` that prefers a program that goes on."""
 
+INSTANCES_MOST: Final = 10_000
 UNLIMITED: Final = -1
 MERGED: Final = Template(("stdout",))
 SENT: Final = Template((SYSLOG,))
@@ -126,6 +127,7 @@ class Task:
     """In the order in which they are given."""
     depends_on: tuple[Need, ...]
     watchdog_s: float | None
+    critical: bool
     description: str
     labels: tuple[str, ...]
     priority: int

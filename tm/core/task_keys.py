@@ -12,9 +12,7 @@ from typing import Final
 
 from tm.core import kinds, probe_keys
 from tm.core.field import Field, Table
-from tm.core.task import DISCARD, KillMode, OnReload, Restart
-
-INSTANCES_MOST: Final = 10_000
+from tm.core.task import DISCARD, INSTANCES_MOST, KillMode, OnReload, Restart
 
 _RESTART: Final = kinds.one_of(
     {each.value: each for each in Restart}
@@ -142,6 +140,9 @@ FIELDS: Final[tuple[Field, ...]] = (
           "How often it has to say WATCHDOG=1 to NOTIFY_SOCKET, as sd_notify(3) does, once it is RUNNING. When nothing "
           "is heard for so long it is ended by its `stopSignal` and grace, which counts as an unexpected exit. It "
           "learns of this by WATCHDOG_USEC and WATCHDOG_PID.", (), "seconds"),
+    Field("critical", "critical", kinds.SWITCH, "false", _LIVE,
+          "When an instance of it ends for good, and not because an operator has stopped it, taskmaster stops "
+          "everything else and exits with its code, or with 128 and the number of the signal that has ended it."),
     Field("description", "description", kinds.TEXT, '""', _LIVE,
           "A line for people."),
     Field("labels", "labels", kinds.LABELS, "[]", _LIVE,

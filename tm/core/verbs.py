@@ -17,6 +17,7 @@ class Takes(Enum):
     SELECTION = "SEL ..."
     LOG = "SEL [N]"
     SIGNAL = "SIG SEL ..."
+    COUNT = "TASK N"
     MAYBE_FILE = "[FILE]"
     MAYBE_VERB = "[CMD]"
 
@@ -92,6 +93,13 @@ VERBS: Final[tuple[Verb, ...]] = (
         Takes.NOTHING,
         "read the configuration again and carry out the difference",
         (Option("--dry-run", "print the plan and its reasons, do nothing"), _JSON),
+    ),
+    Verb(
+        "scale",
+        Takes.COUNT,
+        "have another number of instances, until `instances` itself changes in the file",
+        (_JSON,),
+        missing="Usage: scale <task> <instances>",
     ),
     Verb(
         "logs",

@@ -60,7 +60,10 @@ class Asking:
 
     def remember(self, keys: Sequence[Key], up: bool) -> None:
         """An operator wishes these up, or down."""
-        trouble = self._reloading.remember({key: up for key in keys if self._supervisor.keeps(key)})
+        self.note(self._reloading.remember({key: up for key in keys if self._supervisor.keeps(key)}))
+
+    def note(self, trouble: str) -> None:
+        """A wish could not be kept, or, where that is '', it could."""
         if trouble:
             self._log.write(Level.WARNING, "taskmaster", "wishes", trouble)
         if trouble and trouble != self._trouble:

@@ -7,23 +7,21 @@ nothing here waits. Leaves to others: start, stop and restart (`daemon.asking`).
 from __future__ import annotations
 
 import os
-import signal
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TypeAlias
 
 import tm
 from tm.core.commands import Command, UsageError, help_text
-from tm.core.errors import ConfigError, did_you_mean
+from tm.core.errors import ConfigError
 from tm.core.process import Process
 from tm.core.records import Level
-from tm.core.reload import Plan, as_data, describe
+from tm.core.reload import as_data, describe
 from tm.core.report import place
 from tm.core.select import NotFound, select
-from tm.core.signal_names import signal_number
 from tm.core.verbs import BY_NAME
 from tm.daemon.answers import Answer, NoSuchTask, Outcome, failed
-from tm.daemon.asking import Asking
+from tm.daemon.asking import WISHES, Asking
 from tm.daemon.history import History
 from tm.daemon.log_sources import clear, key_of
 from tm.daemon.output_views import Told
@@ -32,7 +30,6 @@ from tm.daemon.reloading import Reloading
 from tm.daemon.searching import Answered, Audience, End, Logs, Searching
 from tm.daemon.selection import Selection
 from tm.daemon.supervisor import CONFIGURATION, Supervisor
-from tm.daemon.unkillable import unsent
 from tm.daemon.views import Look, Views
 from tm.edge.eventlog import EventLog
 from tm.edge.loop import Loop
@@ -69,10 +66,9 @@ class Control:
         self._asking = Asking(supervisor, reloading, log, lambda text: self.tell(text))
         self.handlers: Mapping[str, Handler] = {
             "status": self._status,
-            "start": self._wish,
-            "stop": self._wish,
-            "restart": self._wish,
+            **dict.fromkeys(WISHES, self._wish),
             "reload": self._reload,
+            "scale": self._scale,
             "logs": self._search,
             "clear-logs": self._clear_logs,
             "reopen-logs": self._reopen_logs,
@@ -133,9 +129,7 @@ class Control:
             return self.handlers[command.verb](command, look)
         except NoSuchTask as error:
             return failed(str(error), Outcome.NO_SUCH_TASK)
-        except UsageError as error:
-            return failed(str(error), Outcome.USAGE)
-        except ConfigError as error:
+        except (UsageError, ConfigError) as error:
             return failed(str(error), Outcome.USAGE)
 
     def rows(self, words: tuple[str, ...]) -> list[Process]:
@@ -144,7 +138,12 @@ class Control:
         found = select(words, everything) if words else everything
         if isinstance(found, NotFound):
             if (task := self._supervisor.config.tasks.get(found.word)) is not None:
-                raise NoSuchTask(f"Task '{task.name}' has no instances, see {place(task, 'instances')}")
+                see = (
+                    ""
+                    if self._reloading.reading.config.tasks[task.name].instances
+                    else f", see {place(task, 'instances')}"
+                )
+                raise NoSuchTask(f"Task '{task.name}' has no instances{see or f'; type: scale {task.name} 1'}")
             raise NoSuchTask(str(found._replace(word=found.word[:_WORD_SHOWN])))
         return found
 
@@ -163,7 +162,7 @@ class Control:
             self.on_reload(False)
         what = "; ".join(describe(plan)) or "nothing changed"
         self._log.write(Level.INFO, "taskmaster", "reload", f"{what}, by {by}")
-        return Answer(["Configuration reloaded.", *_indented(plan)], as_data(plan))
+        return Answer(["Configuration reloaded.", *(f"  {line}" for line in describe(plan))], as_data(plan))
 
     def _status(self, command: Command, look: Look) -> Answer:
         rows = self.rows(command.words)
@@ -204,6 +203,13 @@ class Control:
         plan = self._reloading.plan(self._supervisor)
         return Answer(describe(plan) or ["Nothing would change."], as_data(plan))
 
+    def _scale(self, command: Command, _look: Look) -> Answer:
+        from tm.daemon.scaling import Scaling  # rarely asked for
+
+        if self.leaving:
+            return failed("Taskmaster is shutting down.")
+        return Scaling(self._supervisor, self._reloading, self._log, self._asking.note).scale(command, self._by)
+
     def _search(self, command: Command, look: Look) -> Searching:
         return self._logs.search(command, self.rows(command.words), look.colour)
 
@@ -221,18 +227,10 @@ class Control:
         return self.views.follow(Selection(command.words, self.rows), "--json" in command.options, tell)
 
     def _signal(self, command: Command, _look: Look) -> Answer:
-        signum = signal_number(command.signal)
-        if signum is None:
-            hint = did_you_mean(command.signal, [each.name for each in signal.Signals])
-            raise UsageError(f"No such signal: {command.signal[:80]}. {hint}".rstrip())
-        rows = self.rows(command.words)
-        missed = {row.name: row for row in rows if not self._supervisor.send(key_of(row), signum)}
-        for row in rows:
-            if row.name not in missed:
-                self._log.write(Level.INFO, row.name, "signal", f"{command.signal} sent, by {self._by}")
-        idle = "Process '{}' is not running"
-        lines = [unsent(row, signum) if row.pid else idle.format(row.name) for row in missed.values()]
-        return Answer(lines, {"missed": list(missed)}, Outcome.FAILED if missed else Outcome.DONE)
+        from tm.daemon.signalling import send, signum_of  # rarely asked for
+
+        signum_of(command)  # what is wrong with it is said before what is wrong with the names
+        return send(self._supervisor, self._log, self.rows(command.words), command, self._by)
 
     def _pid(self, command: Command, _look: Look) -> Answer:
         return self.views.pid(self.rows(command.words) if command.words else None)
@@ -267,7 +265,3 @@ class Control:
 
 def _nothing() -> None:
     """There is nothing to give up."""
-
-
-def _indented(plan: Plan) -> list[str]:
-    return [f"  {line}" for line in describe(plan)]

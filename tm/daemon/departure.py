@@ -8,7 +8,7 @@ Leaves to others: what is on record (`daemon.succession`), and taking it over (`
 
 from __future__ import annotations
 
-import os
+import math
 from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
@@ -25,6 +25,11 @@ from tm.daemon.tidings import Tidings
 from tm.daemon.wiring import Key
 from tm.edge.eventlog import EventLog
 from tm.edge.loop import Loop
+
+LIMIT_AS_FIRST_S = 8.0
+"""How long the end may take for process 1, which others kill after ten seconds."""
+_KILLED_S = 0.5
+"""What has been killed is given so long to be gone."""
 
 
 class Parts(NamedTuple):
@@ -61,10 +66,7 @@ class Departure:
                 self._log(Level.WARNING, "asked again: killing what is left")
                 self._parts.supervisor.end_grace()
             case _:
-                names = ", ".join(self._parts.supervisor.kill_all())
-                self._log(Level.ERROR, f"asked a third time: left alive: {names}")
-                self._parts.control.tell(f"Left alive: {names}")
-                self._parts.loop.stop()
+                self._abandon("asked a third time")
 
     def keep(self, by: str) -> Answer:
         """Leave on behalf of `by`, with everything left running, as soon as all that was asked before is carried out;
@@ -95,11 +97,30 @@ class Departure:
         supervisor = self._parts.supervisor
         self._log(Level.INFO, f"asked for by {by}")
         self._parts.succession.leaving(by)
-        self._begin(supervisor.held.longest_stop_s())
+        limit_s = supervisor.config.settings.stop_timeout_s
+        if limit_s is None and self._parts.succession.pid == 1:
+            limit_s = LIMIT_AS_FIRST_S
+        self._begin(min(supervisor.held.longest_stop_s(), math.inf if limit_s is None else limit_s))
         self._parts.reloading.shut_down(supervisor, by)
-        if (limit_s := supervisor.config.settings.stop_timeout_s) is not None:
-            self._parts.loop.call_at(Instant(self._parts.loop.now + limit_s), supervisor.end_grace)
+        if limit_s is not None:
+            self._after(limit_s, partial(self._cut_short, limit_s))
         self.leave_if_over()
+
+    def _cut_short(self, limit_s: float) -> None:
+        """It has taken as long as it may."""
+        self._log(Level.WARNING, f"not done within stopTimeout, {limit_s:g} s: killing what is left")
+        self._parts.supervisor.end_grace()
+        self._after(_KILLED_S, partial(self._abandon, "not done within stopTimeout, and SIGKILL does not end it"))
+
+    def _abandon(self, why: str) -> None:
+        """Leave beside what cannot be killed."""
+        if names := ", ".join(self._parts.supervisor.kill_all()):
+            self._log(Level.ERROR, f"{why}: left alive: {names}")
+            self._parts.control.tell(f"Left alive: {names}")
+        self._parts.loop.stop()
+
+    def _after(self, wait_s: float, then: Callable[[], None]) -> None:
+        self._parts.loop.call_at(Instant(self._parts.loop.now + wait_s), then)
 
     def _begin(self, grace_s: float) -> None:
         """Nothing new is begun from now on, and everybody is told."""
@@ -112,7 +133,7 @@ class Departure:
         """Why nothing can be left running, and what to type instead; or ''."""
         if self._parts.control.leaving:
             return "taskmaster is leaving already."
-        if os.getpid() == 1:
+        if self._parts.succession.pid == 1:
             return "processes end with process 1, which taskmaster is here; type: shutdown"
         if why := self._parts.succession.lacking():
             return f"the next taskmaster could not take the processes over, since {why}; type: shutdown"

@@ -14,6 +14,7 @@ from tm.core.config import Config
 from tm.core.errors import ConfigError
 from tm.core.process import Process
 from tm.core.reload import Plan, keys_of, plan_for
+from tm.core.scale import Scale, settled
 from tm.daemon.supervisor import Supervisor
 from tm.daemon.wiring import Key
 from tm.edge.wishes import Wishes, save
@@ -28,45 +29,46 @@ class Reading(NamedTuple):
 
 
 class Reloading:
-    """The daemon's configuration (`config`) and its source. `problems`: why the last reading failed, or None.
-    `on_loaded` hears of each reading that holds from now on; `wishes` are those of operators.
+    """The daemon's configuration (`config`), with as many instances as operators wish, and its source. `problems`: why
+    the last reading failed, or None. `on_loaded` hears of each reading that holds from now on; `wishes` are those of
+    operators.
     """
 
     def __init__(self, reading: Reading, read: Callable[[str], Reading], wishes: Wishes, wishes_path: str) -> None:
         """`read` reads and checks a file as the command line wants it, and raises ConfigError."""
-        self.config = reading.config
+        self.reading = reading
+        """What was read last, and holds."""
         self._read = read
-        self._world = reading.world
         self.wishes = wishes
-        self._wishes_path = wishes_path
+        self.config, self._scales_over = self._settled(reading.config)
+        self.wishes_path = wishes_path
         self.place = os.path.abspath(reading.config.path)
         self.problems: ConfigError | None = None
         self.on_loaded: Callable[[Reading], None] = lambda reading: None
 
     @property
-    def reading(self) -> Reading:
-        """What was read last, and holds."""
-        return Reading(self.config, self._world)
-
-    @property
     def directory(self) -> str:
         """Where taskmaster was started: what relative paths mean."""
-        return self._world.cwd
+        return self.reading.world.cwd
 
     def boot(self, supervisor: Supervisor) -> Plan:
         """From nothing to the configuration that was read before the start."""
-        plan = supervisor.apply(self.config, self.wishes)
-        self._forget_removed(supervisor)
+        plan = supervisor.apply(self.config, self.wishes.up)
+        self._forget_over(supervisor)
         return plan
 
     def wanted(self, row: Process) -> bool:
         """Whether it is launched at a start of the daemon."""
-        return self.wishes.get((row.task.name, row.n), row.task.auto_launch)
+        return self.wishes.up.get((row.task.name, row.n), row.task.auto_launch)
+
+    def kept_stopped(self, row: Process) -> bool:
+        """Whether an operator has stopped it."""
+        return self.wishes.up.get((row.task.name, row.n)) is False
 
     def kept_down(self, supervisor: Supervisor) -> list[str]:
         """The instances that would launch by themselves, had an operator not stopped them in an earlier life."""
         rows = supervisor.rows.items()
-        return [row.name for key, row in rows if row.task.auto_launch and self.wishes.get(key) is False]
+        return [row.name for key, row in rows if row.task.auto_launch and self.wishes.up.get(key) is False]
 
     def read(self, path: str | None = None) -> Reading:
         """Read and check a configuration, the daemon's own when no path is given. Raises ConfigError."""
@@ -74,7 +76,7 @@ class Reloading:
 
     def plan(self, supervisor: Supervisor) -> Plan:
         """What a reload would do. Raises ConfigError."""
-        return plan_for(supervisor.config, self.read().config)
+        return plan_for(supervisor.config, settled(self.read().config, self.wishes.scales)[0])
 
     def reload(self, supervisor: Supervisor, by: str) -> Plan:
         """Read, check, and carry out the difference on behalf of `by`. Raises ConfigError and changes nothing."""
@@ -84,15 +86,32 @@ class Reloading:
             self.problems = error
             raise
         self.problems = None
-        self.config, self._world = reading.config, reading.world
+        self.reading = reading
+        self.config, self._scales_over = self._settled(reading.config)
         self.on_loaded(reading)
-        plan = supervisor.apply(reading.config, self.wishes, by)
-        self._forget_removed(supervisor)
+        plan = supervisor.apply(self.config, self.wishes.up, by)
+        self._forget_over(supervisor)
         return plan
+
+    def scale(self, supervisor: Supervisor, name: str, count: int, by: str) -> tuple[Plan, str]:
+        """Let there be `count` instances of a task, until the file says another number than now, on behalf of `by`;
+        what was done, and why it is forgotten when the daemon ends, or ''. New ones are up where the others are, or
+        where there were none.
+        """
+        given = self.reading.config.tasks[name].instances
+        self.wishes.scales[name] = Scale(given, count)
+        had = supervisor.config.tasks[name].instances
+        rows = [row for row in supervisor.rows.values() if row.task.name == name and supervisor.keeps((name, row.n))]
+        up = any(row.wanted_up for row in rows) or not rows
+        self.config, _ = self._settled(self.reading.config)
+        trouble = self.remember({(name, n): up for n in range(had + 1, count + 1)})
+        plan = supervisor.apply(self.config, self.wishes.up, by)
+        self._forget_over(supervisor)
+        return plan, trouble
 
     def changed_on_disk(self) -> list[str]:
         """The files that are newer than what runs."""
-        return self._world.changed()
+        return self.reading.world.changed()
 
     def shut_down(self, supervisor: Supervisor, by: str) -> Plan:
         """From what there is to nothing."""
@@ -100,21 +119,28 @@ class Reloading:
 
     def remember(self, wishes: Mapping[Key, bool]) -> str:
         """Keep what an operator wishes over the daemon's life; why that failed, or ''."""
-        self.wishes.update(wishes)
+        self.wishes.up.update(wishes)
         try:
-            save(self._wishes_path, self.place, self.wishes)
+            save(self.wishes_path, self.place, self.wishes)
         except OSError as error:
             reason = os.strerror(error.errno or 0)
-            return f"{self._wishes_path} cannot be written ({reason}): the wish is forgotten when the daemon ends"
+            return f"{self.wishes_path} cannot be written ({reason}): the wish is forgotten when the daemon ends"
         return ""
 
-    def _forget_removed(self, supervisor: Supervisor) -> None:
+    def _settled(self, config: Config) -> tuple[Config, bool]:
+        """What is carried out of what was read, and whether a wish is over because the file says something else."""
+        before = self.wishes.scales
+        found, self.wishes.scales = settled(config, before)
+        return found, self.wishes.scales != before
+
+    def _forget_over(self, supervisor: Supervisor) -> None:
         """Wishes end with their instances; where that cannot be written now, it is when the next wish is."""
         kept = keys_of(supervisor.config)
-        gone = [key for key in self.wishes if key not in kept]
+        gone = [key for key in self.wishes.up if key not in kept]
         for key in gone:
-            del self.wishes[key]
-        if gone:
+            del self.wishes.up[key]
+        if gone or self._scales_over:
+            self._scales_over = False
             self.remember({})
 
 

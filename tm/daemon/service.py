@@ -19,11 +19,11 @@ from tm.core.notification import Sender
 from tm.core.process import Process
 from tm.core.records import Level
 from tm.core.tail import Tails
-from tm.core.transitions import Event
 from tm.daemon import departure
 from tm.daemon.adoption import Parties
 from tm.daemon.answers import Answer
 from tm.daemon.attendants import Attendants
+from tm.daemon.boot import kept_down, start_again
 from tm.daemon.control import Control
 from tm.daemon.deaths import Deaths
 from tm.daemon.departure import Departure
@@ -45,7 +45,6 @@ from tm.edge.outlet import Outlet
 from tm.edge.signals import Signals
 
 LEAVE = (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT)
-MOST_TOLD = 10
 ACTED_ON = (*LEAVE, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 
 
@@ -67,6 +66,8 @@ class Service:
     that launches by itself has been started; `on_leave`: the shutdown begins; `on_renew`: files may have gone, look;
     `on_dropped`: a process is gone for good, with its configuration.
     """
+
+    _exit_code = 0
 
     def __init__(self, parts: Parts) -> None:
         self._log = parts.log
@@ -135,7 +136,11 @@ class Service:
             self.attendants.end()
             self.succession.end()
             self._log.write(Level.INFO, "taskmaster", "end", "leaving")
-        return 0
+        return self._exit_code
+
+    def exit_with(self, code: int) -> None:
+        """With which exit code `run` is to return."""
+        self._exit_code = code
 
     def _boot(self) -> None:
         """The first thing that the loop does, so that nothing that goes wrong in it can end the daemon."""
@@ -149,21 +154,15 @@ class Service:
                 self.leave(by)
                 return
             self._reloading.boot(self.supervisor)
-            self._start_again()
+            if self.succession.was_leaving:
+                start_again(self.supervisor, self._reloading)
             self.on_adopted()
-            self._tell_kept_down()
+            for name, sentence in kept_down(self.supervisor, self._reloading):
+                if name:
+                    self._log.write(Level.INFO, name, "wishes", sentence)
+                self.control.tell(sentence)
         finally:
             self.supervisor.then(self._booted)
-
-    def _start_again(self) -> None:
-        """An earlier daemon was just stopping this, in order to leave: what is launched at a start is started again,
-        also what had ended already, as if that daemon had come to its end.
-        """
-        if self.succession.was_leaving:
-            rows = self.supervisor.rows.items()
-            wanted = [key for key, row in rows if (row.stopping or row.at_rest) and self._reloading.wanted(row)]
-            for key in self.supervisor.held.with_needed(wanted, self._reloading.wishes):
-                self.supervisor.ask(key, Event.START, by="the start of taskmaster")
 
     def close(self) -> None:
         """Default signals again, and the loop's own descriptors given back."""
@@ -195,16 +194,6 @@ class Service:
         if not self.control.leaving:
             self._tidings.booted()
         self.on_booted()
-
-    def _tell_kept_down(self) -> None:
-        """That something does not launch by itself should surprise nobody."""
-        names = self._reloading.kept_down(self.supervisor)
-        for name in names[:MOST_TOLD]:
-            sentence = f"Process '{name}' stays stopped, as an operator wished; type: start {name}"
-            self._log.write(Level.INFO, name, "wishes", sentence)
-            self.control.tell(sentence)
-        if len(names) > MOST_TOLD:
-            self.control.tell(f"... and {len(names) - MOST_TOLD} more; type: status")
 
     def _signalled(self, signum: int) -> None:
         """One of the daemon's signals; SIGCHLD comes by the thousand and is not told."""

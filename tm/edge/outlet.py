@@ -10,6 +10,9 @@ refused, stdout itself is polled and given `PIPE_BUF` bytes at most, which a pip
 takes at once. (A terminal promises less: it may poll as writable with room for a byte. That is why the
 second opening comes first.) A regular file is always written directly: a second opening would begin at its
 start.
+
+A write is of whole lines, where they are no longer than `PIPE_BUF`: a pipe takes such a one as a whole or not at
+all, so that no line is torn by what others write to the same pipe, as with `2>&1`.
 """
 
 from __future__ import annotations
@@ -94,8 +97,8 @@ class Outlet:
             self._backlog[:0] = _notice(self._dropped, self._in_line)
             self._dropped = 0
         ours = self._reopened is not None
-        size = self._limit_bytes if ours else select.PIPE_BUF
         while self._backlog and (ours or self._writable(0)):
+            size = self._backlog.rfind(b"\n", 0, select.PIPE_BUF) + 1 or select.PIPE_BUF
             try:
                 count = os.write(self._fd, self._backlog[:size])
             except (BlockingIOError, InterruptedError):
