@@ -222,7 +222,7 @@ class Service:
             self.upgrade.begin(by, lambda answer: self.control.tell("\n".join(answer.lines)))
 
     def _other_child(self, pid: int, status: ExitStatus) -> None:
-        self._notifications.reaped(pid, status)
+        self._notifications.errands.reaped(pid, status)
         self.upgrade.reaped(pid, status)
 
     def _reopen(self) -> list[str]:
