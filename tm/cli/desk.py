@@ -123,5 +123,5 @@ def _change(before: Process, after: Process, event: str, words: str | None, now:
         "attempt": attempt(after),
         "place": blamed(after),
         "told": words,
-        "deadline_s": None if after.deadline is None else round(max(0.0, after.deadline - now), 3),
+        "deadline_s": None if after.deadline is None or after.held else round(max(0.0, after.deadline - now), 3),
     }

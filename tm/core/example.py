@@ -77,6 +77,7 @@ _VALUES: Final = {
     "workingDirectory": "/",
     "limits": "{core: 0}",
     "nice": "0",
+    "hooks": '{preStart: "true", postStop: {command: "exit 0", timeout: 5s}}',
     "description": '"sleeps"',
     "labels": "[example]",
     "stopTimeout": "60",

@@ -45,6 +45,7 @@ def remnant(name: str) -> Task:
         group=None,
         limits=(),
         nice=None,
+        hooks=(),
         description="",
         labels=(),
         priority=0,

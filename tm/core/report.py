@@ -217,6 +217,8 @@ def _reason(before: Process, what: Occurrence) -> str:
             return "it stayed up"
         case Event.TIMEOUT, State.BACKOFF:
             return "the wait is over"
+        case Event.TIMEOUT, State.STOPPING if before.held:
+            return "preStop is over"
         case Event.TIMEOUT, _:
             return "the grace is over"
         case _:

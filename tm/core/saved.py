@@ -65,6 +65,7 @@ class Saved:
     imprint: str = ""
     fault: str = ""
     proven: bool = False
+    held: bool = False
 
     @property
     def key(self) -> Key:
@@ -188,7 +189,8 @@ _MEMBERS: Final[Mapping[str, Callable[[object], Any]]] = {
     "imprint": text,
     "fault": text,
     "proven": _flag,
+    "held": _flag,
 }
 """How each member is read; its name is that of `Saved`."""
-_LATER: Final[Mapping[str, object]] = {"imprint": "", "fault": "", "proven": False}
+_LATER: Final[Mapping[str, object]] = {"imprint": "", "fault": "", "proven": False, "held": False}
 """Those that a journal of an earlier taskmaster does not have."""

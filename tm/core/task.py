@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Final
+from typing import Final, NamedTuple
 
 from tm.core.errors import Place
 from tm.core.syslog import SYSLOG
@@ -40,6 +40,17 @@ class KillMode(Enum):
     GROUP = "group"
     PROCESS = "process"
     TREE = "tree"
+
+
+HOOK_TIMEOUT_S: Final = 30.0
+
+
+class Hook(NamedTuple):
+    """A command for a moment of a process's life (`core.hook`): as written, its words, and how long it may take."""
+
+    command: str | tuple[str, ...]
+    argv: tuple[Template, ...]
+    timeout_s: float = HOOK_TIMEOUT_S
 
 
 class OnReload(Enum):
@@ -95,11 +106,19 @@ class Task:
     limits: tuple[tuple[str, int, int], ...]
     """Name, soft, hard; UNLIMITED for no limit."""
     nice: int | None
+    hooks: tuple[tuple[str, Hook], ...]
+    """By the word of the moment, no more than one for each."""
     description: str
     labels: tuple[str, ...]
     priority: int
     places: Mapping[str, Place] = field(compare=False, repr=False)
     """Where each key that was given stands, by the key's first spelling."""
+
+    @property
+    def pre_stop_s(self) -> float:
+        """How long the stop signal may be held back by what has to come before it; 0 where nothing has."""
+        hook = dict(self.hooks).get("preStop")
+        return 0.0 if hook is None else hook.timeout_s
 
     def instance(self, n: int) -> str:
         """The name of instance `n`, from 1."""

@@ -12,6 +12,7 @@ from typing import Final
 
 from tm.core import kinds
 from tm.core.field import Field, Table
+from tm.core.hook_keys import HOOKS
 from tm.core.task import DISCARD, KillMode, OnReload, Restart
 
 INSTANCES_MOST: Final = 10_000
@@ -106,6 +107,10 @@ FIELDS: Final[tuple[Field, ...]] = (
           "or `soft:hard`; `unlimited` for none."),
     Field("nice", "nice", _NICE, "", _RESPAWN,
           "Its niceness, from -20 (first in line) to 19. When not given, that of the daemon."),
+    Field("hooks", "hooks", HOOKS, "{}", _LIVE,
+          "Commands to run beside it: `preStart`, before it is started, which it is not where that fails; `preStop`, "
+          "before its stop signal; `postStart`, `onReady` (it became RUNNING), `postStop` (it ended) and `onFatal`. "
+          "Each is written as `command`, or as `{command: ..., timeout: 10s}`; after 30 seconds it gets SIGKILL."),
     Field("description", "description", kinds.TEXT, '""', _LIVE,
           "A line for people."),
     Field("labels", "labels", kinds.LABELS, "[]", _LIVE,

@@ -9,6 +9,7 @@ Leaves to others: what is on record (`daemon.succession`), and taking it over (`
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
@@ -17,6 +18,7 @@ from tm.core.records import Level
 from tm.core.timers import Instant
 from tm.daemon.answers import Answer, failed
 from tm.daemon.control import Control
+from tm.daemon.hooks import Hooks
 from tm.daemon.notification import Notifications
 from tm.daemon.reloading import Reloading
 from tm.daemon.succession import Succession
@@ -37,6 +39,7 @@ class Parts(NamedTuple):
     succession: Succession
     tidings: Tidings
     notifications: Notifications
+    hooks: Hooks
     log: EventLog
 
 
@@ -59,9 +62,9 @@ class Departure:
                 self._shut_down(by)
             case 2:
                 self._log(Level.WARNING, "asked again: killing what is left")
-                self._parts.supervisor.end_grace()
+                self._end_grace()
             case _:
-                names = ", ".join(self._parts.supervisor.kill_all())
+                names = ", ".join(self._kill_all())
                 self._log(Level.ERROR, f"asked a third time: left alive: {names}")
                 self._parts.control.tell(f"Left alive: {names}")
                 self._parts.loop.stop()
@@ -81,6 +84,11 @@ class Departure:
         told = f"{len(kept)} process(es) go on running; the next taskmaster takes them over."
         return Answer((told,), {"kept": kept})
 
+    @property
+    def keeps(self) -> bool:
+        """Whether it leaves everything running on purpose."""
+        return self._keeps
+
     def kept(self) -> set[Key]:
         """Whom it leaves running on purpose."""
         rows = self._parts.supervisor.rows.items()
@@ -89,18 +97,31 @@ class Departure:
     def leave_if_over(self) -> None:
         """Leave, if that is wanted and nothing is left."""
         if self._parts.control.leaving and not self._parts.supervisor.rows:
-            self._parts.notifications.leave(self._parts.loop.stop)
+            self._parts.hooks.leave(partial(self._parts.notifications.leave, self._parts.loop.stop))
 
     def _shut_down(self, by: str) -> None:
         supervisor = self._parts.supervisor
         self._log(Level.INFO, f"asked for by {by}")
         self._parts.succession.leaving(by)
-        graces = [row.task.graceful_stop_timeout_s for row in supervisor.rows.values() if row.alive]
+        graces = [
+            row.task.pre_stop_s + row.task.graceful_stop_timeout_s for row in supervisor.rows.values() if row.alive
+        ]
         self._begin(max(graces, default=0.0))
         self._parts.reloading.shut_down(supervisor, by)
         if (limit_s := supervisor.config.settings.stop_timeout_s) is not None:
-            self._parts.loop.call_at(Instant(self._parts.loop.now + limit_s), supervisor.end_grace)
+            self._parts.loop.call_at(Instant(self._parts.loop.now + limit_s), self._end_grace)
         self.leave_if_over()
+
+    def _end_grace(self) -> None:
+        self._parts.hooks.hurry()
+        self._parts.supervisor.end_grace()
+
+    def _kill_all(self) -> list[str]:
+        """SIGKILL to all that live, without waiting for it; their names and pids."""
+        alive = {key: row for key, row in self._parts.supervisor.rows.items() if row.pid is not None}
+        for key in alive:
+            self._parts.supervisor.send(key, signal.SIGKILL)
+        return [f"{row.name} (pid {row.pid})" for row in alive.values()]
 
     def _begin(self, grace_s: float) -> None:
         """Nothing new is begun from now on, and everybody is told."""

@@ -26,6 +26,8 @@ from tm.daemon.answers import Answer
 from tm.daemon.control import Control
 from tm.daemon.deaths import Deaths
 from tm.daemon.departure import Departure
+from tm.daemon.hook_records import HookRecords
+from tm.daemon.hooks import Hooks
 from tm.daemon.notification import Notifications
 from tm.daemon.outputs import Outputs
 from tm.daemon.platform import Machine
@@ -87,6 +89,10 @@ class Service:
         sender = Sender(inherited(parts.environ), *place, os.getpid())
         self._notifications = Notifications(self.loop, self.supervisor, self.outputs, self._log, sender)
         self._deaths.on_other = self._other_child
+        journal = parts.estate.journal
+        records = HookRecords(self.loop, f"{journal.path}.hooks" if journal else "", self._journal_trouble)
+        self._hooks = Hooks(self.loop, self.supervisor, self._notifications.errands, self._log, records)
+        self._hooks.environ, self.supervisor.gate = sender.environ, self._hooks
         self.upgrade = Upgrade(self.loop, self.supervisor, self._notifications, self._log)
         self.control.reopen, self.control.upgrade = self._reopen, self.upgrade.begin
         self.control.on_refused = self._notifications.reload_refused
@@ -113,12 +119,12 @@ class Service:
         self.supervisor.on_unsent = self._unsent
         self.supervisor.on_dropped = self._dropped
         self.supervisor.on_applied = self._applied
-        hear = (self.control.history, self.succession, self._title, self._notifications)
+        hear = (self.control.history, self.succession, self._title, self._notifications, self._hooks)
         self.supervisor.observers += [each.observe for each in hear]
 
     def _prepare_the_end(self) -> Departure:
         loop, supervisor, control, reloading = self.loop, self.supervisor, self.control, self._reloading
-        told = self.succession, self._tidings, self._notifications, self._log
+        told = self.succession, self._tidings, self._notifications, self._hooks, self._log
         return Departure(departure.Parts(loop, supervisor, control, reloading, *told), lambda: self.on_leave())
 
     def run(self) -> int:
@@ -129,6 +135,8 @@ class Service:
             self.loop.run()
         finally:
             self.outputs.settle(self._departure.kept())
+            if not self._departure.keeps:
+                self._hooks.hurry()
             self._notifications.end()
             self.succession.end()
             self._log.write(Level.INFO, "taskmaster", "end", "leaving")
@@ -137,6 +145,7 @@ class Service:
     def _boot(self) -> None:
         """The first thing that the loop does, so that nothing that goes wrong in it can end the daemon."""
         try:
+            self._hooks.resume()
             self.succession.take_over(self._reloading.config)
             self.loop.watch(self._signals.fd, self._signals.receive, Rank.DEATH)  # no death is heard before
             self._title.recount()
@@ -250,6 +259,7 @@ class Service:
         self.succession.dropped(row)
         self.outputs.forget(key)
         self.control.history.forget(key)
+        self._hooks.dropped(key)
         self.on_dropped(row)
         self._title.update()
         self._departure.leave_if_over()

@@ -25,9 +25,10 @@ from typing import TypeAlias
 from tm.core.config import Config
 from tm.core.exitstatus import ExitStatus
 from tm.core.launch import SpawnFailure, inherited, launch
-from tm.core.process import Effect, Impossible, Occurrence, Process, Send, Spawn, restart_due, step
+from tm.core.process import Await, Effect, Impossible, Occurrence, Process, Send, Spawn, restart_due, step
 from tm.core.reload import Plan, keys_of, plan_for
 from tm.core.transitions import Event, Refused
+from tm.daemon.gate import OPEN, Gate
 from tm.daemon.platform import Platform
 from tm.daemon.reach import Way
 from tm.daemon.remains import Remains
@@ -63,6 +64,7 @@ class Supervisor:
         self._wishes = Slices(loop)
         self.config = config
         self.rows: dict[Key, Process] = {}
+        self.gate: Gate = OPEN
         self.observers: list[Observer] = []
         self.on_bug: Callable[[str], None] = _raise
         self.on_unsent: Callable[[Process, int], None] = lambda row, signum: None
@@ -141,12 +143,14 @@ class Supervisor:
         for key in list(self.rows):
             self._end_grace_of(key)
 
-    def kill_all(self) -> list[str]:
-        """SIGKILL to all that live, without waiting for it; their names and pids."""
-        alive = [row for row in self.rows.values() if row.pid is not None]
-        for row in alive:
-            self._send(row, signal.SIGKILL)
-        return [f"{row.name} (pid {row.pid})" for row in alive]
+    def admit(self, key: Key, failure: SpawnFailure | None = None) -> None:
+        """What has to come before its start is done, or has failed."""
+        self._post(key, self._spawn(key) if failure is None else Occurrence(Event.SPAWN_FAILED, failure=failure))
+
+    def release(self, key: Key) -> None:
+        """What has to come before its stop signal is done."""
+        if key in self.rows and self.rows[key].held:
+            self._due(key)
 
     def send(self, key: Key, signum: int) -> bool:
         """An operator's signal; False when the process is not alive."""
@@ -181,6 +185,7 @@ class Supervisor:
             answer(self.rows[key], refused)
 
     def _end_grace_of(self, key: Key) -> None:
+        self.release(key)
         if key in self.rows and self.rows[key].stopping and not self.rows[key].killing:
             self._post(key, Occurrence(Event.TIMEOUT))
 
@@ -209,7 +214,10 @@ class Supervisor:
     def _carry_out(self, key: Key, effect: Effect) -> Occurrence | None:
         match effect:
             case Spawn():
-                return self._spawn(key)
+                return None if self.gate.before_start(self.rows[key]) else self._spawn(key)
+            case Await():
+                self.gate.before_stop(self.rows[key])
+                return None
             case Send(_, signum):
                 if not self._send(self.rows[key], signum):
                     self.on_unsent(self.rows[key], signum)
