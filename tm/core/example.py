@@ -77,6 +77,7 @@ _VALUES: Final = {
     "workingDirectory": "/",
     "limits": "{core: 0}",
     "nice": "0",
+    "watch": '{paths: ["{here}/sleeper.*"], debounce: 500ms, signal: HUP}',
     "hooks": '{preStart: "true", postStop: {command: "exit 0", timeout: 5s}}',
     "description": '"sleeps"',
     "labels": "[example]",

@@ -16,7 +16,8 @@ from tm.core.launch import Launch, launch
 from tm.core.lines import plain
 from tm.core.process import Occurrence, Process
 from tm.core.report import cause
-from tm.core.task import Hook
+from tm.core.signal_names import signal_name
+from tm.core.task import Hook, Task
 from tm.core.transitions import Event
 
 LANE_MOST: Final = 10
@@ -47,6 +48,16 @@ class Facts(NamedTuple):
 def hook_of(process: Process, moment: Moment) -> Hook | None:
     """What its task has for the moment."""
     return dict(process.task.hooks).get(moment.value)
+
+
+def as_written(task: Task) -> dict[str, object]:
+    """The keys of a task that are more than one value, as one would write them."""
+    hooks = {moment: {"command": hook.command, "timeout": hook.timeout_s} for moment, hook in task.hooks}
+    if task.watch is None:
+        return {"hooks": hooks, "watch": None}
+    signum = {} if task.watch.signal is None else {"signal": signal_name(task.watch.signal)}
+    paths = [path.text for path in task.watch.paths]
+    return {"hooks": hooks, "watch": {"paths": paths, "debounce": task.watch.debounce_s, **signum}}
 
 
 def moments(before: Process, what: Occurrence, after: Process) -> list[Moment]:

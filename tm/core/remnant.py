@@ -46,6 +46,7 @@ def remnant(name: str) -> Task:
         limits=(),
         nice=None,
         hooks=(),
+        watch=None,
         description="",
         labels=(),
         priority=0,

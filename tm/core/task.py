@@ -53,6 +53,19 @@ class Hook(NamedTuple):
     timeout_s: float = HOOK_TIMEOUT_S
 
 
+DEBOUNCE_S: Final = 0.5
+
+
+class Watch(NamedTuple):
+    """Files whose changes count: absolute globs, how long a change waits for further ones, and the signal for it; None:
+    a restart.
+    """
+
+    paths: tuple[Template, ...]
+    debounce_s: float = DEBOUNCE_S
+    signal: int | None = None
+
+
 class OnReload(Enum):
     """What a changed key does to a process that runs."""
 
@@ -108,6 +121,7 @@ class Task:
     nice: int | None
     hooks: tuple[tuple[str, Hook], ...]
     """By the word of the moment, no more than one for each."""
+    watch: Watch | None
     description: str
     labels: tuple[str, ...]
     priority: int

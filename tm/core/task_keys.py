@@ -14,6 +14,7 @@ from tm.core import kinds
 from tm.core.field import Field, Table
 from tm.core.hook_keys import HOOKS
 from tm.core.task import DISCARD, KillMode, OnReload, Restart
+from tm.core.watch_keys import WATCH
 
 INSTANCES_MOST: Final = 10_000
 
@@ -111,6 +112,11 @@ FIELDS: Final[tuple[Field, ...]] = (
           "Commands to run beside it: `preStart`, before it is started, which it is not where that fails; `preStop`, "
           "before its stop signal; `postStart`, `onReady` (it became RUNNING), `postStop` (it ended) and `onFatal`. "
           "Each is written as `command`, or as `{command: ..., timeout: 10s}`; after 30 seconds it gets SIGKILL."),
+    Field("watch", "watch", WATCH, "", _LIVE,
+          "Files whose change restarts it: paths or globs (`**`: any number of directories), relative to where "
+          "taskmaster was started; a directory means all that is below it. As `{paths: [...], debounce: 500ms, "
+          "signal: HUP}` changes are waited for that long to stop, and a signal is sent instead. Logs of tasks never "
+          "count, and what was stopped by hand stays stopped."),
     Field("description", "description", kinds.TEXT, '""', _LIVE,
           "A line for people."),
     Field("labels", "labels", kinds.LABELS, "[]", _LIVE,

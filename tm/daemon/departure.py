@@ -84,10 +84,10 @@ class Departure:
         told = f"{len(kept)} process(es) go on running; the next taskmaster takes them over."
         return Answer((told,), {"kept": kept})
 
-    @property
-    def keeps(self) -> bool:
-        """Whether it leaves everything running on purpose."""
-        return self._keeps
+    def end(self) -> None:
+        """Nothing of hooks is left behind, unless everything is."""
+        if not self._keeps:
+            self._parts.hooks.hurry()
 
     def kept(self) -> set[Key]:
         """Whom it leaves running on purpose."""

@@ -28,7 +28,7 @@ from tm.daemon.hook_records import HookRecords, Left
 from tm.daemon.supervisor import Supervisor
 from tm.daemon.wiring import Key
 from tm.edge.eventlog import EventLog
-from tm.edge.loop import Callback, Loop
+from tm.edge.loop import Callback
 
 
 class _Told(NamedTuple):
@@ -40,12 +40,18 @@ class _Told(NamedTuple):
 
 
 class Hooks:
-    """Of one daemon. `environ`: what children inherit where the configuration lets them."""
+    """Of one daemon."""
 
     def __init__(
-        self, loop: Loop, supervisor: Supervisor, errands: Errands, log: EventLog, records: HookRecords
+        self,
+        supervisor: Supervisor,
+        errands: Errands,
+        log: EventLog,
+        records: HookRecords,
+        environ: Mapping[str, str],
     ) -> None:
-        self._loop = loop
+        """`environ` is what children inherit where the configuration lets them."""
+        self._environ = environ
         self._supervisor = supervisor
         self._errands = errands
         self._log = log
@@ -58,7 +64,7 @@ class Hooks:
         self._left: dict[int, Left] = {}
         self._hurry = False
         self._then: Callback | None = None
-        self.environ: Mapping[str, str] = {}
+        supervisor.gate = self
 
     # ---- what happens
 
@@ -172,7 +178,7 @@ class Hooks:
             return
         lane.append(told)
         if len(lane) == 1:
-            self._loop.call_at(self._loop.now, partial(self._next, key))
+            self._errands.soon(partial(self._next, key))
 
     def _next(self, key: Key) -> None:
         """Run the first in line, as the configuration has it by now."""
@@ -196,7 +202,7 @@ class Hooks:
     ) -> Errand:
         hook = hook_of(row, moment)
         assert hook is not None
-        base = self.environ if self._supervisor.config.settings.inherit_environment else {}
+        base = self._environ if self._supervisor.config.settings.inherit_environment else {}
         start = hook_launch(row, moment, hook, told or self._facts.get(key, Facts()), base)
         errand: Errand
 
@@ -238,7 +244,7 @@ class Hooks:
             left.then = partial(self._left_over, left)
             if left.moment is Moment.PRE_STOP:
                 self._stops.add(left.key)
-        self._loop.call_at(self._loop.now, self._release)
+        self._errands.soon(self._release)
 
     def _left_over(self, left: Left, _number: int | None) -> None:
         self._left.pop(left.pid, None)

@@ -39,6 +39,7 @@ from tm.daemon.tidings import Tidings
 from tm.daemon.title import Title
 from tm.daemon.unkillable import unsent
 from tm.daemon.upgrade import Upgrade
+from tm.daemon.watching import Watching
 from tm.edge.eventlog import EventLog
 from tm.edge.loop import Loop, Rank
 from tm.edge.notify import Notifier, watchdog_s
@@ -89,10 +90,9 @@ class Service:
         sender = Sender(inherited(parts.environ), *place, os.getpid())
         self._notifications = Notifications(self.loop, self.supervisor, self.outputs, self._log, sender)
         self._deaths.on_other = self._other_child
-        journal = parts.estate.journal
-        records = HookRecords(self.loop, f"{journal.path}.hooks" if journal else "", self._journal_trouble)
-        self._hooks = Hooks(self.loop, self.supervisor, self._notifications.errands, self._log, records)
-        self._hooks.environ, self.supervisor.gate = sender.environ, self._hooks
+        records = HookRecords(self.loop, parts.estate.beside("hooks"), self._journal_trouble)
+        self._hooks = Hooks(self.supervisor, self._notifications.errands, self._log, records, sender.environ)
+        self._watching = Watching(self.loop, self.supervisor, self._log)
         self.upgrade = Upgrade(self.loop, self.supervisor, self._notifications, self._log)
         self.control.reopen, self.control.upgrade = self._reopen, self.upgrade.begin
         self.control.on_refused = self._notifications.reload_refused
@@ -107,8 +107,7 @@ class Service:
         self.control.on_reload = self._tidings.reload
         self._departure = self._prepare_the_end()
         self.on_signal: Callable[[int], bool] = _not_mine
-        self.on_booted: Callable[[], None] = _nothing
-        self.on_leave: Callable[[], None] = _nothing
+        self.on_booted = self.on_leave = _nothing
         self.on_dropped: Callable[[Process], None] = lambda row: None
         self.on_renew: Callable[[], None] = _nothing
         self.on_adopted: Callable[[], None] = _nothing
@@ -135,8 +134,7 @@ class Service:
             self.loop.run()
         finally:
             self.outputs.settle(self._departure.kept())
-            if not self._departure.keeps:
-                self._hooks.hurry()
+            self._departure.end()
             self._notifications.end()
             self.succession.end()
             self._log.write(Level.INFO, "taskmaster", "end", "leaving")
@@ -175,6 +173,7 @@ class Service:
             self._log.put = None
             self._stderr.close()
         self.outputs.close()
+        self._watching.close()
         self._signals.close()
         self._tidings.close()
         self.loop.close()
@@ -252,6 +251,7 @@ class Service:
         self._tails.budget = config.settings.tail_memory_bytes
         self.outputs.files.move_syslog(config.settings.syslog_socket)
         self.outputs.adopt({task.name: log_policy(task) for task in config.tasks.values()})
+        self._watching.apply(config)
         self._title.update()
 
     def _dropped(self, row: Process) -> None:

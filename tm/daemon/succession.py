@@ -8,6 +8,7 @@ Leaves to others: the lines (`daemon.chronicle`), the hall (`daemon.ward`), the 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -36,6 +37,10 @@ class Estate:
     slots: Slots | None = None
     ward: Ward = field(default_factory=lambda: Ward(None, {}))
     left: Inheritance = field(default_factory=Inheritance)
+
+    def beside(self, name: str) -> str:
+        """The path of another file of the state directory; '' where there is none."""
+        return "" if self.journal is None else os.path.join(os.path.dirname(self.journal.path), name)
 
 
 class Succession:

@@ -14,6 +14,7 @@ from functools import cached_property
 from itertools import groupby
 from typing import NamedTuple, TypeAlias, overload
 
+from tm.core.hook import as_written
 from tm.core.lines import plain
 from tm.core.process import Process
 from tm.core.records import Record
@@ -271,6 +272,7 @@ def _configuration(task: Task, env: bool) -> dict[str, object]:
     from tm.core.task_keys import FIELDS  # a daemon that was handed its tasks settled begins without the keys
 
     shown = {field.key: _shown_value(getattr(task, field.attribute)) for field in FIELDS}
+    shown |= as_written(task)
     shown["environment"] = {name: value.text if env else "***" for name, value in task.environment}
     return shown
 
