@@ -64,7 +64,7 @@ class Departure:
                 self._log(Level.WARNING, "asked again: killing what is left")
                 self._end_grace()
             case _:
-                names = ", ".join(self._kill_all())
+                names = ", ".join(kill_all(self._parts.supervisor))
                 self._log(Level.ERROR, f"asked a third time: left alive: {names}")
                 self._parts.control.tell(f"Left alive: {names}")
                 self._parts.loop.stop()
@@ -116,13 +116,6 @@ class Departure:
         self._parts.hooks.hurry()
         self._parts.supervisor.end_grace()
 
-    def _kill_all(self) -> list[str]:
-        """SIGKILL to all that live, without waiting for it; their names and pids."""
-        alive = {key: row for key, row in self._parts.supervisor.rows.items() if row.pid is not None}
-        for key in alive:
-            self._parts.supervisor.send(key, signal.SIGKILL)
-        return [f"{row.name} (pid {row.pid})" for row in alive.values()]
-
     def _begin(self, grace_s: float) -> None:
         """Nothing new is begun from now on, and everybody is told."""
         self._parts.control.leaving = True
@@ -142,3 +135,11 @@ class Departure:
 
     def _log(self, level: Level, text: str) -> None:
         self._parts.log.write(level, "taskmaster", "shutdown", text)
+
+
+def kill_all(supervisor: Supervisor) -> list[str]:
+    """SIGKILL to all that live, without waiting for it; their names and pids."""
+    alive = {key: row for key, row in supervisor.rows.items() if row.pid is not None}
+    for key in alive:
+        supervisor.send(key, signal.SIGKILL)
+    return [f"{row.name} (pid {row.pid})" for row in alive.values()]

@@ -1,6 +1,6 @@
 """What a start, and a stop signal, may have to wait for, as the supervisor sees it.
 
-Guarantees: whoever is asked answers at once, and tells the supervisor later (`Supervisor.admit`, `Supervisor.release`).
+Guarantees: whoever is asked answers at once, and tells the supervisor later (`Supervisor.proceed`).
 Leaves to others: what that is (`daemon.hooks`).
 """
 

@@ -139,7 +139,7 @@ class Hooks:
             failure = SpawnFailure("hooks", f"preStart failed: {outcome.sentence}")
         else:
             self._done(row.name, Moment.PRE_START, outcome)
-        self._supervisor.admit(key, failure)
+        self._supervisor.proceed(key, failure)
 
     def _left_start_over(self, key: Key, left: Left, number: int | None) -> None:
         """The one that an earlier daemon had begun has ended; None: nobody can tell how."""
@@ -147,11 +147,11 @@ class Hooks:
         del self._starts[key]
         if number is None:
             if not self.before_start(self._supervisor.rows[key]):
-                self._supervisor.admit(key)
+                self._supervisor.proceed(key)
             return
         why = f"exit code {number}" if number > 0 else f"signal {-number}"
         failed = SpawnFailure("hooks", f"preStart failed: {why}, begun by an earlier daemon")
-        self._supervisor.admit(key, failed if number else None)
+        self._supervisor.proceed(key, failed if number else None)
 
     # ---- a stop
 
@@ -162,11 +162,11 @@ class Hooks:
         self._rest()
 
     def _stop_over(self, key: Key) -> None:
-        self._supervisor.release(key)
+        self._supervisor.proceed(key)
         if key in self._starts and self._starts[key] is None:  # a start that has waited for this
             del self._starts[key]
             if not self.before_start(self._supervisor.rows[key]):
-                self._supervisor.admit(key)
+                self._supervisor.proceed(key)
 
     # ---- those that nothing waits for
 
@@ -257,7 +257,7 @@ class Hooks:
         """What has ended with an earlier daemon holds nothing back."""
         for key, row in list(self._supervisor.rows.items()):
             if row.held and key not in self._stops:
-                self._supervisor.release(key)
+                self._supervisor.proceed(key)
 
     def hurry(self) -> None:
         """End all of them, and run none any more."""

@@ -90,9 +90,6 @@ class Service:
         sender = Sender(inherited(parts.environ), *place, os.getpid())
         self._notifications = Notifications(self.loop, self.supervisor, self.outputs, self._log, sender)
         self._deaths.on_other = self._other_child
-        records = HookRecords(self.loop, parts.estate.beside("hooks"), self._journal_trouble)
-        self._hooks = Hooks(self.supervisor, self._notifications.errands, self._log, records, sender.environ)
-        self._watching = Watching(self.loop, self.supervisor, self._log)
         self.upgrade = Upgrade(self.loop, self.supervisor, self._notifications, self._log)
         self.control.reopen, self.control.upgrade = self._reopen, self.upgrade.begin
         self.control.on_refused = self._notifications.reload_refused
@@ -105,12 +102,11 @@ class Service:
         every_s = None if parts.notify is None else watchdog_s(parts.environ, os.getpid())
         self._tidings = Tidings(Notifier(parts.notify), self._title, self.loop, every_s)
         self.control.on_reload = self._tidings.reload
-        self._departure = self._prepare_the_end()
+        records = HookRecords(self.loop, parts.estate.beside("hooks"), self._journal_trouble)
+        self._departure = self._prepare_the_end(records, sender.environ)
         self.on_signal: Callable[[int], bool] = _not_mine
-        self.on_booted = self.on_leave = _nothing
+        self.on_booted = self.on_leave = self.on_renew = self.on_adopted = _nothing
         self.on_dropped: Callable[[Process], None] = lambda row: None
-        self.on_renew: Callable[[], None] = _nothing
-        self.on_adopted: Callable[[], None] = _nothing
         self._listen_to_rows()
 
     def _listen_to_rows(self) -> None:
@@ -121,7 +117,10 @@ class Service:
         hear = (self.control.history, self.succession, self._title, self._notifications, self._hooks)
         self.supervisor.observers += [each.observe for each in hear]
 
-    def _prepare_the_end(self) -> Departure:
+    def _prepare_the_end(self, records: HookRecords, environ: Mapping[str, str]) -> Departure:
+        """What is waited for at the end as well."""
+        self._watching = Watching(self.loop, self.supervisor, self._log)
+        self._hooks = Hooks(self.supervisor, self._notifications.errands, self._log, records, environ)
         loop, supervisor, control, reloading = self.loop, self.supervisor, self.control, self._reloading
         told = self.succession, self._tidings, self._notifications, self._hooks, self._log
         return Departure(departure.Parts(loop, supervisor, control, reloading, *told), lambda: self.on_leave())

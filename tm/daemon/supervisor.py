@@ -143,14 +143,12 @@ class Supervisor:
         for key in list(self.rows):
             self._end_grace_of(key)
 
-    def admit(self, key: Key, failure: SpawnFailure | None = None) -> None:
-        """What has to come before its start is done, or has failed."""
-        self._post(key, self._spawn(key) if failure is None else Occurrence(Event.SPAWN_FAILED, failure=failure))
-
-    def release(self, key: Key) -> None:
-        """What has to come before its stop signal is done."""
+    def proceed(self, key: Key, failure: SpawnFailure | None = None) -> None:
+        """What its start, or its stop signal, waits for is done; or has failed, which keeps a start from being made."""
         if key in self.rows and self.rows[key].held:
             self._due(key)
+        elif key in self.rows and self.rows[key].spawning:
+            self._post(key, Occurrence(Event.SPAWN_FAILED, failure=failure) if failure else self._spawn(key))
 
     def send(self, key: Key, signum: int) -> bool:
         """An operator's signal; False when the process is not alive."""
@@ -185,7 +183,8 @@ class Supervisor:
             answer(self.rows[key], refused)
 
     def _end_grace_of(self, key: Key) -> None:
-        self.release(key)
+        if key in self.rows and self.rows[key].held:
+            self.proceed(key)
         if key in self.rows and self.rows[key].stopping and not self.rows[key].killing:
             self._post(key, Occurrence(Event.TIMEOUT))
 

@@ -2,8 +2,9 @@
 
 Guarantees: changes are answered once they have stopped for the task's `debounce`, or after MOST_DEBOUNCES of that; a
 process that is wanted up is restarted then, also one that had failed or ended by itself, or gets its signal where it
-lives; one that an operator has stopped stays so. The logs of tasks, rotated ones too, are never a change, whosever they are. A task that is
-changed again right after each of LOOP restarts is let alone until nothing has changed for QUIET_S, and that is told.
+lives; one that an operator has stopped stays so. The logs of tasks, rotated ones too, are never a change, whosever they
+are. A task that is changed again right after each of LOOP answers is let alone until nothing has changed for QUIET_S,
+and that is told.
 Leaves to others: which files there are (`daemon.watched_tree`, imported only where a task asks for it).
 
 What changes while no daemon runs is not heard of.
@@ -139,7 +140,7 @@ class Watching:
         watched.again = watched.again + 1 if soon else 0
         if watched.again >= LOOP and not watched.paused:
             watched.paused = True
-            why = f"restarted {LOOP} times in a row, and {watched.path or 'something'} has changed again at once"
+            why = f"answered {LOOP} changes in a row, and {watched.path or 'something'} has changed again at once"
             text = f"{why}: does it write that itself? Nothing is done until it has been quiet for {QUIET_S:g} s"
             self._say(name, f"{text}; leave that file out of 'watch'")
 
