@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
@@ -182,12 +183,14 @@ class Hooks:
 
     def _next(self, key: Key) -> None:
         """Run the first in line, as the configuration has it by now."""
-        while (lane := self._lanes[key]) and hook_of(lane[0].row, lane[0].moment) is None:
+        now = self._supervisor.rows.get(key)
+        while lane := self._lanes.get(key):
+            row = lane[0].row if now is None else replace(lane[0].row, task=now.task)
+            if hook_of(row, lane[0].moment) is not None:
+                self._run(key, row, lane[0].moment, partial(self._told, key), lane[0].facts)
+                return
             lane.popleft()
-        if lane:
-            self._run(key, lane[0].row, lane[0].moment, partial(self._told, key), lane[0].facts)
-            return
-        del self._lanes[key]
+        self._lanes.pop(key, None)
         self._rest()
 
     def _told(self, key: Key, outcome: Outcome) -> None:
