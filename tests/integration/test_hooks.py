@@ -6,12 +6,14 @@ import json
 import os
 import re
 import signal
+import socket
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 import pytest
 
-from tests.integration.driver import Taskmaster, alive
+from tests.integration.driver import ROOT, Taskmaster, alive
 from tests.waiting import until
 
 TELL = "echo $TASKMASTER_EVENT pid=$TASKMASTER_PID exit=$TASKMASTER_EXIT $TASKMASTER_CAUSE >> told"
@@ -284,3 +286,33 @@ def test_the_daemon_leaves_when_they_are_done(tmp_path: Path) -> None:
         gate.write_text("0\n")
         assert taskmaster.process.wait(20) == 0
         logged(taskmaster, "INFO web hook: postStop: done(?s:.*)taskmaster end")
+
+
+# ---- the example of docs/hooks.md, as it stands there
+
+
+def test_the_example_of_the_documentation_does_what_it_says(tmp_path: Path) -> None:
+    found = re.search(r"```yaml\n(.*?)```", (ROOT / "docs" / "hooks.md").read_text(), re.DOTALL)
+    assert found
+    (tmp_path / "settings").mkdir()
+    (tmp_path / "settings" / "a.html").write_text("one")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+
+    def served() -> bytes:
+        try:
+            with urlopen(f"http://127.0.0.1:{port}/", timeout=5) as answer:
+                return bytes(answer.read())
+        except OSError:
+            return b""
+
+    with Taskmaster(tmp_path, found[1], PORT=str(port)) as taskmaster:
+        until(lambda: served() == b"one", "the page")
+        until((tmp_path / "public" / "healthy").exists, "postStart")
+        (tmp_path / "settings" / "b.html").write_text("two")
+        until(lambda: served() == b"onetwo", "the page anew")
+        taskmaster.type("stop web")
+        taskmaster.wait_for(web="STOPPED")
+        until(lambda: len((tmp_path / "ends.txt").read_text().splitlines()) == 2, "two ends")
+        assert not (tmp_path / "public" / "healthy").exists()

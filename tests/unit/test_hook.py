@@ -9,6 +9,7 @@ import pytest
 
 from tests.unit.build import died, happen, row
 from tests.unit.reading import found, task
+from tm.core import interface
 from tm.core.hook import Facts, Moment, as_written, facts, hook_launch, hook_of, moments
 from tm.core.launch import SpawnFailure
 from tm.core.process import Occurrence, Process
@@ -157,6 +158,13 @@ def test_a_hook_runs_as_its_task_but_for_its_command_and_output() -> None:
         "TASKMASTER_EXIT": "",
         "TASKMASTER_CAUSE": "stop, by uid 0",
     }
+
+
+def test_the_documents_name_every_variable() -> None:
+    named = {name for entry in interface.HOOK_VARIABLES for name in entry.names}
+    hook = dict(WEB.hooks)["preStart"]
+    given = hook_launch(row(task=WEB), Moment.PRE_START, hook, Facts(), {}).environment
+    assert given.keys() - {"TASKMASTER_TASK", "TASKMASTER_INSTANCE", "TASKMASTER_N"} == named
 
 
 # ---- watch

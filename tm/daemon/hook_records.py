@@ -61,7 +61,7 @@ class Left:
 
 
 class HookRecords:
-    """The file `path`, '' for none. `say` hears that it cannot be written."""
+    """The file `path`, '' for none. `say` hears that it cannot be written; `known`: all pids that were on record."""
 
     def __init__(self, loop: Loop, path: str, say: Callable[[str], None]) -> None:
         self._loop = loop
@@ -69,6 +69,7 @@ class HookRecords:
         self._say = say
         self._running: dict[int, _Record] = {}
         self._trouble = False
+        self.known: set[int] = set()
 
     def begun(self, pid: int, key: Key, moment: Moment, limit_s: float) -> None:
         """It runs."""
@@ -86,7 +87,9 @@ class HookRecords:
     def resume(self) -> list[Left]:
         """Those on record that still run, watched from now on."""
         left = []
+        self.known.clear()
         for record in _records(notes.read(self._path)) if self._path else ():
+            self.known.add(record.pid)
             try:
                 fd = pidfd.recognized(record.pid, record.start, record.identity)
             except OSError:

@@ -240,14 +240,17 @@ class Hooks:
 
     # ---- the daemon's begin and end
 
-    def resume(self) -> None:
-        """Go on with those that an earlier daemon has left running. Before anything is started."""
+    def resume(self) -> set[int]:
+        """Go on with those that an earlier daemon has left running, before anything is started; all that were on
+        record.
+        """
         for left in self._records.resume():
             self._left[left.pid] = left
             left.then = partial(self._left_over, left)
             if left.moment is Moment.PRE_STOP:
                 self._stops.add(left.key)
         self._errands.soon(self._release)
+        return self._records.known
 
     def _left_over(self, left: Left, _number: int | None) -> None:
         self._left.pop(left.pid, None)

@@ -9,7 +9,7 @@ Leaves to others: the lines (`daemon.chronicle`), the hall (`daemon.ward`), the 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 
 from tm.core.config import Config
@@ -74,9 +74,12 @@ class Succession:
         """Whether the one before was leaving, and a person has started this one."""
         return bool(self._estate.ledger.stopping) and not self.ordered_to_leave
 
-    def take_over(self, config: Config) -> None:
-        """Take over everything that the one before has left, under the tasks of `config`."""
+    def take_over(self, config: Config, others: Collection[int]) -> None:
+        """Take over everything that the one before has left, under the tasks of `config`; `others`: pids that are no
+        processes of tasks.
+        """
         estate = self._estate
+        estate.ledger.pids.update(others)
         if estate.left.why:
             sentence = f"the daemon before {estate.left.why}; this one takes over"
             self._parties.log.write(Level.WARNING, "taskmaster", "guardian", sentence)
