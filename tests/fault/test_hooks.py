@@ -17,13 +17,9 @@ from tests.integration.test_hooks import begun, fifo, waits_for
 from tests.waiting import until
 
 
-def up(home: Path, hooks: dict[str, Any]) -> Daemon:
-    task = {"command": "exec sleep 1000", "successfulStartTimeout": 0, "hooks": hooks}
+def up(home: Path, hooks: dict[str, Any], command: str = "exec sleep 1000") -> Daemon:
+    task = {"command": command, "successfulStartTimeout": 0, "hooks": hooks}
     return Daemon(home, json.dumps({"tasks": {"web": task}}), "-l", "taskmaster.log")
-
-
-def logged(daemon: Daemon, text: str) -> None:
-    until(lambda: text in daemon.log, f"{text} in {daemon.log[-2000:]}")
 
 
 @pytest.mark.parametrize("code", [0, 3])
@@ -44,8 +40,10 @@ def test_a_start_goes_on_waiting_for_the_hook_that_was_begun(tmp_path: Path, cod
 
 def test_a_stop_goes_on_waiting_for_its_hook(tmp_path: Path) -> None:
     gate = fifo(tmp_path, "gate")
-    with up(tmp_path, {"preStop": waits_for("gate")}) as daemon:
+    command = "trap 'test -e done && : > verdict; exit' TERM; : > up; while :; do sleep 0.05; done"
+    with up(tmp_path, {"preStop": waits_for("gate").replace("exit $x", ": > done")}, command) as daemon:
         daemon.ctl("start", "web")
+        until((tmp_path / "up").exists, "the trap")
         pid = daemon.rows()["web"]["pid"]
         daemon.ctl("stop", "--no-wait", "web")
         hook = begun(tmp_path, "gate")
@@ -54,7 +52,8 @@ def test_a_stop_goes_on_waiting_for_its_hook(tmp_path: Path) -> None:
         assert alive(hook) and alive(pid)
         gate.write_text("0\n")
         until(lambda: daemon.rows()["web"]["status"] == "STOPPED", "the stop")
-        logged(daemon, f"(preStop is over), SIGTERM to pid {pid}")
+        assert (tmp_path / "verdict").exists(), "the signal came when the hook was done"
+        assert f"(preStop is over), SIGTERM to pid {pid}" in daemon.log
 
 
 def test_a_hook_that_ended_meanwhile_holds_nothing_back(tmp_path: Path) -> None:
