@@ -49,6 +49,8 @@ def test_a_stop_goes_on_waiting_for_its_hook(tmp_path: Path) -> None:
         hook = begun(tmp_path, "gate")
         back(daemon, kill_daemon(daemon))
         assert daemon.rows()["web"] == {"status": "STOPPING", "pid": pid, "restarts": 0}
+        daemon.rows()  # a turn later, when whatever would be sent has been
+        assert f"SIGTERM to pid {pid}" not in daemon.log
         assert alive(hook) and alive(pid)
         gate.write_text("0\n")
         until(lambda: daemon.rows()["web"]["status"] == "STOPPED", "the stop")

@@ -212,6 +212,14 @@ def test_the_words_of_a_deadline(state: State, words: str) -> None:
     assert transition(before, Occurrence(Event.TIMEOUT), happen(before, Event.TIMEOUT)[0], []) == words
 
 
+def test_the_words_of_a_signal_that_was_held_back() -> None:
+    before = row(State.STOPPING, pid=7, held=True)
+    after, sent = happen(before, Event.TIMEOUT)
+    assert transition(before, Occurrence(Event.TIMEOUT), after, [each for each in sent if isinstance(each, Send)]) == (
+        "STOPPING (preStop is over), SIGTERM to pid 7"
+    )
+
+
 def test_an_expected_end_that_is_followed_by_a_start_is_no_surprise() -> None:
     up = row(State.RUNNING, task=WORKER, pid=7, spawned_at=Instant(90))
     assert says(up, Event.REAPED, status=died(0)) == (
