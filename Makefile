@@ -24,6 +24,7 @@ man/taskmaster.8 tm.cli.pages
 man/taskmasterctl.1 tm.cli.pages
 docs/control-socket.md tm.cli.pages
 docs/notifications.md tm.cli.pages
+docs/hooks.md tm.cli.pages
 README.md tm.cli.pages
 etc/completion/taskmasterctl.bash tm.core.completion bash
 etc/completion/_taskmasterctl tm.core.completion zsh

@@ -28,7 +28,14 @@ from tm.faces.methods import METHODS
 from tm.faces.session import lost
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = ("man/taskmaster.8", "man/taskmasterctl.1", "docs/control-socket.md", "docs/notifications.md", "README.md")
+PAGES = (
+    "man/taskmaster.8",
+    "man/taskmasterctl.1",
+    "docs/control-socket.md",
+    "docs/notifications.md",
+    "docs/hooks.md",
+    "README.md",
+)
 
 
 def text(page: str) -> str:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import signal
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from tests.unit.build import died, happen, row, task
+from tm.core.effects import Await, Send, Spawn
 from tm.core.launch import SpawnFailure
 from tm.core.probe import Probe
-from tm.core.process import Impossible, Occurrence, Process, Send, Spawn, step
-from tm.core.task import Restart, Task
+from tm.core.process import Impossible, Occurrence, Process, step
+from tm.core.task import Hook, Restart, Task
 from tm.core.timers import Instant
 from tm.core.transitions import TABLE, Edge, Event, Guard, Refused, State
 
@@ -403,3 +405,48 @@ def test_it_is_spawning_until_it_has_a_pid() -> None:
     assert row(State.STARTED).spawning
     assert not row(State.STARTED, pid=7).spawning
     assert not row(State.STOPPED).spawning
+
+
+# ---- what a start, and a stop signal, wait for
+
+HELD_BACK = task(hooks=(("preStop", Hook("end", (), 7.0)),), graceful_stop_timeout_s=20)
+
+
+def test_a_stop_before_it_was_spawned_is_a_stop_at_once() -> None:
+    begun, _ = happen(row(), Event.START)
+    assert happen(begun, Event.STOP) == (replace(begun, state=State.STOPPED, wanted_up=False), ())
+
+
+def test_a_restart_before_it_was_spawned_begins_anew() -> None:
+    begun, _ = happen(row(), Event.START)
+    again, effects = happen(begun, Event.RESTART)
+    assert (again, effects) == (begun, (Spawn(),))
+
+
+def test_the_stop_signal_is_held_back_and_the_grace_begins_with_it() -> None:
+    held, effects = happen(row(State.RUNNING, task=HELD_BACK, pid=7), Event.STOP, 200.0)
+    assert (held.state, held.held, held.deadline, effects) == (State.STOPPING, True, 207.0, (Await(),))
+    released, effects = happen(held, Event.TIMEOUT, 203.0)
+    assert (released.state, released.held, released.deadline) == (State.STOPPING, False, 223.0)
+    assert effects == (Send(7, signal.SIGTERM),)
+    killed, effects = happen(released, Event.TIMEOUT, 223.0)
+    assert (killed.state, effects) == (State.KILLING, (Send(7, signal.SIGKILL),))
+
+
+@pytest.mark.parametrize("wish", [Event.START, Event.RESTART, Event.STOP])
+def test_it_stays_held_back_whatever_is_wished(wish: Event) -> None:
+    held, _ = happen(row(State.STARTED, task=HELD_BACK, pid=7), Event.RESTART)
+    after, effects = happen(held, wish)
+    assert (after.held, after.deadline, effects) == (True, held.deadline, ())
+
+
+def test_who_is_at_fault_is_held_back_too_and_who_has_ended_is_not() -> None:
+    held, effects = happen(row(State.RUNNING, task=HELD_BACK, pid=7), Event.UNHEALTHY, hint="it is deaf")
+    assert (held.held, effects) == (True, (Await(),))
+    ended, _ = happen(held, Event.REAPED, status=died(0))
+    assert not ended.held
+
+
+def test_a_hook_that_a_reload_takes_away_holds_nothing_back() -> None:
+    held, _ = happen(row(State.RUNNING, task=HELD_BACK, pid=7), Event.STOP, 200.0)
+    assert replace(held, task=task()).deadline == 200.0

@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from tests.unit.build import died, row, task
+from tm.core.effects import Await, Effect, Send, Spawn
 from tm.core.launch import SpawnFailure
 from tm.core.probe import Probe
-from tm.core.process import Occurrence, Process, Send, Spawn, step
-from tm.core.task import Restart
+from tm.core.process import Occurrence, Process, step
+from tm.core.task import Hook, Restart
 from tm.core.timers import Instant
 from tm.core.transitions import TABLE, Event, Refused, State
 
@@ -26,11 +27,27 @@ class Life(RuleBasedStateMachine):
         attempts=st.integers(0, 3),
         proof_s=st.sampled_from([0.0, 5.0]),
         readiness=st.sampled_from([None, Probe("tcp")]),
+        hooks=st.sampled_from([(), (("preStop", Hook("end", (), 3.0)),)]),
+        waits=st.booleans(),
     )
-    def begin(self, restart: Restart, attempts: int, proof_s: float, readiness: Probe | None) -> None:
+    def begin(
+        self,
+        restart: Restart,
+        attempts: int,
+        proof_s: float,
+        readiness: Probe | None,
+        hooks: tuple[tuple[str, Hook], ...],
+        waits: bool,
+    ) -> None:
+        """`waits`: a start waits for something before it."""
         self.task = task(
-            restart=restart, restarts_attempts=attempts, successful_start_timeout_s=proof_s, readiness=readiness
+            restart=restart,
+            restarts_attempts=attempts,
+            successful_start_timeout_s=proof_s,
+            readiness=readiness,
+            hooks=hooks,
         )
+        self.waits = waits
         self.process: Process = row(task=self.task, since=Instant(0))
         self.now = 0.0
         self.pids = 0
@@ -50,11 +67,14 @@ class Life(RuleBasedStateMachine):
         for effect in effects:
             if isinstance(effect, Send):
                 assert before.pid == effect.pid
+                assert not self.process.held
+            elif isinstance(effect, Await):
+                assert self.process.held
             else:
-                self.spawn(before, what)
+                self.spawn(before, what, effect)
 
-    def spawn(self, before: Process, what: Occurrence) -> None:
-        assert isinstance(Spawn(), Spawn)
+    def spawn(self, before: Process, what: Occurrence, effect: Effect) -> None:
+        assert isinstance(effect, Spawn)
         assert before.pid is None or what.event is Event.REAPED
         assert self.process.pid is None
         if what.event is Event.TIMEOUT and before.retries == 0 and self.automatic:
@@ -62,6 +82,10 @@ class Life(RuleBasedStateMachine):
         self.automatic = [*self.automatic, self.now] if what.event is Event.TIMEOUT else []
         if what.event is not Event.TIMEOUT:
             self.failed_in_a_row = 0
+        if not self.waits:
+            self.come_about()
+
+    def come_about(self) -> None:
         if self.spawn_works:
             self.pids += 1
             self.ready = False
@@ -78,6 +102,18 @@ class Life(RuleBasedStateMachine):
     @rule(short=st.booleans())
     def the_machine_has_too_little(self, short: bool) -> None:
         self.short = short
+
+    @precondition(lambda self: self.process.spawning)
+    @rule(works=st.booleans())
+    def what_comes_before_is_done(self, works: bool) -> None:
+        self.spawn_works = works
+        self.come_about()
+
+    @precondition(lambda self: self.process.held)
+    @rule()
+    def what_comes_before_the_signal_is_done(self) -> None:
+        self.post(Occurrence(Event.TIMEOUT))
+        assert not self.process.held
 
     @precondition(lambda self: self.process.pid is not None)
     @rule(code=st.sampled_from([0, 1, -9, -15]), works=st.booleans(), after_s=st.sampled_from([0.0, 0.3, 2.0]))
@@ -116,18 +152,25 @@ class Life(RuleBasedStateMachine):
     @invariant()
     def a_pid_if_and_only_if_alive(self) -> None:
         if hasattr(self, "process"):
-            assert (self.process.pid is not None) == TABLE[self.process.state].alive
+            born = self.process.pid is not None or (self.waits and self.process.spawning)
+            assert born == TABLE[self.process.state].alive
 
     @invariant()
     def a_deadline_if_and_only_if_the_state_has_one(self) -> None:
         if hasattr(self, "process"):
             endless = self.process.state is State.STARTED and self.task.start_limit_s is None
-            assert (self.process.deadline is not None) == (TABLE[self.process.state].timed and not endless)
+            timed = TABLE[self.process.state].timed and not endless and not self.process.spawning
+            assert (self.process.deadline is not None) == timed
 
     @invariant()
     def up_is_who_is_ready(self) -> None:
         if hasattr(self, "process") and self.process.running and self.task.readiness:
             assert self.ready
+
+    @invariant()
+    def a_signal_is_held_back_only_from_who_is_being_stopped(self) -> None:
+        if hasattr(self, "process") and self.process.held:
+            assert self.process.stopping and not self.process.killing
 
     @invariant()
     def at_fault_is_who_is_ended_for_it_or_was(self) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import signal
 
 from tests.unit.build import happen, row
+from tm.core.effects import Send
 from tm.core.launch import launch
-from tm.core.process import Send
 from tm.core.remnant import remnant
 from tm.core.transitions import Event, State
 

@@ -8,10 +8,11 @@ import pytest
 
 from tests.unit.build import died, happen, row, task
 from tm.core.diagram import page
+from tm.core.effects import Send
 from tm.core.errors import Place
 from tm.core.launch import SpawnFailure
 from tm.core.probe import Probe
-from tm.core.process import Occurrence, Process, Send
+from tm.core.process import Occurrence, Process
 from tm.core.report import ailment, cause, lifetime, lingering, place, ready, size, table, told, transition, uptime
 from tm.core.task import Restart
 from tm.core.timers import Instant
@@ -244,6 +245,14 @@ def test_the_words_of_the_event_log() -> None:
 def test_the_words_of_a_deadline(state: State, words: str) -> None:
     before = row(state, pid=7, spawned_at=Instant(90))
     assert transition(before, Occurrence(Event.TIMEOUT), happen(before, Event.TIMEOUT)[0], []) == words
+
+
+def test_the_words_of_a_signal_that_was_held_back() -> None:
+    before = row(State.STOPPING, pid=7, held=True)
+    after, sent = happen(before, Event.TIMEOUT)
+    assert transition(before, Occurrence(Event.TIMEOUT), after, [each for each in sent if isinstance(each, Send)]) == (
+        "STOPPING (preStop is over), SIGTERM to pid 7"
+    )
 
 
 def test_an_expected_end_that_is_followed_by_a_start_is_no_surprise() -> None:

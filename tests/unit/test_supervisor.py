@@ -14,6 +14,7 @@ from tm.core.process import Occurrence, Process
 from tm.core.settings import Settings
 from tm.core.task import KillMode, Task
 from tm.core.transitions import Event, Refused, State
+from tm.daemon.departure import kill_all
 from tm.daemon.outputs import Key
 from tm.daemon.reach import Way
 from tm.daemon.supervisor import Supervisor
@@ -386,7 +387,7 @@ def test_a_signal_that_reaches_nobody_is_told_with_who_and_which(house: House) -
 
 def test_at_the_very_end_everything_alive_is_killed_and_named(house: House) -> None:
     house.apply(WEB.replace("run,", "run, instances: 2,"))
-    assert house.supervisor.kill_all() == ["web_1 (pid 101)", "web_2 (pid 102)"]
+    assert kill_all(house.supervisor) == ["web_1 (pid 101)", "web_2 (pid 102)"]
     assert house.platform.sent == [(101, 9), (102, 9)]
 
 

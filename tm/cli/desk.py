@@ -11,7 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias
 
 import tm
-from tm.core.process import Occurrence, Process, Send
+from tm.core.effects import Send
+from tm.core.process import Occurrence, Process
 from tm.core.records import Level, Record
 from tm.core.report import attempt, blamed, cause, hint, told
 from tm.core.timers import Instant
@@ -136,5 +137,5 @@ def _change(before: Process, after: Process, event: str, words: str | None, now:
         "blocked": after.blocked,
         "stuck": False,
         "told": words,
-        "deadline_s": None if after.deadline is None else round(max(0.0, after.deadline - now), 3),
+        "deadline_s": None if after.deadline is None or after.held else round(max(0.0, after.deadline - now), 3),
     }

@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
 
 from tm.cli.allowance import BURST, Allowance
-from tm.core.process import Occurrence, Process, Send
+from tm.core.effects import Send
+from tm.core.process import Occurrence, Process
 from tm.core.report import told
 from tm.edge.loop import Loop
 

@@ -128,6 +128,8 @@ REGIONS: Final[Mapping[str, Region]] = {
     "environment of an event": partial(pages.entries, interface.EVENT_VARIABLES, "Ev"),
     "table of events": partial(pages.entries_table, "`TASKMASTER_EVENT`", interface.EVENTS),
     "table of the environment of an event": partial(pages.entries_table, "variable", interface.EVENT_VARIABLES),
+    "environment of a hook": partial(pages.entries, interface.HOOK_VARIABLES, "Ev"),
+    "table of the environment of a hook": partial(pages.entries_table, "variable", interface.HOOK_VARIABLES),
     "files of taskmaster": partial(pages.entries, interface.DAEMON_FILES, "Pa"),
     "files of taskmasterctl": partial(pages.entries, interface.CLIENT_FILES, "Pa"),
     "methods": own_methods,

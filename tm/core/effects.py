@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 @dataclass(frozen=True, slots=True)
 class Spawn:
-    """Owed: start the program, then post SPAWNED or SPAWN_FAILED before anything else of this row."""
+    """Owed: start the program, then post SPAWNED or SPAWN_FAILED before anything else of this row but a wish."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,4 +22,9 @@ class Send:
     signum: int
 
 
-Effect: TypeAlias = Spawn | Send
+@dataclass(frozen=True, slots=True)
+class Await:
+    """Owed: do what comes before its stop signal, then post TIMEOUT, if it still waits for that."""
+
+
+Effect: TypeAlias = Spawn | Send | Await

@@ -84,6 +84,8 @@ _VALUES: Final = {
     "oomScoreAdjust": "0",
     "memoryMax": "500MiB",
     "maxAge": "1d",
+    "watch": '{paths: ["{here}/sleeper.*"], debounce: 500ms, signal: HUP}',
+    "hooks": '{preStart: "true", postStop: {command: "exit 0", timeout: 5s}}',
     "description": '"sleeps"',
     "labels": "[example]",
     "stopTimeout": "60",

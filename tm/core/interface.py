@@ -140,6 +140,16 @@ CHILD_VARIABLES: Final = (
     ),
 )
 
+HOOK_VARIABLES: Final = (
+    Entry(("TASKMASTER_EVENT",), "the hook, as it is called in the file"),
+    Entry(("TASKMASTER_PID",), "the process id: of what runs, or of what has just ended; empty for `preStart`"),
+    Entry(
+        ("TASKMASTER_EXIT",),
+        "for `postStop` and `onFatal`: the exit code, or minus the number of the signal; empty when it was not started",
+    ),
+    Entry(("TASKMASTER_CAUSE",), "why: how it ended, or who has asked for what, in one line"),
+)
+
 EVENTS: Final = (
     Entry(("fatal",), "a process became FATAL: it failed, and nobody but an operator starts it again"),
     Entry(("reload-refused",), "a reload was refused, whoever had asked for it, and nothing was changed"),

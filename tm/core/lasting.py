@@ -18,7 +18,7 @@ NOBODY: Final = Identity()
 # fmt: off
 _SHARED: Final = (
     "n", "pid", "wanted_up", "retries", "shortages", "restarts", "since", "spawned_at", "auto_started_at",
-    "exit_status", "hint", "fault", "proven", "blocked",
+    "exit_status", "hint", "fault", "proven", "blocked", "held",
 )
 # fmt: on
 """What a process and its saved row call by the same name."""

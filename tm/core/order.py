@@ -120,7 +120,7 @@ class Order:
         own: dict[str, float] = {}
         for row in rows.values():
             if row.alive:
-                own[row.task.name] = row.task.graceful_stop_timeout_s
+                own[row.task.name] = row.task.pre_stop_s + row.task.graceful_stop_timeout_s
         after = dict(own)
         for name in reversed(self._places if self.edges else {}):
             behind = [after.get(each, 0.0) for each in self.dependents.get(name, ())]

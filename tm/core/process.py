@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import signal
 from dataclasses import dataclass, replace
-from typing import Any, assert_never
+from typing import assert_never
 
 from tm.core.backoff import delay_s
-from tm.core.effects import Effect as Effect
-from tm.core.effects import Send as Send
-from tm.core.effects import Spawn as Spawn
+from tm.core.counts import Counted, counts
+from tm.core.effects import Await, Effect, Send, Spawn
 from tm.core.exitstatus import ExitStatus
 from tm.core.launch import SpawnFailure
 from tm.core.task import Restart, Task
@@ -50,7 +49,8 @@ class Process:
     spawns in a row for which the machine had too little. `exit_status`, `hint` and `failure` tell the last end: how it
     ended with a fact that explains it, or why it could not be started. `fault`: for what taskmaster itself ends it, ''
     where it does not; `proven`: whether it had been RUNNING then. `blocked`: why what was asked of it waits: a start
-    while it is at rest, a stop while it lives; completes "web ".
+    while it is at rest, a stop while it lives; completes "web ". `held`: its stop signal, from which on `since` counts,
+    waits for its preStop.
     """
 
     task: Task
@@ -71,6 +71,7 @@ class Process:
     fault: str = ""
     proven: bool = False
     blocked: str = ""
+    held: bool = False
 
     @property
     def name(self) -> str:
@@ -134,7 +135,8 @@ class Process:
             case State.STARTED if self.spawned_at is not None and self.task.start_limit_s is not None:
                 return Instant(self.spawned_at + self.task.start_limit_s)
             case State.STOPPING:
-                return Instant(self.since + self.task.graceful_stop_timeout_s)
+                task = self.task
+                return Instant(self.since + (task.pre_stop_s if self.held else task.graceful_stop_timeout_s))
             case State.BACKOFF:
                 return self._next_attempt()
             case _:
@@ -202,12 +204,16 @@ def holds(guard: Guard, process: Process) -> bool:
         case Guard.WANTED_UP:
             return process.wanted_up
         case _:
-            return _faulted(guard, process)
+            return _delayed_or_faulted(guard, process)
 
 
-def _faulted(guard: Guard, process: Process) -> bool:
-    """Judge one of the guards on what taskmaster itself ends a process for."""
+def _delayed_or_faulted(guard: Guard, process: Process) -> bool:
+    """Judge one of the guards on what it waits for, or was ended for by taskmaster itself."""
     match guard:
+        case Guard.UNBORN:
+            return process.spawning
+        case Guard.HELD:
+            return process.held
         case Guard.START_FAULTED:
             return bool(process.fault) and not process.proven and retries_left(process)
         case Guard.RUN_FAULTED:
@@ -241,7 +247,7 @@ def _take_in(process: Process, what: Occurrence, now: Instant) -> Process:
         case Event.SPAWN_FAILED:
             return replace(process, failure=what.failure)
         case Event.REAPED:
-            return replace(process, pid=None, exit_status=what.status, hint=process.fault or what.hint)
+            return replace(process, pid=None, exit_status=what.status, hint=process.fault or what.hint, held=False)
         case _:
             return process
 
@@ -262,30 +268,18 @@ def _act(action: Action, process: Process, what: Occurrence, now: Instant, effec
         case Action.SPAWN:
             effects.append(Spawn())
             return replace(process, spawned_at=None, exit_status=None, hint="", failure=None, fault="", proven=False)
-        case Action.SEND_STOP:
-            effects.append(_send(process, process.task.stop_signal))
-            return process
+        case Action.SEND_STOP | Action.RELEASE:
+            held = action is Action.SEND_STOP and process.task.pre_stop_s > 0
+            effects.append(Await() if held else _send(process, process.task.stop_signal))
+            return replace(process, held=held, since=now)
         case Action.SEND_KILL:
             effects.append(_send(process, signal.SIGKILL))
             return process
         case Action.FAULT:
             return replace(process, fault=what.hint, proven=process.running)
         case _:
-            return replace(process, **_counts(action, process, now))
-
-
-def _counts(action: Action, process: Process, now: Instant) -> dict[str, Any]:
-    """What an action of counting sets."""
-    forgiven = {"retries": 0, "shortages": 0, "fault": "", "proven": False}
-    counts: dict[Action, dict[str, Any]] = {
-        Action.COUNT_RETRY: {"retries": process.retries + 1, "shortages": 0},
-        Action.COUNT_SHORTAGE: {"shortages": process.shortages + 1},
-        Action.COUNT_RESTART: {"restarts": process.restarts + 1, "auto_started_at": now},
-        Action.RESET_RETRIES: {"retries": 0},
-        Action.WANT_UP: {**forgiven, "wanted_up": True, "restarts": 0, "auto_started_at": None},
-        Action.WANT_DOWN: {**forgiven, "wanted_up": False},
-    }
-    return counts[action]
+            was = Counted(process.retries, process.shortages, process.restarts)
+            return replace(process, **counts(action, was, now))
 
 
 def _send(process: Process, signum: int) -> Send:

@@ -16,7 +16,7 @@ from tm.core.template import Template
 # fmt: off
 _ABSENT: Final[Mapping[str, Any]] = dict.fromkeys((
     "stdout", "stderr", "user", "group", "nice", "readiness", "liveness", "cpu_affinity", "oom_score_adjust",
-    "memory_max_bytes", "max_age_s", "watchdog_s",
+    "memory_max_bytes", "max_age_s", "watchdog_s", "watch",
 ))
 # fmt: on
 
@@ -52,6 +52,7 @@ def remnant(name: str) -> Task:
         sockets=(),
         depends_on=(),
         critical=False,
+        hooks=(),
         description="",
         labels=(),
         priority=0,

@@ -11,8 +11,9 @@ import posixpath
 import shlex
 from collections.abc import Sequence
 
+from tm.core.effects import Send
 from tm.core.lines import plain
-from tm.core.process import Occurrence, Process, Send, expected, short_of_means
+from tm.core.process import Occurrence, Process, expected, short_of_means
 from tm.core.signal_names import signal_name
 from tm.core.task import Task
 from tm.core.timers import Instant
@@ -242,6 +243,8 @@ def _reason(before: Process, what: Occurrence, after: Process) -> str:
             return "it stayed up"
         case Event.TIMEOUT, State.BACKOFF:
             return "the wait is over"
+        case Event.TIMEOUT, State.STOPPING if before.held:
+            return "preStop is over"
         case Event.TIMEOUT, _:
             return "the grace is over"
         case _:

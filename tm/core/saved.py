@@ -66,6 +66,7 @@ class Saved:
     fault: str = ""
     proven: bool = False
     blocked: str = ""
+    held: bool = False
 
     @property
     def key(self) -> Key:
@@ -190,7 +191,8 @@ _MEMBERS: Final[Mapping[str, Callable[[object], Any]]] = {
     "fault": text,
     "proven": _flag,
     "blocked": text,
+    "held": _flag,
 }
 """How each member is read; its name is that of `Saved`."""
-_LATER: Final[Mapping[str, object]] = {"imprint": "", "fault": "", "proven": False, "blocked": ""}
+_LATER: Final[Mapping[str, object]] = {"imprint": "", "fault": "", "proven": False, "blocked": "", "held": False}
 """Those that a journal of an earlier taskmaster does not have."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Final
+from typing import Final, NamedTuple
 
 from tm.core.errors import Place
 from tm.core.listening import Socket
@@ -61,6 +61,30 @@ class Need:
     awaited: Awaited | None
     place: Place = field(compare=False, repr=False)
     """Where its name stands."""
+
+
+HOOK_TIMEOUT_S: Final = 30.0
+
+
+class Hook(NamedTuple):
+    """A command for a moment of a process's life (`core.hook`): as written, its words, and how long it may take."""
+
+    command: str | tuple[str, ...]
+    argv: tuple[Template, ...]
+    timeout_s: float = HOOK_TIMEOUT_S
+
+
+DEBOUNCE_S: Final = 0.5
+
+
+class Watch(NamedTuple):
+    """Files whose changes count: absolute globs, how long a change waits for further ones, and the signal for it; None:
+    a restart.
+    """
+
+    paths: tuple[Template, ...]
+    debounce_s: float = DEBOUNCE_S
+    signal: int | None = None
 
 
 class OnReload(Enum):
@@ -128,6 +152,9 @@ class Task:
     depends_on: tuple[Need, ...]
     watchdog_s: float | None
     critical: bool
+    hooks: tuple[tuple[str, Hook], ...]
+    """By the word of the moment, no more than one for each."""
+    watch: Watch | None
     description: str
     labels: tuple[str, ...]
     priority: int
@@ -138,6 +165,12 @@ class Task:
     def start_limit_s(self) -> float | None:
         """When, after its spawn, its start has come true, or with `readiness` has not; None: never."""
         return None if self.readiness and not self.successful_start_timeout_s else self.successful_start_timeout_s
+
+    @property
+    def pre_stop_s(self) -> float:
+        """How long the stop signal may be held back by what has to come before it; 0 where nothing has."""
+        hook = dict(self.hooks).get("preStop")
+        return 0.0 if hook is None else hook.timeout_s
 
     def instance(self, n: int) -> str:
         """The name of instance `n`, from 1."""

@@ -12,7 +12,9 @@ from typing import Final
 
 from tm.core import kinds, probe_keys
 from tm.core.field import Field, Table
+from tm.core.hook_keys import HOOKS
 from tm.core.task import DISCARD, INSTANCES_MOST, KillMode, OnReload, Restart
+from tm.core.watch_keys import WATCH
 
 _RESTART: Final = kinds.one_of(
     {each.value: each for each in Restart}
@@ -143,6 +145,15 @@ FIELDS: Final[tuple[Field, ...]] = (
     Field("critical", "critical", kinds.SWITCH, "false", _LIVE,
           "When an instance of it ends for good, and not because an operator has stopped it, taskmaster stops "
           "everything else and exits with its code, or with 128 and the number of the signal that has ended it."),
+    Field("hooks", "hooks", HOOKS, "{}", _LIVE,
+          "Commands to run beside it: `preStart`, before it is started, which it is not where that fails; `preStop`, "
+          "before its stop signal; `postStart`, `onReady` (it became RUNNING), `postStop` (it ended) and `onFatal`. "
+          "Each is written as `command`, or as `{command: ..., timeout: 10s}`; after 30 seconds it gets SIGKILL."),
+    Field("watch", "watch", WATCH, "", _LIVE,
+          "Files whose change restarts it: paths or globs (`**`: any number of directories), relative to where "
+          "taskmaster was started; a directory means all that is below it. As `{paths: [...], debounce: 500ms, "
+          "signal: HUP}` changes are waited for that long to stop, and a signal is sent instead. Logs of tasks never "
+          "count, and what was stopped by hand stays stopped."),
     Field("description", "description", kinds.TEXT, '""', _LIVE,
           "A line for people."),
     Field("labels", "labels", kinds.LABELS, "[]", _LIVE,

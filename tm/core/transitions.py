@@ -11,14 +11,18 @@ follows. A cell is one of three things:
 
 Invariants, held by Hypothesis in tests/unit/test_process_machine.py:
 
-* a pid exists if and only if the state is alive (STARTED is entered by the action SPAWN and has its pid with the next
-  event, SPAWNED or SPAWN_FAILED, which the caller posts before anything else);
+* a pid exists if and only if the state is alive (STARTED is entered by the action SPAWN and has its pid with SPAWNED,
+  which the caller posts, or SPAWN_FAILED, before anything else, or when what has to come before the start is done; it
+  is unborn until then, and a stop ends that wait at once);
 * SPAWN is never done in a state that has a pid, a signal never sent in one that has none;
 * a program that always dies at once is spawned exactly `restartsAttempts` + 1 times, then FATAL; a spawn for which the
   machine had too little uses up none of them;
 * from every state STOP, then TIMEOUTs, then one REAPED lead to rest.
 
 Where a task has `readiness`, STARTED becomes RUNNING by READY alone, and its deadline means: not ready in time.
+
+In STOPPING the stop signal may be held back, by what the task wants done before it: the first deadline is the end of
+that, and sends it; the grace begins then.
 
 READY and UNHEALTHY are what checks, deadlines and limits say of a living process: that it can do its work, or that
 taskmaster has to end it for a fault of its own, which is then treated as an unexpected end. What an operator asks for
@@ -80,6 +84,8 @@ class Guard(Enum):
     RESTART_DUE = "a restart is due"
     EXPECTED = "it ended as expected"
     WANTED_UP = "it is wanted up"
+    UNBORN = "it has not been spawned yet"
+    HELD = "its stop signal is held back"
     START_FAULTED = "it was at fault before it was up, a restart is due and attempts are left"
     RUN_FAULTED = "it was at fault, a restart is due and it had been up"
     FAULTED = "it was at fault"
@@ -89,7 +95,8 @@ class Action(Enum):
     """What taking an edge does; carried out on the row, or handed to the edge of the program as an effect."""
 
     SPAWN = "spawn"
-    SEND_STOP = "send the stop signal"
+    SEND_STOP = "send the stop signal, when its preStop is done"
+    RELEASE = "send the stop signal that was held back"
     SEND_KILL = "send SIGKILL"
     COUNT_RETRY = "count a retry"
     COUNT_SHORTAGE = "count a shortage"
@@ -154,7 +161,9 @@ ENDED: Final = (Edge(G.RESTART_DUE, S.BACKOFF), Edge(G.EXPECTED, S.EXITED), Edge
 HALT: Final = (Edge(G.ALWAYS, S.STOPPING, (A.WANT_DOWN, A.SEND_STOP)),)
 CYCLE: Final = (Edge(G.ALWAYS, S.STOPPING, (A.WANT_UP, A.SEND_STOP)),)
 CALM: Final = (Edge(G.ALWAYS, S.STOPPED, (A.WANT_DOWN,)),)
-FORCE: Final = (Edge(G.ALWAYS, S.KILLING, (A.SEND_KILL,)),)
+QUIT: Final = (Edge(G.UNBORN, S.STOPPED, (A.WANT_DOWN,)), *HALT)
+ANEW: Final = (Edge(G.UNBORN, S.STARTED, (A.WANT_UP, A.SPAWN)), *CYCLE)
+FORCE: Final = (Edge(G.HELD, S.STOPPING, (A.RELEASE,)), Edge(G.ALWAYS, S.KILLING, (A.SEND_KILL,)))
 GONE: Final = (
     Edge(G.START_FAULTED, S.BACKOFF, (A.COUNT_RETRY,)),
     Edge(G.RUN_FAULTED, S.BACKOFF),
@@ -179,7 +188,7 @@ def _row(alive: bool, timed: bool, *cells: Cell) -> Row:
 TABLE: Final[Mapping[State, Row]] = {
 #                    alive  timed  START    STOP       RESTART  SPAWNED  FAILED  REAPED  TIMEOUT  READY  UNWELL AGED
     S.STOPPED:  _row(False, False, FRESH,   IDLE,      FRESH,   NEVER,   NEVER,  NEVER,  NEVER,   NEVER, NEVER, NEVER),
-    S.STARTED:  _row(True,  True,  BUSY,    HALT,      CYCLE,   SETTLE,  UNMADE, EARLY,  LATE,    UP,    BAD,   NEVER),
+    S.STARTED:  _row(True,  True,  BUSY,    QUIT,      ANEW,    SETTLE,  UNMADE, EARLY,  LATE,    UP,    BAD,   NEVER),
     S.RUNNING:  _row(True,  False, BUSY,    HALT,      CYCLE,   NEVER,   NEVER,  ENDED,  NEVER,   RUNS,  BAD,   OLD),
     S.BACKOFF:  _row(False, True,  FRESH,   CALM,      FRESH,   NEVER,   NEVER,  NEVER,  AGAIN,   NEVER, NEVER, NEVER),
     S.STOPPING: _row(True,  True,  STOP_UP, STOP_DOWN, STOP_UP, NEVER,   NEVER,  GONE,   FORCE,   STOPS, STOPS, STOPS),

@@ -7,29 +7,50 @@ Leaves to others: what each does, and the table, which alone changes a row.
 
 from __future__ import annotations
 
+from tm.core.config import Config
 from tm.core.exitstatus import ExitStatus
 from tm.core.process import Process
+from tm.core.records import Level
 from tm.daemon.adoption import Parties
 from tm.daemon.control import Control
 from tm.daemon.health import Health
 from tm.daemon.hearing import Hearing
+from tm.daemon.hook_records import HookRecords
+from tm.daemon.hooks import Hooks
 from tm.daemon.limits import Limits
+from tm.daemon.notification import Notifications
 from tm.daemon.rolling import Rolling
 from tm.daemon.succession import Estate, Succession
+from tm.daemon.watching import Watching
 
 
 class Attendants:
     """All of them."""
 
-    def __init__(self, parties: Parties, estate: Estate, control: Control, succession: Succession) -> None:
-        loop, supervisor = parties.loop, parties.supervisor
+    def __init__(
+        self,
+        parties: Parties,
+        estate: Estate,
+        control: Control,
+        succession: Succession,
+        notifications: Notifications,
+    ) -> None:
+        loop, supervisor, log = parties.loop, parties.supervisor, parties.log
+
+        def trouble(sentence: str) -> None:
+            log.write(Level.ERROR, "taskmaster", "hook", sentence)
+            control.tell(sentence)
+
+        records = HookRecords(loop, estate.beside("hooks"), trouble)
+        self.hooks = Hooks(supervisor, notifications.errands, log, records, supervisor.environ)
+        self._watching = Watching(loop, supervisor, log)
         self._health = Health(parties, lambda: succession.ours)
         self._hearing = Hearing(parties, estate)
         self._limits = Limits(loop, supervisor, parties.machine.reach)
-        self.rolling = Rolling(loop, supervisor, parties.log, estate.ward)
+        self.rolling = Rolling(loop, supervisor, log, estate.ward)
         self.rolling.tell, control.roll = lambda text: control.tell(text), self.rolling.asked
         control.views.last_answer, control.views.said = self._health.last, self._hearing.said
-        hear = (self._health, self._hearing, self._limits, self.rolling)
+        hear = (self.hooks, self._health, self._hearing, self._limits, self.rolling)
         supervisor.observers += [each.observe for each in hear]
 
     def taken_over(self) -> None:
@@ -40,8 +61,9 @@ class Attendants:
         """Everything that launches by itself has been started."""
         self.rolling.resume()
 
-    def applied(self) -> None:
+    def applied(self, config: Config) -> None:
         """Another configuration holds from now on."""
+        self._watching.apply(config)
         self._health.look_again()
         self._limits.apply()
 
@@ -51,9 +73,15 @@ class Attendants:
 
     def dropped(self, row: Process) -> None:
         """It is gone for good."""
-        self._limits.forget((row.task.name, row.n))
+        key = (row.task.name, row.n)
+        self.hooks.dropped(key)
+        self._limits.forget(key)
         self.rolling.dropped(row)
 
     def end(self) -> None:
         """The daemon leaves."""
         self._health.end()
+
+    def close(self) -> None:
+        """Give back what is watched."""
+        self._watching.close()

@@ -14,12 +14,13 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 
+from tm.core.effects import Send
 from tm.core.exitstatus import ExitStatus
 from tm.core.imprint import imprint
 from tm.core.journal import Head, Intent, Ledger, compacted, ended_line, gone_line, intent_line, row_line, stopping_line
 from tm.core.lasting import NOBODY, saved
 from tm.core.launch import SpawnFailure
-from tm.core.process import Occurrence, Process, Send
+from tm.core.process import Occurrence, Process
 from tm.core.saved import Identity
 from tm.core.task import Task
 from tm.core.transitions import Event

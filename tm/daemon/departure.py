@@ -9,6 +9,7 @@ Leaves to others: what is on record (`daemon.succession`), and taking it over (`
 from __future__ import annotations
 
 import math
+import signal
 from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
@@ -17,6 +18,7 @@ from tm.core.records import Level
 from tm.core.timers import Instant
 from tm.daemon.answers import Answer, failed
 from tm.daemon.control import Control
+from tm.daemon.hooks import Hooks
 from tm.daemon.notification import Notifications
 from tm.daemon.reloading import Reloading
 from tm.daemon.succession import Succession
@@ -42,6 +44,7 @@ class Parts(NamedTuple):
     succession: Succession
     tidings: Tidings
     notifications: Notifications
+    hooks: Hooks
     log: EventLog
 
 
@@ -64,7 +67,7 @@ class Departure:
                 self._shut_down(by)
             case 2:
                 self._log(Level.WARNING, "asked again: killing what is left")
-                self._parts.supervisor.end_grace()
+                self._end_grace()
             case _:
                 self._abandon("asked a third time")
 
@@ -83,6 +86,11 @@ class Departure:
         told = f"{len(kept)} process(es) go on running; the next taskmaster takes them over."
         return Answer((told,), {"kept": kept})
 
+    def end(self) -> None:
+        """Nothing of hooks is left behind, unless everything is."""
+        if not self._keeps:
+            self._parts.hooks.hurry()
+
     def kept(self) -> set[Key]:
         """Whom it leaves running on purpose."""
         rows = self._parts.supervisor.rows.items()
@@ -91,7 +99,7 @@ class Departure:
     def leave_if_over(self) -> None:
         """Leave, if that is wanted and nothing is left."""
         if self._parts.control.leaving and not self._parts.supervisor.rows:
-            self._parts.notifications.leave(self._parts.loop.stop)
+            self._parts.hooks.leave(partial(self._parts.notifications.leave, self._parts.loop.stop))
 
     def _shut_down(self, by: str) -> None:
         supervisor = self._parts.supervisor
@@ -109,18 +117,22 @@ class Departure:
     def _cut_short(self, limit_s: float) -> None:
         """It has taken as long as it may."""
         self._log(Level.WARNING, f"not done within stopTimeout, {limit_s:g} s: killing what is left")
-        self._parts.supervisor.end_grace()
+        self._end_grace()
         self._after(_KILLED_S, partial(self._abandon, "not done within stopTimeout, and SIGKILL does not end it"))
 
     def _abandon(self, why: str) -> None:
         """Leave beside what cannot be killed."""
-        if names := ", ".join(self._parts.supervisor.kill_all()):
+        if names := ", ".join(kill_all(self._parts.supervisor)):
             self._log(Level.ERROR, f"{why}: left alive: {names}")
             self._parts.control.tell(f"Left alive: {names}")
         self._parts.loop.stop()
 
     def _after(self, wait_s: float, then: Callable[[], None]) -> None:
         self._parts.loop.call_at(Instant(self._parts.loop.now + wait_s), then)
+
+    def _end_grace(self) -> None:
+        self._parts.hooks.hurry()
+        self._parts.supervisor.end_grace()
 
     def _begin(self, grace_s: float) -> None:
         """Nothing new is begun from now on, and everybody is told."""
@@ -141,3 +153,11 @@ class Departure:
 
     def _log(self, level: Level, text: str) -> None:
         self._parts.log.write(level, "taskmaster", "shutdown", text)
+
+
+def kill_all(supervisor: Supervisor) -> list[str]:
+    """SIGKILL to all that live, without waiting for it; their names and pids."""
+    alive = {key: row for key, row in supervisor.rows.items() if row.pid is not None}
+    for key in alive:
+        supervisor.send(key, signal.SIGKILL)
+    return [f"{row.name} (pid {row.pid})" for row in alive.values()]

@@ -13,8 +13,9 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
+from tm.core.effects import Send
 from tm.core.ending import code_of_all, exit_code, nothing_left, over
-from tm.core.process import Occurrence, Process, Send
+from tm.core.process import Occurrence, Process
 from tm.core.records import Level
 from tm.core.report import cause
 from tm.daemon.control import Control

@@ -101,6 +101,10 @@ class Errands:
         self._loop.watch(errand.pipe.fd, partial(self._hear, errand), Rank.OUTPUT)
         return errand
 
+    def soon(self, callback: Callback) -> None:
+        """Call it in this turn of the loop or the next one: not from within what has happened."""
+        self._loop.call_at(self._loop.now, callback)
+
     def end(self, errand: Errand) -> None:
         """SIGKILL to all of it, and hear nothing of it any more. Over already: nothing happens."""
         if self._running.pop(errand.pid, None) is errand:

@@ -13,10 +13,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
+from tm.core.effects import Send
 from tm.core.exitstatus import ExitStatus
 from tm.core.launch import waits_for_word
 from tm.core.probe import EXEC, UNSAID, Probe, late
-from tm.core.process import Occurrence, Process, Send
+from tm.core.process import Occurrence, Process
 from tm.daemon.adoption import Parties
 from tm.daemon.wiring import Key
 

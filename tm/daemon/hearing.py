@@ -12,8 +12,9 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
+from tm.core.effects import Send
 from tm.core.launch import Launch, SpawnFailure
-from tm.core.process import Occurrence, Process, Send
+from tm.core.process import Occurrence, Process
 from tm.daemon.adoption import Parties
 from tm.daemon.succession import Estate
 from tm.daemon.wiring import Key

@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from tm.core.age import aged_at
-from tm.core.process import Occurrence, Process, Send
+from tm.core.effects import Send
+from tm.core.process import Occurrence, Process
 from tm.core.report import uptime
 from tm.core.transitions import Event
 from tm.daemon.reach import Reach

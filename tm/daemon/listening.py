@@ -18,10 +18,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from tm.core.effects import Send
 from tm.core.launch import Launch, SpawnFailure
 from tm.core.lines import plain
 from tm.core.listening import MODE, PATH_BYTES, Socket
-from tm.core.process import Occurrence, Process, Send
+from tm.core.process import Occurrence, Process
 from tm.daemon.supervisor import Supervisor
 from tm.daemon.ward import Ward
 from tm.daemon.wiring import Key

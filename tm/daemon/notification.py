@@ -17,9 +17,10 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from tm.core import notification
+from tm.core.effects import Send
 from tm.core.errors import ConfigError
 from tm.core.notification import MOST_WAITING, STDERR_LINES, Notification, Sender, Waiting
-from tm.core.process import Occurrence, Process, Send
+from tm.core.process import Occurrence, Process
 from tm.core.records import Level
 from tm.core.report import lifetime
 from tm.core.timers import Instant

@@ -18,8 +18,9 @@ from functools import partial
 from typing import NamedTuple, TypeAlias
 
 from tm.core.config import Config
+from tm.core.effects import Send
 from tm.core.order import Obstacle, Order, ending
-from tm.core.process import Occurrence, Process, Send
+from tm.core.process import Occurrence, Process
 from tm.core.saved import Key
 from tm.core.transitions import Event
 from tm.edge.loop import FIRST, Loop

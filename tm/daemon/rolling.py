@@ -15,7 +15,8 @@ from dataclasses import replace
 from functools import partial
 from typing import Final
 
-from tm.core.process import Occurrence, Process, Send
+from tm.core.effects import Send
+from tm.core.process import Occurrence, Process
 from tm.core.records import Level
 from tm.core.report import cause
 from tm.core.rolling import Roll, Verdict, from_members, judge, members, order, resumed, rolls

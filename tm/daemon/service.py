@@ -100,15 +100,12 @@ class Service:
         self._title = Title(self.loop, self.supervisor)
         every_s = None if parts.notify is None else watchdog_s(parts.environ, os.getpid())
         self._tidings = Tidings(Notifier(parts.notify), self._title, self.loop, every_s)
+        self._listen_to_rows()
+        self.attendants = Attendants(parties, parts.estate, self.control, self.succession, self._notifications)
         self._departure = self._prepare_the_end()
         self.on_signal: Callable[[int], bool] = _not_mine
-        self.on_booted: Callable[[], None] = _nothing
-        self.on_leave: Callable[[], None] = _nothing
+        self.on_booted = self.on_leave = self.on_renew = self.on_adopted = _nothing
         self.on_dropped: Callable[[Process], None] = lambda row: None
-        self.on_renew: Callable[[], None] = _nothing
-        self.on_adopted: Callable[[], None] = _nothing
-        self._listen_to_rows()
-        self.attendants = Attendants(parties, parts.estate, self.control, self.succession)
 
     def _listen_to_rows(self) -> None:
         self.control.on_reload = self._tidings.reload
@@ -121,7 +118,7 @@ class Service:
 
     def _prepare_the_end(self) -> Departure:
         loop, supervisor, control, reloading = self.loop, self.supervisor, self.control, self._reloading
-        told = self.succession, self._tidings, self._notifications, self._log
+        told = self.succession, self._tidings, self._notifications, self.attendants.hooks, self._log
         return Departure(departure.Parts(loop, supervisor, control, reloading, *told), lambda: self.on_leave())
 
     def run(self) -> int:
@@ -132,6 +129,7 @@ class Service:
             self.loop.run()
         finally:
             self.outputs.settle(self._departure.kept())
+            self._departure.end()
             self._notifications.end()
             self.attendants.end()
             self.succession.end()
@@ -145,7 +143,7 @@ class Service:
     def _boot(self) -> None:
         """The first thing that the loop does, so that nothing that goes wrong in it can end the daemon."""
         try:
-            self.succession.take_over(self._reloading.config)
+            self.succession.take_over(self._reloading.config, self.attendants.hooks.resume())
             self.attendants.taken_over()
             self.loop.watch(self._signals.fd, self._signals.receive, Rank.DEATH)  # no death is heard before
             self._title.recount()
@@ -170,6 +168,7 @@ class Service:
             self._log.put = None
             self._stderr.close()
         self.outputs.close()
+        self.attendants.close()
         self._signals.close()
         self._tidings.close()
         self.loop.close()
@@ -239,7 +238,7 @@ class Service:
         self._tails.budget = config.settings.tail_memory_bytes
         self.outputs.files.move_syslog(config.settings.syslog_socket)
         self.outputs.adopt({task.name: log_policy(task) for task in config.tasks.values()})
-        self.attendants.applied()
+        self.attendants.applied(config)
         self._title.update()
 
     def _dropped(self, row: Process) -> None:

@@ -8,12 +8,14 @@ Leaves to others: the lines (`daemon.chronicle`), the hall (`daemon.ward`), the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 
 from tm.core.config import Config
+from tm.core.effects import Send
 from tm.core.journal import Head, Ledger
-from tm.core.process import Occurrence, Process, Send
+from tm.core.process import Occurrence, Process
 from tm.core.records import Level
 from tm.daemon.adoption import Adoption, Parties
 from tm.daemon.chronicle import Chronicle
@@ -37,6 +39,10 @@ class Estate:
     slots: Slots | None = None
     ward: Ward = field(default_factory=lambda: Ward(None, {}))
     left: Inheritance = field(default_factory=Inheritance)
+
+    def beside(self, name: str) -> str:
+        """The path of another file of the state directory; '' where there is none."""
+        return "" if self.journal is None else os.path.join(os.path.dirname(self.journal.path), name)
 
 
 class Succession:
@@ -77,9 +83,12 @@ class Succession:
         """The variable by which processes of this state directory are known; nothing where none outlives its daemon."""
         return self._chronicle.ours
 
-    def take_over(self, config: Config) -> None:
-        """Take over everything that the one before has left, under the tasks of `config`."""
+    def take_over(self, config: Config, others: Collection[int]) -> None:
+        """Take over everything that the one before has left, under the tasks of `config`; `others`: pids that are no
+        processes of tasks.
+        """
         estate = self._estate
+        estate.ledger.pids.update(others)
         if estate.left.why:
             sentence = f"the daemon before {estate.left.why}; this one takes over"
             self._parties.log.write(Level.WARNING, "taskmaster", "guardian", sentence)

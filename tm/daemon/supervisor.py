@@ -5,10 +5,9 @@ them posted, before anything else of that row; a row's timer is its deadline, no
 longer has is dropped once it is at rest; work on many rows (a start of everything, a boot) is done in slices, so that
 the loop goes on meanwhile.
 
-REAPED is posted when the instance is gone. Where its group or tree outlives its leader, and it was being stopped or
-is to be started again, that is when the group is empty: `daemon.remains` waits for that. They get SIGKILL with the end
-of the grace, or at once when nobody asked for a stop: a new copy is never started beside them. What is left where no
-restart was due stays, until the instance is started again or its task goes.
+REAPED is posted when the instance is gone: where its group or tree outlives its leader, and it was being stopped or is
+to be started again, when that is empty (`daemon.remains`). What is left where no restart was due stays, until the
+instance is started again or its task goes.
 
 Leaves to others: reading configurations (`daemon.control`), people (`observers`), logs and pipes (`daemon.outputs`).
 """
@@ -23,11 +22,13 @@ from functools import partial
 from typing import TypeAlias
 
 from tm.core.config import Config
+from tm.core.effects import Await, Effect, Send, Spawn
 from tm.core.exitstatus import ExitStatus
 from tm.core.launch import SpawnFailure, inherited, launch
-from tm.core.process import Effect, Impossible, Occurrence, Process, Send, Spawn, restart_due, step
+from tm.core.process import Impossible, Occurrence, Process, restart_due, step
 from tm.core.reload import Plan, keys_of, plan_for
 from tm.core.transitions import Event, Refused
+from tm.daemon.gate import OPEN, Gate
 from tm.daemon.order import Hands, Held
 from tm.daemon.platform import Platform
 from tm.daemon.reach import Way
@@ -65,12 +66,13 @@ class Supervisor:
         self.config = config
         self.rows: dict[Key, Process] = {}
         self.held = Held(loop, Hands(lambda: self.rows, self._become, self.then, self._wish))
+        self.gate: Gate = OPEN
         self.observers: list[Observer] = [self.held.observe]
         self.cycle: Callable[[Sequence[Key], str], None] = self._cycle
         self.on_bug: Callable[[str], None] = _raise
         self.on_unsent: Callable[[Process, int], None] = lambda row, signum: None
-        self.on_dropped: Callable[[Process], None] = _ignore
-        self.on_applied: Callable[[Config], None] = _ignore
+        self.on_dropped: Callable[[Process], None] = lambda row: None
+        self.on_applied: Callable[[Config], None] = lambda config: None
         self.why_late: Callable[[Process], str] = lambda row: "not ready in time"
 
     def ask(self, key: Key, event: Event, answer: Answer | None = None, by: str = CONFIGURATION) -> None:
@@ -147,25 +149,23 @@ class Supervisor:
         for key in list(self.rows):
             self._end_grace_of(key)
 
-    def kill_all(self) -> list[str]:
-        """SIGKILL to all that live, without waiting for it; their names and pids."""
-        alive = [row for row in self.rows.values() if row.pid is not None]
-        for row in alive:
-            self._send(row, signal.SIGKILL)
-        return [f"{row.name} (pid {row.pid})" for row in alive]
+    def proceed(self, key: Key, failure: SpawnFailure | None = None) -> None:
+        """What its start, or its stop signal, waits for is done; or has failed, which keeps a start from being made."""
+        if (row := self.rows.get(key)) is not None and row.held:
+            self._due(key)
+        elif row is not None and row.spawning:
+            self._post(key, Occurrence(Event.SPAWN_FAILED, failure=failure) if failure else self._spawn(key))
 
     def send(self, key: Key, signum: int) -> bool:
-        """An operator's signal; False when the process is not alive."""
-        return self._send(self.rows[key], signum)
+        """A signal; False when the process is not alive."""
+        row = self.rows[key]
+        number = self._number(row)
+        return number is not None and self._platform.send(row.task, number, signum)
 
     def way(self, row: Process) -> Way | None:
         """How its tree is reached, where it has one that lives."""
         number = self._number(row)
         return None if number is None else self._platform.way(row.task, number)
-
-    def _send(self, row: Process, signum: int) -> bool:
-        number = self._number(row)
-        return number is not None and self._platform.send(row.task, number, signum)
 
     def _number(self, row: Process) -> int | None:
         """By which number it is signalled: what is left of it has its own."""
@@ -188,6 +188,8 @@ class Supervisor:
             answer(self.rows[key], refused)
 
     def _end_grace_of(self, key: Key) -> None:
+        if key in self.rows and self.rows[key].held:
+            self.proceed(key)
         if key in self.rows and self.rows[key].stopping and not self.rows[key].killing:
             self._post(key, Occurrence(Event.TIMEOUT))
 
@@ -219,9 +221,12 @@ class Supervisor:
     def _carry_out(self, key: Key, effect: Effect) -> Occurrence | None:
         match effect:
             case Spawn():
-                return self._spawn(key)
+                return None if self.gate.before_start(self.rows[key]) else self._spawn(key)
+            case Await():
+                self.gate.before_stop(self.rows[key])
+                return None
             case Send(_, signum):
-                if not self._send(self.rows[key], signum):
+                if not self.send(key, signum):
                     self.on_unsent(self.rows[key], signum)
                 if signum == signal.SIGKILL:
                     self._remains.killed(key)
@@ -244,9 +249,8 @@ class Supervisor:
         return Occurrence(Event.SPAWNED, pid=outcome)
 
     def _leader_ended(self, key: Key, what: Occurrence) -> None:
-        row = self.rows[key]
-        again = restart_due(replace(row, exit_status=what.status))
-        if not self._remains.outlast(key, row, again, partial(self._happened, key, what)):
+        again = restart_due(replace(self.rows[key], exit_status=what.status))
+        if not self._remains.outlast(key, self.rows[key], again, partial(self._happened, key, what)):
             self._post(key, what)
 
     def _take_down(self, key: Key, by: str) -> None:
@@ -294,7 +298,3 @@ class Supervisor:
 
 def _raise(text: str) -> None:
     raise AssertionError(text)
-
-
-def _ignore(_what: object) -> None:
-    pass

@@ -13,6 +13,7 @@ from enum import Enum
 from itertools import groupby
 from typing import NamedTuple
 
+from tm.core.hook import as_written
 from tm.core.lines import plain
 from tm.core.probe import Probe, given
 from tm.core.process import Process
@@ -234,6 +235,7 @@ def _configuration(task: Task, env: bool) -> dict[str, object]:
 
     shown = {field.key: _shown_value(getattr(task, field.attribute)) for field in FIELDS}
     shown["sockets"] = {each.name: each.text for each in task.sockets}
+    shown |= as_written(task)
     shown["environment"] = {name: value.text if env else "***" for name, value in task.environment}
     return shown
 
