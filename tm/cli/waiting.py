@@ -176,5 +176,6 @@ def progress(pending: dict[Key, Change], left_s: dict[Key, float]) -> str:
 def _one(change: Change, left_s: float | None) -> str:
     what = {"STOPPING": "SIGKILL in ", "STARTED": "RUNNING in "}.get(change["state"])
     counted = f"{what}{max(0, round(left_s))}s" if what and left_s is not None else str(change["state"])
+    counted = "its turn is to come" if counted == "RUNNING" else counted
     pid = f"pid {change['pid']}, " if change.get("pid") else ""
     return f"'{change['name']}' ({pid}{counted})"
