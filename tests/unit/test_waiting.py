@@ -217,6 +217,8 @@ def test_the_live_line() -> None:
     }
     assert progress({}, {}) == ""
     assert progress(pending, {("a", 1): 6.6}) == "Waiting for 'a' (pid 1, SIGKILL in 7s), 'b' (pid 2, STARTED) ..."
+    rolling = {("a", 1): change("RUNNING", "spawned", "a", pid=1)}
+    assert progress(rolling, {}) == "Waiting for 'a' (pid 1, its turn is to come) ..."
     many = {name: change("KILLING", "timeout", name) for name in "abcde"}
     assert progress(many, {}).endswith("'c' (KILLING), and 2 more ...")
 

@@ -185,5 +185,6 @@ def _one(change: Change, left_s: float | None) -> str:
         return f"'{change['name']}' ({change['blocked']})"
     what = {"STOPPING": "SIGKILL in ", "STARTED": "RUNNING in "}.get(change["state"])
     counted = f"{what}{max(0, round(left_s))}s" if what and left_s is not None else str(change["state"])
+    counted = "its turn is to come" if counted == "RUNNING" else counted
     pid = f"pid {change['pid']}, " if change.get("pid") else ""
     return f"'{change['name']}' ({pid}{counted})"
