@@ -410,6 +410,24 @@ def test_liveness_without_readiness_counts_from_the_start(tmp_path: Path) -> Non
         assert "STARTED -> STOPPING (unhealthy), liveness: exit code 4" in daemon.log
 
 
+def test_so_many_successes_and_not_before_the_delay(tmp_path: Path) -> None:
+    config = f"""
+        defaults: {{successfulStartTimeout: 0, restart: never}}
+        tasks:
+          thrice: {{{SLEEPER}, readiness: {{exec: "echo >> thrice.asked", period: 20ms, successes: 3}}}}
+          hour: {{{SLEEPER}, readiness: {{exec: "echo >> hour.asked", delay: 1h}}}}
+          late: {{{SLEEPER}, liveness: {{exec: "exit 1", delay: 1h, period: 50ms, failures: 1}}}}
+          soon: {{{SLEEPER}, liveness: {{exec: "exit 1", period: 50ms, failures: 9}}}}
+    """
+    with up(tmp_path, config) as daemon:
+        becomes(daemon, "thrice", "RUNNING")
+        becomes(daemon, "soon", "FATAL")
+        assert (tmp_path / "thrice.asked").read_text() == "\n" * 3
+        assert not (tmp_path / "hour.asked").exists()
+        assert (daemon.rows()["hour"]["status"], daemon.rows()["late"]["status"]) == ("STARTED", "RUNNING")
+        assert "late liveness" not in daemon.log
+
+
 def test_a_reload_of_liveness_takes_effect_in_what_runs(tmp_path: Path) -> None:
     def config(liveness: str) -> str:
         return f"tasks: {{web: {{{SLEEPER}, restart: never, successfulStartTimeout: 0{liveness}}}}}\n"

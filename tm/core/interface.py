@@ -122,7 +122,6 @@ CHILD_VARIABLES: Final = (
     Entry(("TASKMASTER_INSTANCE",), "the process's name"),
     Entry(("TASKMASTER_N",), "the number of the instance, from 1"),
     Entry(("TASKMASTER_GENERATION",), "the number of this start, counted as long as the task is known"),
-    Entry(("TASKMASTER_PROBE",), "in a command that asks for it: `readiness` or `liveness`"),
     Entry(("TASKMASTER_STATE",), "the state directory of the daemon that started it, by which the next one knows it"),
     Entry(
         ("TASKMASTER_DAEMON",),

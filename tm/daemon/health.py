@@ -93,7 +93,7 @@ class Health:
         if probe.kind == EXEC and not self._alone:
             self._alone = True
             probes.end_what_was_left(self._marks())
-        supervisor, log = self._parties.supervisor, self._parties.log
+        supervisor, log, key = self._parties.supervisor, self._parties.log, (row.task.name, row.n)
         inherits = supervisor.config.settings.inherit_environment
         subject = probes.Subject(
             row,
@@ -102,7 +102,7 @@ class Health:
             supervisor.environ if inherits else {},
             self._marks(),
             partial(supervisor.found, pid),
-            lambda level, text: log.write(level, row.name, word, text),
+            lambda level, text: log.write(level, supervisor.rows.get(key, row).name, word, text),
         )
         return probes.begin(self._parties.loop, self._parties.outputs, subject)
 

@@ -85,8 +85,7 @@ class Service:
         self.control = Control(self.loop, self.supervisor, self._reloading, self.outputs, self._log)
         self.control.leave, self.control.keep = self.leave, self.leave_children
         self._deaths = Deaths(self.loop, self.supervisor, self.outputs)
-        place = self._reloading.directory, self._reloading.place
-        sender = Sender(inherited(parts.environ), *place, os.getpid())
+        sender = Sender(inherited(parts.environ), self._reloading.directory, self._reloading.place, os.getpid())
         self._notifications = Notifications(self.loop, self.supervisor, self.outputs, self._log, sender)
         self._deaths.on_other = self._other_child
         self.upgrade = Upgrade(self.loop, self.supervisor, self._notifications, self._log)
