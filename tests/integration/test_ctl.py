@@ -240,6 +240,7 @@ def test_json_is_the_data_of_the_result(daemon: Daemon) -> None:
     assert json.loads(done.stdout) == {
         "asked": ["web"],
         "refused": [],
+        "needed": [],
         "done": ["web"],
         "failed": {},
         "pending": [],

@@ -152,8 +152,10 @@ def test_a_start_that_is_taken_back_in_the_turn_in_which_it_could_be_done_is_not
     place.apply(SLOW)
     place.ask("db", Event.START)
     place.ask("web", Event.START)
-    place.supervisor.then(lambda: setattr(place.clock, "now", place.clock.now + 1))  # uses up the slice of the turn
-    place.supervisor.then(lambda: place.supervisor.ask(("web", 1), Event.STOP))
+    for _ in range(3):  # each uses up the slice of a turn, so that the stop is still to be carried out
+        place.supervisor.then(lambda: setattr(place.clock, "now", place.clock.now + 1))
+    place.supervisor.ask(("web", 1), Event.STOP)
+    assert place.blocked("web")
     place.turn_until(lambda: place.supervisor.rows["db", 1].running)
     place.turns()
     assert place.states()["web"] == "STOPPED"
