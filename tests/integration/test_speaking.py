@@ -113,16 +113,25 @@ def test_a_library_for_it_is_understood(tmp_path: Path) -> None:
 
 
 def test_silence_ends_it_and_signs_of_life_do_not(tmp_path: Path) -> None:
-    keys = "successfulStartTimeout: 0, watchdog: 1, restart: never"
-    with Speaking(tmp_path, keys) as daemon:
+    program = tmp_path / "lives.py"
+    program.write_text(
+        "import os, select, socket\n"
+        "mouth = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)\n"
+        "orders = os.open('orders', os.O_RDONLY | os.O_NONBLOCK)\n"
+        "while not select.select([orders], [], [], 0.05)[0]:\n"
+        "    mouth.sendto(b'WATCHDOG=1', os.environ['NOTIFY_SOCKET'])\n"
+        "select.select([], [], [])\n"
+    )
+    keys = "successfulStartTimeout: 0, watchdog: 3, restart: never"
+    with Speaking(tmp_path, keys, f"{sys.executable} {program}") as daemon:
         daemon.is_in("RUNNING")
-        while daemon.row()["uptime"] < 2.5:
-            daemon.say("WATCHDOG=1")
-        assert daemon.row()["status"] == "RUNNING"
+        until(lambda: daemon.row()["uptime"] > 4, "more than it may be silent")
+        daemon.say("be silent")
         row = daemon.is_in("FATAL")
-        assert row["hint"] == "watchdog: nothing heard for 1s"
+        assert row["hint"] == "watchdog: nothing heard for 3s"
         assert row["exit"] == -signal.SIGTERM, "by the stop signal, through the grace"
-        assert "watchdog: nothing heard for 1s" in daemon.ctl("status").stdout
+        assert "watchdog: nothing heard for 3s" in daemon.ctl("status").stdout
+        assert float(daemon.logged(r"signal SIGTERM after ([\d.]+)s")[1]) > 6
 
 
 def test_a_watchdog_counts_from_running_on_and_tells_the_program(tmp_path: Path) -> None:
