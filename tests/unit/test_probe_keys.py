@@ -194,3 +194,11 @@ def test_any_text_is_read_or_refused(given_keys: dict[str, str]) -> None:
         web(readiness=f"{{{written}}}")
     except ConfigError as error:
         assert error.problems
+
+
+def test_one_that_says_itself_that_it_is_ready_is_asked_nothing() -> None:
+    assert web(readiness="{notify: true}").readiness == Probe("notify", notify=True)
+    refused = [problems(readiness="{notify: false}"), problems(readiness="{notify: true, delay: 3}")]
+    refused.append(problems(liveness="{notify: true}"))
+    assert [each[0].id for each in refused] == ["no-probe", "meaningless", "unknown-key"]
+    assert "asks for nothing" in refused[0][0].message
