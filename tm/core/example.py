@@ -77,6 +77,9 @@ _VALUES: Final = {
     "workingDirectory": "/",
     "limits": "{core: 0}",
     "nice": "0",
+    "schedule": '"30 3 * * mon-fri"',
+    "timeZone": "UTC",
+    "deadline": "2h",
     "description": '"sleeps"',
     "labels": "[example]",
     "stopTimeout": "60",
@@ -91,10 +94,11 @@ _VALUES: Final = {
 }
 """What the reference shows where the default would show nothing."""
 
+_JOB: Final = ("schedule", "timeZone", "overlap", "deadline")
 _COMMENTED_OUT: Final = frozenset(
-    {"user", "group", "onEvent", "logfile", "stateDir", "socket", "socketGroup", "pidfile"}
+    {"user", "group", "onEvent", "logfile", "stateDir", "socket", "socketGroup", "pidfile", *_JOB}
 )
-"""Keys that not everybody can use as they are shown."""
+"""Keys that not everybody can use as they are shown, or not every task."""
 
 
 def example() -> str:

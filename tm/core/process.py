@@ -60,10 +60,9 @@ Effect: TypeAlias = Spawn | Send
 class Process:
     """One instance. Instants are monotonic; `since` is when it entered its state.
 
-    `restarts` counts automatic starts since the last start by hand, `retries` failed starts in a row, `shortages` the
-    spawns in a row for which the machine had too little. `exit_status`, `hint` and `failure` tell the last end: how it
-    ended with a fact that explains it, or why it could not be started. `fault`: for what taskmaster itself ends it, ''
-    where it does not; `proven`: whether it had been RUNNING then.
+    `restarts` counts automatic starts since the last start by hand, `retries` failed starts (of what is oneshot: runs)
+    in a row, `shortages` spawns in a row for which the machine had too little. `exit_status`, `hint`, `failure`: how it
+    ended last, with a fact, or why it was not started. `fault`: for what we end it, or ''; `proven`: RUNNING then.
     """
 
     task: Task
@@ -174,7 +173,7 @@ def restart_due(process: Process) -> bool:
 
 
 def short_of_means(process: Process) -> bool:
-    """Whether it could not be started because the machine had too little, which is no fault of its own."""
+    """Whether it could not be started because the machine had too little."""
     return process.failure is not None and process.failure.shortage
 
 
@@ -209,12 +208,14 @@ def holds(guard: Guard, process: Process) -> bool:
         case Guard.WANTED_UP:
             return process.wanted_up
         case _:
-            return _faulted(guard, process)
+            return _ended(guard, process)
 
 
-def _faulted(guard: Guard, process: Process) -> bool:
-    """Judge one of the guards on what a process was ended for by taskmaster itself."""
+def _ended(guard: Guard, process: Process) -> bool:
+    """Judge one of the guards on what had been up, or was ended by taskmaster itself."""
     match guard:
+        case Guard.GOES_ON:
+            return restart_due(process) and not process.task.oneshot
         case Guard.START_FAULTED:
             return bool(process.fault) and not process.proven and retries_left(process)
         case Guard.RUN_FAULTED:
@@ -274,7 +275,7 @@ def _act(action: Action, process: Process, what: Occurrence, now: Instant, effec
             effects.append(_send(process, signal.SIGKILL))
             return process
         case Action.FAULT:
-            return replace(process, fault=what.hint, proven=process.running)
+            return replace(process, fault=what.hint, proven=process.running and not process.task.oneshot)
         case _:
             return replace(process, **_counts(action, process, now))
 
@@ -286,7 +287,7 @@ def _counts(action: Action, process: Process, now: Instant) -> dict[str, Any]:
         Action.COUNT_RETRY: {"retries": process.retries + 1, "shortages": 0},
         Action.COUNT_SHORTAGE: {"shortages": process.shortages + 1},
         Action.COUNT_RESTART: {"restarts": process.restarts + 1, "auto_started_at": now},
-        Action.RESET_RETRIES: {"retries": 0},
+        Action.RESET_RETRIES: {"retries": process.retries if process.task.oneshot else 0},
         Action.WANT_UP: {**forgiven, "wanted_up": True, "restarts": 0, "auto_started_at": None},
         Action.WANT_DOWN: {**forgiven, "wanted_up": False},
     }

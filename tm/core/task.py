@@ -42,6 +42,14 @@ class KillMode(Enum):
     TREE = "tree"
 
 
+class Overlap(Enum):
+    """What a tick of a schedule does while the last run goes on."""
+
+    SKIP = "skip"
+    QUEUE = "queue"
+    KILL = "kill"
+
+
 class OnReload(Enum):
     """What a changed key does to a process that runs."""
 
@@ -100,6 +108,12 @@ class Task:
     priority: int
     places: Mapping[str, Place] = field(compare=False, repr=False)
     """Where each key that was given stands, by the key's first spelling."""
+    oneshot: bool = False
+    schedule: str | None = None
+    """A text that `core.cron` understands."""
+    time_zone: str | None = None
+    overlap: Overlap = Overlap.SKIP
+    deadline_s: float | None = None
 
     def instance(self, n: int) -> str:
         """The name of instance `n`, from 1."""

@@ -17,7 +17,7 @@ from tm.core.commands import Command, UsageError, help_text
 from tm.core.errors import ConfigError, did_you_mean
 from tm.core.process import Process
 from tm.core.records import Level
-from tm.core.reload import Plan, as_data, describe
+from tm.core.reload import Plan, as_data, describe, lasting
 from tm.core.report import place
 from tm.core.select import NotFound, select
 from tm.core.signal_names import signal_number
@@ -195,23 +195,26 @@ class Control:
             return failed("Taskmaster is shutting down.")
         rows = self.rows(command.words)
         self._remember(rows, command.verb != "stop")
-        refusals: list[str] = []
+        lines, refusals = list[str](), list[str]()
         answered = False
         several = len(rows) > len(command.words)
 
-        def heard(_row: Process, refused: Refused | None) -> None:
+        def heard(row: Process, refused: Refused | None) -> None:
             """What is already so is worth a word where it was named, not where it is one of many."""
-            if refused is not None and not several:
-                (self.tell if answered else refusals.append)(refused.reason)
+            off = row.task.schedule is not None and command.verb == "stop"
+            if refused is not None and (off or not several):
+                text = f"Process '{row.name}' is off its schedule until it is started" if off else refused.reason
+                (self.tell if answered else lines.append if off else refusals.append)(text)
 
         for row in rows:
             self._supervisor.ask(key_of(row), WISHES[command.verb], heard, self._by)
         answered = True
         outcome = Outcome.FAILED if refusals else Outcome.DONE
-        return Answer(refusals, {"refused": list(refusals), "asked": [row.name for row in rows]}, outcome)
+        return Answer([*lines, *refusals], {"refused": list(refusals), "asked": [row.name for row in rows]}, outcome)
 
     def _remember(self, rows: list[Process], up: bool) -> None:
-        trouble = self._reloading.remember({key: up for row in rows if self._supervisor.keeps(key := key_of(row))})
+        kept = [row for row in rows if self._supervisor.keeps(key_of(row))]
+        trouble = self._reloading.remember({key_of(row): lasting(row.task, up) for row in kept})
         if trouble:
             self._log.write(Level.WARNING, "taskmaster", "wishes", trouble)
         if trouble and trouble != self._trouble:

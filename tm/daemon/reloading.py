@@ -14,6 +14,7 @@ from tm.core.config import Config
 from tm.core.errors import ConfigError
 from tm.core.process import Process
 from tm.core.reload import Plan, keys_of, plan_for
+from tm.core.task import Task
 from tm.daemon.supervisor import Supervisor
 from tm.daemon.wiring import Key
 from tm.edge.wishes import Wishes, save
@@ -29,7 +30,7 @@ class Reading(NamedTuple):
 
 class Reloading:
     """The daemon's configuration (`config`) and its source. `problems`: why the last reading failed, or None.
-    `on_loaded` hears of each reading that holds from now on.
+    `state` is the state directory. `on_loaded` hears of each reading that holds from now on.
     """
 
     def __init__(self, reading: Reading, read: Callable[[str], Reading], wishes: Wishes, wishes_path: str) -> None:
@@ -38,7 +39,7 @@ class Reloading:
         self._read = read
         self._world = reading.world
         self._wishes = wishes
-        self._wishes_path = wishes_path
+        self._wishes_path, self.state = wishes_path, os.path.dirname(wishes_path)
         self.place = os.path.abspath(reading.config.path)
         self.problems: ConfigError | None = None
         self.on_loaded: Callable[[Reading], None] = lambda reading: None
@@ -66,7 +67,11 @@ class Reloading:
     def kept_down(self, supervisor: Supervisor) -> list[str]:
         """The instances that would launch by themselves, had an operator not stopped them in an earlier life."""
         rows = supervisor.rows.items()
-        return [row.name for key, row in rows if row.task.auto_launch and self._wishes.get(key) is False]
+        return [row.name for key, row in rows if _runs_by_itself(row.task) and self.kept_off(key)]
+
+    def kept_off(self, key: Key) -> bool:
+        """Whether an operator has stopped it, and nobody has started it since."""
+        return self._wishes.get(key) is False
 
     def read(self, path: str | None = None) -> Reading:
         """Read and check a configuration, the daemon's own when no path is given. Raises ConfigError."""
@@ -98,9 +103,12 @@ class Reloading:
         """From what there is to nothing."""
         return supervisor.apply(empty(supervisor.config), {}, by)
 
-    def remember(self, wishes: Mapping[Key, bool]) -> str:
-        """Keep what an operator wishes over the daemon's life; why that failed, or ''."""
-        self._wishes.update(wishes)
+    def remember(self, wishes: Mapping[Key, bool | None]) -> str:
+        """Keep what an operator wishes over the daemon's life, None: nothing; why that failed, or ''."""
+        for key, up in wishes.items():
+            self._wishes.pop(key, None)
+            if up is not None:
+                self._wishes[key] = up
         try:
             save(self._wishes_path, self.place, self._wishes)
         except OSError as error:
@@ -116,6 +124,10 @@ class Reloading:
             del self._wishes[key]
         if gone:
             self.remember({})
+
+
+def _runs_by_itself(task: Task) -> bool:
+    return task.auto_launch or task.schedule is not None
 
 
 def empty(config: Config) -> Config:

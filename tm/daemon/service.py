@@ -27,6 +27,7 @@ from tm.daemon.control import Control
 from tm.daemon.deaths import Deaths
 from tm.daemon.departure import Departure
 from tm.daemon.notification import Notifications
+from tm.daemon.on_demand import OnDemand
 from tm.daemon.outputs import Outputs
 from tm.daemon.platform import Machine
 from tm.daemon.reach import Reach
@@ -109,6 +110,7 @@ class Service:
         self._listen_to_rows()
 
     def _listen_to_rows(self) -> None:
+        self._on_demand = OnDemand((self.loop, self.supervisor, self._log), self._reloading, self.control)
         self.supervisor.on_bug = self._impossible
         self.supervisor.on_unsent = self._unsent
         self.supervisor.on_dropped = self._dropped
@@ -137,6 +139,7 @@ class Service:
     def _boot(self) -> None:
         """The first thing that the loop does, so that nothing that goes wrong in it can end the daemon."""
         try:
+            self._on_demand.begin(self._reloading.config)
             self.succession.take_over(self._reloading.config)
             self.loop.watch(self._signals.fd, self._signals.receive, Rank.DEATH)  # no death is heard before
             self._title.recount()
@@ -166,6 +169,7 @@ class Service:
             self._log.put = None
             self._stderr.close()
         self.outputs.close()
+        self._on_demand.close()
         self._signals.close()
         self._tidings.close()
         self.loop.close()
@@ -244,6 +248,7 @@ class Service:
         self.outputs.files.move_syslog(config.settings.syslog_socket)
         self.outputs.adopt({task.name: log_policy(task) for task in config.tasks.values()})
         self._title.update()
+        self._on_demand.apply(config)
 
     def _dropped(self, row: Process) -> None:
         key = (row.task.name, row.n)

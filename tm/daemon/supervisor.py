@@ -26,7 +26,7 @@ from tm.core.config import Config
 from tm.core.exitstatus import ExitStatus
 from tm.core.launch import SpawnFailure, inherited, launch
 from tm.core.process import Effect, Impossible, Occurrence, Process, Send, Spawn, restart_due, step
-from tm.core.reload import Plan, keys_of, plan_for
+from tm.core.reload import Plan, cycles, keys_of, plan_for
 from tm.core.transitions import Event, Refused
 from tm.daemon.platform import Platform
 from tm.daemon.reach import Way
@@ -115,7 +115,8 @@ class Supervisor:
         up = {name for name, _ in wanted}
         doomed = [key for key in self.rows if key not in keys]
         respawn = {change.new.name for change in plan.respawn}
-        cycled = [key for key in keys if (key[0] in respawn or key in self._outdated) and key in wanted]
+        changed = [key for key in keys if (key[0] in respawn or key in self._outdated) and key in wanted]
+        cycled = [key for key in changed if cycles(self.rows[key], config.tasks[key[0]])]
         self._outdated.clear()
         self.rows = {key: self._row(key) for key in keys} | {key: self.rows[key] for key in doomed}
         for key in keys:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import Enum
 from functools import cached_property
 from itertools import groupby
-from typing import NamedTuple, TypeAlias, overload
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias, overload
 
 from tm.core.lines import plain
 from tm.core.process import Process
@@ -33,6 +33,9 @@ from tm.daemon.selection import Selection
 from tm.daemon.wiring import Key
 from tm.edge import procfs
 from tm.edge.eventlog import EventLog
+
+if TYPE_CHECKING:
+    from tm.daemon.jobs import Jobs
 
 _NAMED = 10
 _EVENTS_SHOWN = 20
@@ -72,6 +75,7 @@ class Views:
         self._log = log
         self._changes = changes
         self.daemon = os.getpid()
+        self.jobs: Jobs | None = None
 
     def status(self, rows: Sequence[Process], now: Instant, look: Look, long: bool) -> Answer:
         """The table, and what ails the failing below it."""
@@ -81,6 +85,7 @@ class Views:
         ailing = [row for row in rows if row.failing]
         below = [ailment(row, now, last_words(self._outputs, row)) for row in ailing]
         below += [line for row in rows for line in unkillable.lines(row, now)]
+        below += self.jobs.lines(rows) if self.jobs else []
         below += self._outputs.troubles()
         below += _adopted([row.name for row in rows if self._outputs.wiring(key_of(row)).adopted])
         return Answer(lines + (["", *below] if below else []), [self._row(row, now) for row in rows])
@@ -108,7 +113,8 @@ class Views:
 
     def show(self, rows: Sequence[Process], now: Instant, env: bool) -> Answer:
         """Everything about each."""
-        data = [{**self._row(row, now), "configuration": _configuration(row.task, env)} for row in rows]
+        runs = self.jobs.history_data if self.jobs else lambda row: {}
+        data = [{**self._row(row, now), **runs(row), "configuration": _configuration(row.task, env)} for row in rows]
         return Answer(_WhenRead(lambda: self._everything(rows, now, env)), data)
 
     def _everything(self, rows: Sequence[Process], now: Instant, env: bool) -> Iterator[str]:
@@ -133,6 +139,7 @@ class Views:
             "name": name,
             "task": row.task.name,
             "instance": row.n,
+            "oneshot": row.task.oneshot,
             "status": status,
             "pid": row.pid,
             "uptime": up_s,
@@ -142,6 +149,7 @@ class Views:
             "cause": "" if row.alive else cause(row),
             "hint": hint(row) or unkillable.obstacle(row),
             "command": command,
+            **(self.jobs.members(row) if self.jobs else {}),
         }
 
     def _long(self, lines: list[str], rows: Sequence[Process], now: Instant) -> list[str]:
@@ -165,6 +173,8 @@ class Views:
         lines += ["  processes", *([f"    {line}" for line in _tree(_members(row, sessions, way))] or ["    none"])]
         if held:
             lines.append(f"    {held} pipe(s) of ended processes are still held by descendants or wait for their log")
+        if self.jobs and (runs := self.jobs.history(row)):
+            lines += ["  runs", *(f"    {line}" for line in runs)]
         lines.append("  events")
         lines += [f"    {each.as_text()}" for each in self._log.records if each.who == row.name][-5:]
         for stream in ("stdout", "stderr"):
