@@ -119,8 +119,7 @@ class Ticks:
         return Schedule(f"{task.schedule} {task.time_zone or ''}".rstrip(), parse(task.schedule), zone)
 
     def _see_to(self, name: str, schedule: Schedule, now: float) -> None:
-        mark = self._runs.marks[name]
-        begin = self._begin(schedule.cron, mark.seen, now)
+        begin = self._begin(schedule.cron, name, now)
         due = after(schedule.cron, int(begin), schedule.zone)
         if due is not None and due <= now:
             latest = self._latest(schedule, max(begin, now - LATE_S), now)
@@ -133,10 +132,13 @@ class Ticks:
             due = after(schedule.cron, int(now), schedule.zone)
         schedule.next = due
 
-    def _begin(self, cron: Cron, seen: float, now: float) -> float:
-        """From when on ticks count: since it was seen to, unless the clock was set back by more than a correction."""
-        back_s = LATE_S if cron.repeats else FOLD_S
-        return seen if seen <= now + back_s else now
+    def _begin(self, cron: Cron, name: str, now: float) -> float:
+        """Up to when it was seen to; where the clock was set back by more than a correction, that is now."""
+        mark, back_s = self._runs.marks[name], LATE_S if cron.repeats else FOLD_S
+        if mark.seen <= now + back_s:
+            return mark.seen
+        self._mark(name, mark._replace(seen=now))
+        return now
 
     def _latest(self, schedule: Schedule, begin: float, now: float) -> int | None:
         """The last tick after `begin` that is due by now."""
