@@ -123,7 +123,7 @@ def test_any_text_is_a_line_or_refused(text: str) -> None:
     ],
 )
 def test_nonsense_is_refused(line: str) -> None:
-    with pytest.raises(ValueError):  # noqa: PT011 - the words are the reader's own
+    with pytest.raises(ValueError):
         Runs().take(line)
 
 

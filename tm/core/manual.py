@@ -12,6 +12,7 @@ from typing import Final
 
 from tm.core import setting_keys, task_keys
 from tm.core.field import Field
+from tm.core.manual_jobs import JOBS
 from tm.core.mdoc import item
 from tm.core.task import OnReload
 
@@ -139,7 +140,7 @@ tasks:
 
 def page(tasks: Iterable[Field], daemon: Iterable[Field]) -> str:
     """The whole page, for the keys of a task and those of the daemon."""
-    return "".join([HEAD, TASKS, _listed(tasks), DAEMON, _listed(daemon), TAIL])
+    return "".join([HEAD, TASKS, _listed(tasks), JOBS, DAEMON, _listed(daemon), TAIL])
 
 
 def _listed(fields: Iterable[Field]) -> str:
