@@ -176,9 +176,9 @@ DAEMON_FILES: Final = (
     Entry(
         ("/var/lib/taskmaster/NAME/",),
         "the state directory of root's daemon: `journal` and `turns` hold what the next one has to know of processes "
-        "that outlive it, `wishes.json` what operators wished, `runs` how the last runs of jobs went, `history` what was typed at "
-        "the prompt, and `lock` is held while it runs. The form with a shell takes NAME-HASH when a daemon of another "
-        "configuration has NAME.",
+        "that outlive it, `wishes.json` what operators wished, `runs` how the last runs of jobs went, `history` what "
+        "was typed at the prompt, and `lock` is held while it runs. The form with a shell takes NAME-HASH when a "
+        "daemon of another configuration has NAME.",
     ),
     Entry(
         ("$XDG_STATE_HOME/taskmaster/NAME-HASH/",),
