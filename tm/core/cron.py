@@ -178,9 +178,8 @@ def _after(cron: Cron, instant: int, zone: tzinfo) -> int | None:
     begin, end = wall(instant, zone), datetime.max
     if _is_changing(instant, zone):
         begin -= timedelta(seconds=FOLD_S)
-    for time in _times(cron, begin):
-        if time > end:
-            break
+    times = _times(cron, begin)
+    while (time := next(times)) <= end:
         for due in _instants(cron, time, zone):
             if instant < due and (found is None or due < found):
                 found, end = due, time + timedelta(seconds=FOLD_S)
@@ -195,19 +194,13 @@ def wall(instant: int, zone: tzinfo) -> datetime:
 
 
 def _times(cron: Cron, begin: datetime) -> Iterator[datetime]:
-    """The wall times of the schedule from `begin` on."""
-    first = begin.date()
-    for day in _days(cron, first):
-        for hour in cron.hours:
+    """The wall times of the schedule from `begin` on, without end. Raises OverflowError after the year 9999."""
+    first = day = begin.date()
+    while True:
+        for hour in cron.hours if cron.has(day) else ():
             for minute in cron.minutes:
                 if day != first or (hour, minute) >= (begin.hour, begin.minute):
                     yield datetime(day.year, day.month, day.day, hour, minute)
-
-
-def _days(cron: Cron, day: date) -> Iterator[date]:
-    while True:
-        if cron.has(day):
-            yield day
         if day.month in cron.months:
             day += timedelta(days=1)
         else:

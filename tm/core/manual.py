@@ -140,7 +140,7 @@ tasks:
 
 def page(tasks: Iterable[Field], daemon: Iterable[Field]) -> str:
     """The whole page, for the keys of a task and those of the daemon."""
-    return "".join([HEAD, TASKS, _listed(tasks), JOBS, DAEMON, _listed(daemon), TAIL])
+    return "".join([HEAD, TASKS, _listed(tasks), DAEMON, _listed(daemon), JOBS, TAIL])
 
 
 def _listed(fields: Iterable[Field]) -> str:
