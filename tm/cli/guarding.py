@@ -71,7 +71,7 @@ def loaded(left: Inheritance) -> Reading | None:
 
 def _is_whole(config: Config) -> bool:
     """Whether nothing lacks that this version knows: what was pickled by another one has no defaults."""
-    made = (config.settings, *islice(config.tasks.values(), 1))
+    made: tuple[Any, ...] = (config.settings, *islice(config.tasks.values(), 1))
     return all(hasattr(each, member.name) for each in made for member in fields(each))
 
 

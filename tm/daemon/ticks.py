@@ -64,7 +64,7 @@ class Rules(NamedTuple):
 
 @dataclass
 class Schedule:
-    """One task's. `mark`: as it is known in the file; `next`: None where that is beyond all calendars."""
+    """One task's. `text`: as it is known on record; `next`: None where that is beyond all calendars."""
 
     text: str
     cron: Cron
