@@ -98,6 +98,7 @@ DAEMON_VARIABLES: Final = (
         ("LISTEN_PID", "LISTEN_FDS"),
         "that a service manager hands over the control socket, and to whom",
     ),
+    Entry(("TZ",), "the time zone of schedules without `timeZone`; without it that of `/etc/localtime`"),
     Entry(("XDG_RUNTIME_DIR",), "for users other than root: where socket and pidfile are"),
     Entry(("XDG_STATE_HOME", "HOME"), "for users other than root: where state is kept, by default `~/.local/state`"),
 )
