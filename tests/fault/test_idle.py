@@ -72,6 +72,13 @@ def test_without_a_shell(tmp_path: Path) -> None:
         sleeps_on(taskmaster.process.pid)
 
 
+def test_with_a_schedule_that_is_due_some_day(tmp_path: Path) -> None:
+    leap = "leap: {command: run, schedule: '0 0 29 2 *', autoLaunch: false, restart: never}"
+    with Taskmaster(tmp_path, QUIET.replace("tasks: {", f"tasks: {{{leap}, "), "-n") as taskmaster:
+        all_started(tmp_path)
+        sleeps_on(taskmaster.daemon)
+
+
 def test_beside_lines_that_are_not_finished(tmp_path: Path) -> None:
     """They stay in their pipes, which are readable and yet nothing to be woken for; clients are silent."""
     config = """

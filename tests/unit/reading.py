@@ -41,6 +41,9 @@ class Files:
     def has_group(self, name: str) -> bool:
         return name in {"wheel", "www"}
 
+    def has_zone(self, name: str) -> bool:
+        return name in ("UTC", "Europe/Berlin")
+
 
 def config(text: str, **files: str | Unreadable) -> Config:
     """The configuration `web.yaml`; further files by name, `_` for `.`."""

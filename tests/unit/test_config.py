@@ -29,7 +29,7 @@ A_VALUE = {
     "shell": "true",
     "instances": "2",
     "autoLaunch": "true",
-    "restart": "always",
+    "restart": "on-failure",
     "expectedExitCodes": "[0, 2]",
     "restartsAttempts": "1",
     "stopSignal": "INT",
@@ -68,6 +68,10 @@ A_VALUE = {
     "logFormat": "json",
     "stateDir": "/state",
     "socketGroup": "www",
+    "oneshot": "true",
+    "schedule": "'30 3 * * mon-fri'",
+    "timeZone": "UTC",
+    "overlap": "kill",
 }
 """A value of each key that is not its default; durations have `7s`."""
 
@@ -142,7 +146,8 @@ def test_the_daemon_has_the_defaults_of_its_dataclass() -> None:
 @pytest.mark.parametrize(("each", "spelling"), spellings(FIELDS))
 def test_every_spelling_of_a_key_of_a_task_is_read(each: Field, spelling: str) -> None:
     written = f"{spelling}: {A_VALUE.get(each.key, '7s')}"
-    web = task(written if each.key == "command" else f"command: run x\n{written}")
+    needed = "\nschedule: '@daily'" if each.key in ("timeZone", "overlap") else ""
+    web = task(written if each.key == "command" else f"command: run x\n{written}{needed}")
     default = config(MINIMAL).tasks["web"]
     if each.key != "command":
         assert getattr(web, each.attribute) != getattr(default, each.attribute)

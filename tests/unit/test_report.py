@@ -266,5 +266,5 @@ def test_the_diagram_knows_every_state_and_edge() -> None:
     text = page()
     for state in State:
         assert f"| {state.value} |" in text
-    assert "    RUNNING --> BACKOFF: reaped [a restart is due]" in text
+    assert "    RUNNING --> BACKOFF: reaped [a restart is due of what is not oneshot]" in text
     assert "| STARTED | yes | yes | start | | refused | Process 'x' is already running |" in text

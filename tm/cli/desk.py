@@ -126,6 +126,7 @@ def _change(before: Process, after: Process, event: str, words: str | None, now:
         "name": after.name,
         "task": after.task.name,
         "instance": after.n,
+        "oneshot": after.task.oneshot,
         "before": before.state.value,
         "state": after.state.value,
         "event": event,

@@ -15,12 +15,14 @@ import signal
 import socket
 import sys
 from contextlib import suppress
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from functools import partial
+from itertools import islice
 from typing import Any, NoReturn, TypeVar
 
 from tm.cli.forms import Form, Refusal, reason
 from tm.cli.opening import Opened, Where
+from tm.core.config import Config
 from tm.core.records import Level
 from tm.core.timers import Instant
 from tm.daemon import role
@@ -62,8 +64,15 @@ class Loaded:
 
 
 def loaded(left: Inheritance) -> Reading | None:
-    """The configuration that was kept; None where that cannot be had."""
-    return unpickled(left.kept.get(LOADED), Reading)
+    """The configuration that was kept; None where that cannot be had, or is of a version that knew fewer keys."""
+    reading = unpickled(left.kept.get(LOADED), Reading)
+    return reading if reading is not None and _is_whole(reading.config) else None
+
+
+def _is_whole(config: Config) -> bool:
+    """Whether nothing lacks that this version knows: what was pickled by another one has no defaults."""
+    made: tuple[Any, ...] = (config.settings, *islice(config.tasks.values(), 1))
+    return all(hasattr(each, member.name) for each in made for member in fields(each))
 
 
 def unpickled(fd: int | None, kind: type[T]) -> T | None:

@@ -10,7 +10,7 @@ from tm.cli.answer import as_json, last_words, now, show
 from tm.cli.client import ANSWER_S, Failed, Gone, Late
 from tm.cli.codes import DONE, FAILED, INTERRUPTED, NO_DAEMON, TIMED_OUT
 from tm.cli.screen import complain
-from tm.cli.waiting import UP, Waiting, progress, why
+from tm.cli.waiting import UP, Waiting, is_through, progress, why
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ class Course:
         if params.get("deadline_s") is not None:
             self._deadlines[key] = now() + params["deadline_s"]
         mine = self.waiting.hear(params) if self.waiting is not None else True
-        fails = params["state"] in _TOLD_BY_REPORT or params.get("stuck")
+        fails = params.get("stuck") or (params["state"] in _TOLD_BY_REPORT and not is_through(params))
         reported = self.waiting is not None and self.waiting.goal is UP and fails
         if mine and params.get("told") and not reported and not self._wish.json:
             self._screen.out(params["told"])

@@ -111,7 +111,7 @@ class Waiting:
         if state == "RUNNING":
             return True if carried or self.verb == "start" else None
         if carried and state in (*_FAILED, *_AT_REST):
-            return False
+            return is_through(change)
         return None
 
     def _down(self, key: Key, change: Change) -> bool | None:
@@ -131,6 +131,11 @@ class Waiting:
         if change["state"] in _MOVING:
             return None
         return not (change["state"] in _FAILED and key in self._last)
+
+
+def is_through(change: Change) -> bool:
+    """Whether it is a job, and has done its work."""
+    return bool(change.get("oneshot")) and change["state"] == "EXITED"
 
 
 def _key(change: Change) -> Key:

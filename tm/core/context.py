@@ -35,6 +35,9 @@ class World(Protocol):
     def has_group(self, name: str) -> bool:
         """Whether there is a group of this name."""
 
+    def has_zone(self, name: str) -> bool:
+        """Whether there is a time zone of this name."""
+
 
 @dataclass(frozen=True, slots=True)
 class Context:

@@ -12,11 +12,12 @@ from tm.core.transitions import Action
 
 
 class Counted(NamedTuple):
-    """How it stood before."""
+    """How it stood before. `oneshot`: being up is no success yet."""
 
     retries: int
     shortages: int
     restarts: int
+    oneshot: bool = False
 
 
 def counts(action: Action, was: Counted, now: Instant) -> dict[str, Any]:
@@ -26,7 +27,7 @@ def counts(action: Action, was: Counted, now: Instant) -> dict[str, Any]:
         Action.COUNT_RETRY: {"retries": was.retries + 1, "shortages": 0},
         Action.COUNT_SHORTAGE: {"shortages": was.shortages + 1},
         Action.COUNT_RESTART: {"restarts": was.restarts + 1, "auto_started_at": now},
-        Action.RESET_RETRIES: {"retries": 0},
+        Action.RESET_RETRIES: {"retries": was.retries if was.oneshot else 0},
         Action.WANT_UP: {**forgiven, "wanted_up": True, "restarts": 0, "auto_started_at": None},
         Action.WANT_DOWN: {**forgiven, "wanted_up": False},
     }

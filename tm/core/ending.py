@@ -18,7 +18,7 @@ _SIGNALLED: Final = 128
 
 def over(row: Process) -> bool:
     """Whether it was started, has ended for good, and nobody has asked for that."""
-    return row.at_rest and row.wanted_up
+    return row.at_rest and row.wanted_up and not row.blocked and row.task.schedule is None
 
 
 def exit_code(row: Process) -> int:
@@ -33,10 +33,10 @@ def exit_code(row: Process) -> int:
 
 
 def nothing_left(rows: Collection[Process]) -> bool:
-    """Whether nothing is alive and nothing is due."""
-    return all(row.at_rest for row in rows)
+    """Whether nothing is alive, due or on a schedule. What waits for others then waits in vain."""
+    return all(row.at_rest and row.task.schedule is None for row in rows)
 
 
 def code_of_all(rows: Collection[Process]) -> int:
-    """What the daemon exits with when nothing is left: whether one of them has failed."""
-    return FAILED if any(over(row) and row.gave_up for row in rows) else 0
+    """What the daemon exits with when nothing is left: whether one of them has failed, or waits in vain."""
+    return FAILED if any(row.blocked or (over(row) and row.gave_up) for row in rows) else 0

@@ -86,6 +86,9 @@ _VALUES: Final = {
     "maxAge": "1d",
     "watch": '{paths: ["{here}/sleeper.*"], debounce: 500ms, signal: HUP}',
     "hooks": '{preStart: "true", postStop: {command: "exit 0", timeout: 5s}}',
+    "schedule": '"30 3 * * mon-fri"',
+    "timeZone": "UTC",
+    "deadline": "2h",
     "description": '"sleeps"',
     "labels": "[example]",
     "stopTimeout": "60",
@@ -100,6 +103,7 @@ _VALUES: Final = {
 }
 """What the reference shows where the default would show nothing."""
 
+_JOB: Final = ("schedule", "timeZone", "overlap", "deadline")
 _COMMENTED_OUT: Final = frozenset(
     {
         "user",
@@ -113,9 +117,10 @@ _COMMENTED_OUT: Final = frozenset(
         "socket",
         "socketGroup",
         "pidfile",
+        *_JOB,
     }
 )
-"""Keys that not everybody can use as they are shown."""
+"""Keys that not everybody can use as they are shown, or not every task."""
 
 
 def example() -> str:

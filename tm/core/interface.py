@@ -99,6 +99,7 @@ DAEMON_VARIABLES: Final = (
         ("LISTEN_PID", "LISTEN_FDS"),
         "that a service manager hands over the control socket, and to whom",
     ),
+    Entry(("TZ",), "the time zone of schedules without `timeZone`; without it that of `/etc/localtime`"),
     Entry(("XDG_RUNTIME_DIR",), "for users other than root: where socket and pidfile are"),
     Entry(("XDG_STATE_HOME", "HOME"), "for users other than root: where state is kept, by default `~/.local/state`"),
 )
@@ -197,9 +198,9 @@ DAEMON_FILES: Final = (
     Entry(
         ("/var/lib/taskmaster/NAME/",),
         "the state directory of root's daemon: `journal` and `turns` hold what the next one has to know of processes "
-        "that outlive it, `wishes.json` what operators wished, `history` what was typed at "
-        "the prompt, and `lock` is held while it runs. The form with a shell takes NAME-HASH when a daemon of another "
-        "configuration has NAME.",
+        "that outlive it, `wishes.json` what operators wished, `runs` how the last runs of jobs went, `history` what "
+        "was typed at the prompt, and `lock` is held while it runs. The form with a shell takes NAME-HASH when a "
+        "daemon of another configuration has NAME.",
     ),
     Entry(
         ("$XDG_STATE_HOME/taskmaster/NAME-HASH/",),

@@ -43,6 +43,8 @@ SIGNAL: Final = Kind(values.a_signal, "a signal by name (TERM, SIGTERM) or numbe
 UMASK: Final = Kind(values.octal, "an octal number from 0 to 777", {"type": ["string", "integer"]})
 USER: Final = Kind(values.user, "the name of a user, or a number", {"type": ["string", "integer"]})
 GROUP: Final = Kind(values.group, "the name of a group, or a number", {"type": ["string", "integer"]})
+SCHEDULE: Final = Kind(values.schedule, "minute hour day month weekday, as in '30 3 * * mon-fri', or @daily", _TEXT)
+ZONE: Final = Kind(values.zone, "a time zone such as Europe/Berlin or UTC", _TEXT)
 COMMAND: Final = Kind(
     blocks.command,
     "a command as text, or as a list of words",

@@ -13,6 +13,7 @@ from typing import Final
 from tm.core import probe_keys, setting_keys, task_keys
 from tm.core.chapters import DAEMON, HEAD, LIVENESS, PROBES, SOCKETS, SPEAKING, TAIL, TASKS
 from tm.core.field import Field
+from tm.core.manual_jobs import JOBS
 from tm.core.mdoc import item
 from tm.core.task import OnReload
 
@@ -26,7 +27,7 @@ ON_RELOAD: Final = {
 
 def page(tasks: Iterable[Field], daemon: Iterable[Field]) -> str:
     """The whole page, for the keys of a task and those of the daemon."""
-    return "".join([HEAD, TASKS, _listed(tasks), DAEMON, _listed(daemon), *_probes(), SPEAKING, SOCKETS, TAIL])
+    return "".join([HEAD, TASKS, _listed(tasks), DAEMON, _listed(daemon), *_probes(), SPEAKING, SOCKETS, JOBS, TAIL])
 
 
 def _probes() -> Iterable[str]:

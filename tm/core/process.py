@@ -45,12 +45,11 @@ class Occurrence:
 class Process:
     """One instance. Instants are monotonic; `since` is when it entered its state.
 
-    `restarts` counts automatic starts since the last start by hand, `retries` failed starts in a row, `shortages` the
-    spawns in a row for which the machine had too little. `exit_status`, `hint` and `failure` tell the last end: how it
-    ended with a fact that explains it, or why it could not be started. `fault`: for what taskmaster itself ends it, ''
-    where it does not; `proven`: whether it had been RUNNING then. `blocked`: why what was asked of it waits: a start
-    while it is at rest, a stop while it lives; completes "web ". `held`: its stop signal, from which on `since` counts,
-    waits for its preStop.
+    `restarts` counts automatic starts since the last start by hand, `retries` failed starts (of what is oneshot: runs)
+    in a row, `shortages` spawns in a row for which the machine had too little. `exit_status`, `hint`, `failure`: how it
+    ended last, with a fact, or why it was not started. `fault`: for what we end it, or ''; `proven`: RUNNING then.
+    `blocked`: why what was asked of it waits: a start while it is at rest, a stop while it lives; completes "web ".
+    `held`: its stop signal, from which on `since` counts, waits for its preStop.
     """
 
     task: Task
@@ -169,7 +168,7 @@ def restart_due(process: Process) -> bool:
 
 
 def short_of_means(process: Process) -> bool:
-    """Whether it could not be started because the machine had too little, which is no fault of its own."""
+    """Whether it could not be started because the machine had too little."""
     return process.failure is not None and process.failure.shortage
 
 
@@ -204,16 +203,18 @@ def holds(guard: Guard, process: Process) -> bool:
         case Guard.WANTED_UP:
             return process.wanted_up
         case _:
-            return _delayed_or_faulted(guard, process)
+            return _ended(guard, process)
 
 
-def _delayed_or_faulted(guard: Guard, process: Process) -> bool:
-    """Judge one of the guards on what it waits for, or was ended for by taskmaster itself."""
+def _ended(guard: Guard, process: Process) -> bool:
+    """Judge one of the guards on what it waits for, had been up, or was ended by taskmaster itself."""
     match guard:
         case Guard.UNBORN:
             return process.spawning
         case Guard.HELD:
             return process.held
+        case Guard.GOES_ON:
+            return restart_due(process) and not process.task.oneshot
         case Guard.START_FAULTED:
             return bool(process.fault) and not process.proven and retries_left(process)
         case Guard.RUN_FAULTED:
@@ -276,9 +277,9 @@ def _act(action: Action, process: Process, what: Occurrence, now: Instant, effec
             effects.append(_send(process, signal.SIGKILL))
             return process
         case Action.FAULT:
-            return replace(process, fault=what.hint, proven=process.running)
+            return replace(process, fault=what.hint, proven=process.running and not process.task.oneshot)
         case _:
-            was = Counted(process.retries, process.shortages, process.restarts)
+            was = Counted(process.retries, process.shortages, process.restarts, process.task.oneshot)
             return replace(process, **counts(action, was, now))
 
 

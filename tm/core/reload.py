@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from tm.core.config import Config
+from tm.core.process import Process
 from tm.core.saved import Key
 from tm.core.settings import Settings
 from tm.core.task import OnReload, Task
@@ -80,6 +81,19 @@ def changed(old: Task, new: Task, rule: OnReload) -> Iterator[str]:
             yield field.key
 
 
+def lasting(task: Task, up: bool) -> bool | None:
+    """What lasts of an operator's wish: of a start of what is oneshot nothing, since that is over with its run."""
+    return None if up and task.oneshot else up
+
+
+def cycles(row: Process, new: Task) -> bool:
+    """Whether a process that is wanted up gets a new one for a key that needs that. A job that runs is left to finish,
+    and one that was through is not run again; the new keys hold from its next run. One that failed is tried again,
+    unless its schedule does that.
+    """
+    return not new.oneshot or (row.failing and new.schedule is None)
+
+
 def changed_settings(old: Settings, new: Settings) -> tuple[str, ...]:
     """The keys of the `taskmaster:` block whose values differ."""
     if old == new:
@@ -92,7 +106,7 @@ def changed_settings(old: Settings, new: Settings) -> tuple[str, ...]:
 def describe(plan: Plan) -> list[str]:
     """The plan in words, one line a task."""
     lines = [f"stop     {task.name}: no longer in the file" for task in plan.remove]
-    lines += [f"restart  {each.new.name}: {_keys(each)} changed" for each in plan.respawn]
+    lines += [_respawn(each) for each in plan.respawn]
     lines += [f"update   {each.new.name}: {_keys(each)} changed, no restart" for each in plan.adopt]
     lines += [
         f"scale    {each.new.name}: {each.old.instances} -> {each.new.instances} instances" for each in plan.scale
@@ -100,6 +114,12 @@ def describe(plan: Plan) -> list[str]:
     lines += [f"add      {task.name}: {_start(task)}" for task in plan.add]
     lines += [f"set      taskmaster.{key}" for key in plan.settings]
     return lines
+
+
+def _respawn(change: Change) -> str:
+    if change.new.oneshot:
+        return f"update   {change.new.name}: {_keys(change)} changed, from its next run on"
+    return f"restart  {change.new.name}: {_keys(change)} changed"
 
 
 def _keys(change: Change) -> str:

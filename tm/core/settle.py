@@ -17,6 +17,7 @@ from tm.core import command_line, env_file
 from tm.core.context import Context, World, absolute
 from tm.core.errors import Missing, Place, Problem, Unreadable, quoted
 from tm.core.field import Block, Given, refuse
+from tm.core.job_rules import settle_job
 from tm.core.nodes import Rejected, Scalar
 from tm.core.probe_fit import misfits
 from tm.core.source import Report, Source
@@ -60,6 +61,7 @@ class Settler:
             if each.key in block.given:
                 values[each.attribute] = block.given[each.key].value
         self._settle_delays(values, block)
+        settle_job(values, block, f"task {quoted(name.text)}", self._refuse)
         values["env_file"] = tuple(path.fill(name.text, "", "") for path in values["env_file"])
         values["environment"] = self._environment(name.text, block, values)
         places = {key: given.place for key, given in block.given.items()}
@@ -127,5 +129,5 @@ class Settler:
         return variables
 
     def _refuse(self, given: Given, identity: str, why: str, suggestion: str = "") -> None:
-        expected = "" if identity == "unreadable" else KEYS.by_spelling[given.key.text].convert.expected
+        expected = "" if identity in ("unreadable", "no-sense") else KEYS.by_spelling[given.key.text].convert.expected
         refuse(Rejected(given.node, identity, why, expected, suggestion), given.key.text, given.owner, self._report)

@@ -87,6 +87,14 @@ class Watch(NamedTuple):
     signal: int | None = None
 
 
+class Overlap(Enum):
+    """What a tick of a schedule does while the last run goes on."""
+
+    SKIP = "skip"
+    QUEUE = "queue"
+    KILL = "kill"
+
+
 class OnReload(Enum):
     """What a changed key does to a process that runs."""
 
@@ -160,6 +168,12 @@ class Task:
     priority: int
     places: Mapping[str, Place] = field(compare=False, repr=False)
     """Where each key that was given stands, by the key's first spelling."""
+    oneshot: bool = False
+    schedule: str | None = None
+    """A text that `core.cron` understands."""
+    time_zone: str | None = None
+    overlap: Overlap = Overlap.SKIP
+    deadline_s: float | None = None
 
     @property
     def start_limit_s(self) -> float | None:

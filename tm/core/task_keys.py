@@ -13,7 +13,7 @@ from typing import Final
 from tm.core import kinds, probe_keys
 from tm.core.field import Field, Table
 from tm.core.hook_keys import HOOKS
-from tm.core.task import DISCARD, INSTANCES_MOST, KillMode, OnReload, Restart
+from tm.core.task import DISCARD, INSTANCES_MOST, KillMode, OnReload, Overlap, Restart
 from tm.core.watch_keys import WATCH
 
 _RESTART: Final = kinds.one_of(
@@ -24,6 +24,7 @@ _RESTART: Final = kinds.one_of(
 _LOG_FORMAT: Final = kinds.one_of({word: word for word in ("raw", "json")}, advertised=2)
 _ON_LOG_ERROR: Final = kinds.one_of({word: word for word in ("wait", DISCARD)}, advertised=2)
 _KILL_MODE: Final = kinds.one_of({each.value: each for each in KillMode}, advertised=3)
+_OVERLAP: Final = kinds.one_of({each.value: each for each in Overlap}, advertised=3)
 _COUNT: Final = kinds.number(0, INSTANCES_MOST)
 _ATTEMPTS: Final = kinds.number(0, 1_000_000)
 _KEEP: Final = kinds.number(0, 10_000)
@@ -154,6 +155,20 @@ FIELDS: Final[tuple[Field, ...]] = (
           "taskmaster was started; a directory means all that is below it. As `{paths: [...], debounce: 500ms, "
           "signal: HUP}` changes are waited for that long to stop, and a signal is sent instead. Logs of tasks never "
           "count, and what was stopped by hand stays stopped."),
+    Field("oneshot", "oneshot", kinds.SWITCH, "false", _LIVE,
+          "It does its work and ends: an expected end is its success, however soon, and any other a failed attempt, "
+          "however late. `schedule` implies it."),
+    Field("schedule", "schedule", kinds.SCHEDULE, "", _LIVE,
+          "When to run it: minute, hour, day of the month, month and day of the week, as in cron, or `@hourly`, "
+          "`@daily`, `@weekly`, `@monthly`, `@yearly`. It does not run when taskmaster starts, but for `autoLaunch`."),
+    Field("timeZone", "time_zone", kinds.ZONE, "", _LIVE,
+          "The time zone of the schedule, as in `Europe/Berlin`. When not given, the machine's."),
+    Field("overlap", "overlap", _OVERLAP, "skip", _LIVE,
+          "What happens when it is due and the last run goes on: `skip` leaves this one out, `queue` runs it once when "
+          "that one has ended, `kill` ends that one, with its stop signal and grace, and runs it then."),
+    Field("deadline", "deadline_s", kinds.SOME_TIME, "", _LIVE,
+          "How long a run may last, of any task. Then it is ended, with its stop signal and grace, and that counts as "
+          "an unexpected end.", (), "seconds"),
     Field("description", "description", kinds.TEXT, '""', _LIVE,
           "A line for people."),
     Field("labels", "labels", kinds.LABELS, "[]", _LIVE,

@@ -82,6 +82,7 @@ class Guard(Enum):
     SHORTAGE = "a restart is due and the machine had too little"
     RETRIES_LEFT = "a restart is due and attempts are left"
     RESTART_DUE = "a restart is due"
+    GOES_ON = "a restart is due of what is not oneshot"
     EXPECTED = "it ended as expected"
     WANTED_UP = "it is wanted up"
     UNBORN = "it has not been spawned yet"
@@ -157,7 +158,7 @@ EARLY: Final = (
     Edge(G.ALWAYS, S.FATAL),
 )
 UNMADE: Final = (Edge(G.SHORTAGE, S.BACKOFF, (A.COUNT_SHORTAGE,)), *EARLY)
-ENDED: Final = (Edge(G.RESTART_DUE, S.BACKOFF), Edge(G.EXPECTED, S.EXITED), Edge(G.ALWAYS, S.FATAL))
+ENDED: Final = (Edge(G.GOES_ON, S.BACKOFF), *EARLY)
 HALT: Final = (Edge(G.ALWAYS, S.STOPPING, (A.WANT_DOWN, A.SEND_STOP)),)
 CYCLE: Final = (Edge(G.ALWAYS, S.STOPPING, (A.WANT_UP, A.SEND_STOP)),)
 CALM: Final = (Edge(G.ALWAYS, S.STOPPED, (A.WANT_DOWN,)),)

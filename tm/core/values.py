@@ -14,6 +14,7 @@ from typing import Any, Final, TypeVar
 
 import yaml
 
+from tm.core import cron
 from tm.core.context import Context
 from tm.core.errors import did_you_mean, quoted
 from tm.core.nodes import Node, Rejected, Scalar, scalar
@@ -110,6 +111,25 @@ def some_time(node: Node, context: Context) -> float:
     if not seconds:
         raise Rejected(node, "out-of-range", "this is no time at all")
     return seconds
+
+
+def schedule(node: Node, _context: Context) -> str:
+    """A schedule, with one space between its fields."""
+    written = " ".join(scalar(node, "a schedule").text.split())
+    try:
+        cron.parse(written)
+    except cron.BadCron as error:
+        raise Rejected(node, "bad-schedule", error.why, "", error.hint) from None
+    return written
+
+
+def zone(node: Node, context: Context) -> str:
+    """The name of a time zone that the machine knows."""
+    written = scalar(node, "a time zone").text
+    if not context.world.has_zone(written):
+        hint = "its name is that of a file below /usr/share/zoneinfo, which the package tzdata brings"
+        raise Rejected(node, "unknown-zone", f"this machine knows no time zone {quoted(written)}", "", hint)
+    return written
 
 
 def size(node: Node, _context: Context) -> int:

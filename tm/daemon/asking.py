@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 
 from tm.core.process import Process
 from tm.core.records import Level
+from tm.core.reload import lasting
 from tm.core.saved import Key
 from tm.core.transitions import Event, Refused
 from tm.daemon.answers import Answer, Outcome
@@ -40,13 +41,15 @@ class Asking:
         up = verb != "stop"
         needed = [key for key in held.needed(keys) if key not in set(keys)] if up else []
         self.remember([*needed, *keys], up)
-        refusals: list[str] = []
+        lines, refusals = list[str](), list[str]()
         answered = False
 
-        def heard(_row: Process, refused: Refused | None) -> None:
+        def heard(row: Process, refused: Refused | None) -> None:
             """What is already so is worth a word where it was named, not where it is one of many."""
-            if refused is not None and not several:
-                (self._tell if answered else refusals.append)(refused.reason)
+            off = row.task.schedule is not None and verb == "stop"
+            if refused is not None and (off or not several):
+                text = f"Process '{row.name}' is off its schedule until it is started" if off else refused.reason
+                (self._tell if answered else lines.append if off else refusals.append)(text)
 
         for key in needed:
             self._supervisor.ask(key, Event.START, by=by)
@@ -56,11 +59,12 @@ class Asking:
         others = [self._supervisor.rows[key].name for key in needed]
         also = [f"Starting {_named(others)} as well, needed by {_named([row.name for row in rows])}"] if others else []
         asked = {"refused": list(refusals), "asked": [row.name for row in rows], "needed": others}
-        return Answer([*also, *refusals], asked, Outcome.FAILED if refusals else Outcome.DONE)
+        return Answer([*also, *lines, *refusals], asked, Outcome.FAILED if refusals else Outcome.DONE)
 
     def remember(self, keys: Sequence[Key], up: bool) -> None:
         """An operator wishes these up, or down."""
-        self.note(self._reloading.remember({key: up for key in keys if self._supervisor.keeps(key)}))
+        kept = {key: self._supervisor.rows[key].task for key in keys if self._supervisor.keeps(key)}
+        self.note(self._reloading.remember({key: lasting(task, up) for key, task in kept.items()}))
 
     def note(self, trouble: str) -> None:
         """A wish could not be kept, or, where that is '', it could."""

@@ -19,6 +19,7 @@ from tm.daemon.hook_records import HookRecords
 from tm.daemon.hooks import Hooks
 from tm.daemon.limits import Limits
 from tm.daemon.notification import Notifications
+from tm.daemon.on_demand import OnDemand
 from tm.daemon.rolling import Rolling
 from tm.daemon.succession import Estate, Succession
 from tm.daemon.watching import Watching
@@ -44,6 +45,7 @@ class Attendants:
         records = HookRecords(loop, estate.beside("hooks"), trouble)
         self.hooks = Hooks(supervisor, notifications.errands, log, records, supervisor.environ)
         self._watching = Watching(loop, supervisor, log)
+        self._on_demand = OnDemand((loop, supervisor, log), control.reloading, control)
         self._health = Health(parties, lambda: succession.ours)
         self._hearing = Hearing(parties, estate)
         self._limits = Limits(loop, supervisor, parties.machine.reach)
@@ -52,6 +54,10 @@ class Attendants:
         control.views.last_answer, control.views.said = self._health.last, self._hearing.said
         hear = (self.hooks, self._health, self._hearing, self._limits, self.rolling)
         supervisor.observers += [each.observe for each in hear]
+
+    def begin(self, config: Config) -> None:
+        """Nothing is taken over or started yet."""
+        self._on_demand.begin(config)
 
     def taken_over(self) -> None:
         """What an earlier daemon has left is known."""
@@ -64,6 +70,7 @@ class Attendants:
     def applied(self, config: Config) -> None:
         """Another configuration holds from now on."""
         self._watching.apply(config)
+        self._on_demand.apply(config)
         self._health.look_again()
         self._limits.apply()
 
@@ -85,3 +92,4 @@ class Attendants:
     def close(self) -> None:
         """Give back what is watched."""
         self._watching.close()
+        self._on_demand.close()

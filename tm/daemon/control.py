@@ -49,7 +49,7 @@ class Control:
     ) -> None:
         self._loop = loop
         self._supervisor = supervisor
-        self._reloading = reloading
+        self.reloading = reloading
         self._outputs = outputs
         self._log = log
         self.history = History(log)
@@ -140,7 +140,7 @@ class Control:
             if (task := self._supervisor.config.tasks.get(found.word)) is not None:
                 see = (
                     ""
-                    if self._reloading.reading.config.tasks[task.name].instances
+                    if self.reloading.reading.config.tasks[task.name].instances
                     else f", see {place(task, 'instances')}"
                 )
                 raise NoSuchTask(f"Task '{task.name}' has no instances{see or f'; type: scale {task.name} 1'}")
@@ -153,7 +153,7 @@ class Control:
             return failed("Taskmaster is shutting down.")
         self.on_reload(True)
         try:
-            plan = self._reloading.reload(self._supervisor, by)
+            plan = self.reloading.reload(self._supervisor, by)
         except ConfigError as error:
             self._log.write(Level.ERROR, "taskmaster", "reload", f"refused, nothing changed, by {by}: {error}")
             self.on_refused(by, error)
@@ -178,11 +178,11 @@ class Control:
     def _header(self) -> list[str]:
         """What an operator should know before the table."""
         lines = []
-        if self._reloading.problems is not None:
-            problems = self._reloading.problems.problems
+        if self.reloading.problems is not None:
+            problems = self.reloading.problems.problems
             lines.append(f"The last reload was refused: {len(problems)} problem(s) in the configuration; type: check")
             lines.append(f"  {problems[0].render().splitlines()[0]}")
-        elif changed := self._reloading.changed_on_disk():
+        elif changed := self.reloading.changed_on_disk():
             lines.append(f"Newer on disk than what runs: {', '.join(changed)}; type: reload --dry-run")
         if self._log.trouble is not None:
             lines.append(f"The event log cannot be written: {os.strerror(self._log.trouble.errno or 0)}")
@@ -200,7 +200,7 @@ class Control:
     def _reload(self, command: Command, _look: Look) -> Answer:
         if "--dry-run" not in command.options:
             return self.reload(self._by)
-        plan = self._reloading.plan(self._supervisor)
+        plan = self.reloading.plan(self._supervisor)
         return Answer(describe(plan) or ["Nothing would change."], as_data(plan))
 
     def _scale(self, command: Command, _look: Look) -> Answer:
@@ -208,7 +208,7 @@ class Control:
 
         if self.leaving:
             return failed("Taskmaster is shutting down.")
-        return Scaling(self._supervisor, self._reloading, self._log, self._asking.note).scale(command, self._by)
+        return Scaling(self._supervisor, self.reloading, self._log, self._asking.note).scale(command, self._by)
 
     def _search(self, command: Command, look: Look) -> Searching:
         return self._logs.search(command, self.rows(command.words), look.colour)
@@ -242,7 +242,7 @@ class Control:
         return self.views.events({row.name for row in self.rows(command.words)} if command.words else None)
 
     def _check(self, command: Command, _look: Look) -> Answer:
-        reading = self._reloading.read(command.words[0] if command.words else None)
+        reading = self.reloading.read(command.words[0] if command.words else None)
         count = len(reading.config.tasks)
         return Answer((f"{reading.config.path}: no problems, {count} task(s).",), {"tasks": count})
 

@@ -15,6 +15,7 @@ from tm.core.errors import ConfigError
 from tm.core.process import Process
 from tm.core.reload import Plan, keys_of, plan_for
 from tm.core.scale import Scale, settled
+from tm.core.task import Task
 from tm.daemon.supervisor import Supervisor
 from tm.daemon.wiring import Key
 from tm.edge.wishes import Wishes, save
@@ -30,8 +31,8 @@ class Reading(NamedTuple):
 
 class Reloading:
     """The daemon's configuration (`config`), with as many instances as operators wish, and its source. `problems`: why
-    the last reading failed, or None. `on_loaded` hears of each reading that holds from now on; `wishes` are those of
-    operators.
+    the last reading failed, or None. `state` is the state directory. `on_loaded` hears of each reading that holds from
+    now on; `wishes` are those of operators.
     """
 
     def __init__(self, reading: Reading, read: Callable[[str], Reading], wishes: Wishes, wishes_path: str) -> None:
@@ -41,7 +42,7 @@ class Reloading:
         self._read = read
         self.wishes = wishes
         self.config, self._scales_over = self._settled(reading.config)
-        self.wishes_path = wishes_path
+        self.wishes_path, self.state = wishes_path, os.path.dirname(wishes_path)
         self.place = os.path.abspath(reading.config.path)
         self.problems: ConfigError | None = None
         self.on_loaded: Callable[[Reading], None] = lambda reading: None
@@ -68,7 +69,11 @@ class Reloading:
     def kept_down(self, supervisor: Supervisor) -> list[str]:
         """The instances that would launch by themselves, had an operator not stopped them in an earlier life."""
         rows = supervisor.rows.items()
-        return [row.name for key, row in rows if row.task.auto_launch and self.wishes.up.get(key) is False]
+        return [row.name for key, row in rows if _runs_by_itself(row.task) and self.kept_off(key)]
+
+    def kept_off(self, key: Key) -> bool:
+        """Whether an operator has stopped it, and nobody has started it since."""
+        return self.wishes.up.get(key) is False
 
     def read(self, path: str | None = None) -> Reading:
         """Read and check a configuration, the daemon's own when no path is given. Raises ConfigError."""
@@ -117,9 +122,12 @@ class Reloading:
         """From what there is to nothing."""
         return supervisor.apply(empty(supervisor.config), {}, by)
 
-    def remember(self, wishes: Mapping[Key, bool]) -> str:
-        """Keep what an operator wishes over the daemon's life; why that failed, or ''."""
-        self.wishes.up.update(wishes)
+    def remember(self, wishes: Mapping[Key, bool | None]) -> str:
+        """Keep what an operator wishes over the daemon's life, None: nothing; why that failed, or ''."""
+        for key, up in wishes.items():
+            self.wishes.up.pop(key, None)
+            if up is not None:
+                self.wishes.up[key] = up
         try:
             save(self.wishes_path, self.place, self.wishes)
         except OSError as error:
@@ -142,6 +150,10 @@ class Reloading:
         if gone or self._scales_over:
             self._scales_over = False
             self.remember({})
+
+
+def _runs_by_itself(task: Task) -> bool:
+    return task.auto_launch or task.schedule is not None
 
 
 def empty(config: Config) -> Config:

@@ -142,6 +142,7 @@ class Service:
     def _boot(self) -> None:
         """The first thing that the loop does, so that nothing that goes wrong in it can end the daemon."""
         try:
+            self.attendants.begin(self._reloading.config)
             self.succession.take_over(self._reloading.config, self.attendants.hooks.resume())
             self.attendants.taken_over()
             self.loop.watch(self._signals.fd, self._signals.receive, Rank.DEATH)  # no death is heard before

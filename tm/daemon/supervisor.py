@@ -26,7 +26,7 @@ from tm.core.effects import Await, Effect, Send, Spawn
 from tm.core.exitstatus import ExitStatus
 from tm.core.launch import SpawnFailure, inherited, launch
 from tm.core.process import Impossible, Occurrence, Process, restart_due, step
-from tm.core.reload import Plan, keys_of, plan_for
+from tm.core.reload import Plan, cycles, keys_of, plan_for
 from tm.core.transitions import Event, Refused
 from tm.daemon.gate import OPEN, Gate
 from tm.daemon.order import Hands, Held
@@ -116,12 +116,12 @@ class Supervisor:
         plan, had = plan_for(self.config, config), keys_of(self.config)
         self.config, keys = config, keys_of(config)
         self.on_applied(config)
-        with_siblings = {name for name, _ in had}
         wanted = {key for key, row in self.rows.items() if row.wanted_up and wishes.get(key, True)}
-        up = {name for name, _ in wanted}
+        up, with_siblings = {name for name, _ in wanted}, {name for name, _ in had}
         doomed = [key for key in self.rows if key not in keys]
         respawn = {change.new.name for change in plan.respawn}
-        cycled = [key for key in keys if (key[0] in respawn or key in self._outdated) and key in wanted]
+        changed = [key for key in keys if (key[0] in respawn or key in self._outdated) and key in wanted]
+        cycled = [key for key in changed if cycles(self.rows[key], config.tasks[key[0]])]
         self._outdated.clear()
         self.rows = {key: self._row(key) for key in keys} | {key: self.rows[key] for key in doomed}
         self.held.applied(config)

@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from enum import Enum
 from itertools import groupby
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from tm.core.hook import as_written
 from tm.core.lines import plain
@@ -37,6 +37,9 @@ from tm.daemon.when_read import WhenRead
 from tm.daemon.wiring import Key
 from tm.edge import procfs
 from tm.edge.eventlog import EventLog
+
+if TYPE_CHECKING:
+    from tm.daemon.jobs import Jobs
 
 _NAMED = 10
 _EVENTS_SHOWN = 20
@@ -75,6 +78,7 @@ class Views:
         self.daemon = os.getpid()
         self.last_answer: Callable[[Process], str] = lambda row: ""
         self.said: Callable[[Process], Said | None] = lambda row: None
+        self.jobs: Jobs | None = None
 
     def status(self, rows: Sequence[Process], now: Instant, look: Look, long: bool) -> Answer:
         """The table, and what ails the failing below it."""
@@ -88,6 +92,7 @@ class Views:
         below = [ailment(row, now, last_words(self._outputs, row)) for row in ailing]
         below += [line for row in rows for line in unkillable.lines(row, now)]
         below += [f"{row.name} {row.blocked}" for row in rows if row.blocked]
+        below += self.jobs.lines(rows) if self.jobs else []
         below += self._outputs.troubles()
         below += _adopted([row.name for row in rows if self._outputs.wiring(key_of(row)).adopted])
         return Answer(lines + (["", *below] if below else []), data)
@@ -115,7 +120,8 @@ class Views:
 
     def show(self, rows: Sequence[Process], now: Instant, env: bool) -> Answer:
         """Everything about each."""
-        data = [{**self._row(row, now), "configuration": _configuration(row.task, env)} for row in rows]
+        runs = self.jobs.history_data if self.jobs else lambda row: {}
+        data = [{**self._row(row, now), **runs(row), "configuration": _configuration(row.task, env)} for row in rows]
         return Answer(WhenRead(lambda: self._everything(rows, now, env)), data)
 
     def _everything(self, rows: Sequence[Process], now: Instant, env: bool) -> Iterator[str]:
@@ -140,6 +146,7 @@ class Views:
             "name": name,
             "task": row.task.name,
             "instance": row.n,
+            "oneshot": row.task.oneshot,
             "status": status,
             "pid": row.pid,
             "uptime": up_s,
@@ -152,6 +159,7 @@ class Views:
             "blocked": row.blocked,
             "command": command,
             "says": said._asdict() if (said := self.said(row)) else None,
+            **(self.jobs.members(row) if self.jobs else {}),
         }
 
     def _long(self, lines: list[str], rows: Sequence[Process], now: Instant, used: Usage) -> list[str]:
@@ -182,6 +190,8 @@ class Views:
         held, lines = self._outputs.held(key_of(row)), used.lines(row, now)
         if held:
             lines.append(f"    {held} pipe(s) of ended processes are still held by descendants or wait for their log")
+        if self.jobs and (runs := self.jobs.history(row)):
+            lines += ["  runs", *(f"    {line}" for line in runs)]
         lines.append("  events")
         lines += [f"    {each.as_text()}" for each in self._log.records if each.who == row.name][-5:]
         for stream in ("stdout", "stderr"):

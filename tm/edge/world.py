@@ -83,6 +83,16 @@ class Machine:
             return False
         return True
 
+    def has_zone(self, name: str) -> bool:
+        """Whether there is a time zone of this name."""
+        from zoneinfo import ZoneInfo  # few configurations name one
+
+        try:
+            ZoneInfo(name)
+        except (OSError, ValueError, KeyError):
+            return False
+        return True
+
     def changed(self) -> list[str]:
         """What is not on the disk as it was read: files, and globs that match other files. Sorted."""
         files = [path for path, stamp in self._stamps.items() if _stamp_of(path) != stamp]
