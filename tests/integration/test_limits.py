@@ -18,7 +18,7 @@ from tests.integration.driver import run as run_taskmaster
 from tests.waiting import until
 
 TAKES = f"{sys.executable} -I -S {ROOT / 'tests' / 'programs' / 'takes_memory.py'}"
-EXAMPLE = ROOT / "docs" / "examples" / "limits.yaml"
+EXAMPLE = ROOT / "etc" / "examples" / "limits.yaml"
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 

@@ -63,6 +63,16 @@ def test_nothing_is_left_when_all_are_at_rest() -> None:
     assert not nothing_left([row(State.RUNNING, pid=3)])
 
 
+def test_what_is_on_a_schedule_is_left_and_what_waits_in_vain_is_not() -> None:
+    scheduled = task(schedule="@daily")
+    assert not nothing_left([row(task=scheduled)])
+    assert not over(row(State.EXITED, task=scheduled, wanted_up=True))
+    waits = row(wanted_up=True, blocked="waits for db (ready): db is FATAL")
+    assert not over(waits)
+    assert nothing_left([waits])
+    assert code_of_all([waits]) == 1
+
+
 def test_one_failure_among_them_is_told() -> None:
     assert code_of_all([row(), ended(died(0))]) == 0
     assert code_of_all([ended(died(0)), ended(died(3))]) == 1

@@ -93,6 +93,7 @@ def test_a_reload_rolls_where_the_instances_stand_in_for_one_another() -> None:
         tasks:
           one: {command: run, sockets: {a: 'unix:///one'}}
           two: {command: run, instances: 2, sockets: {a: 'unix:///two'}}
+          ready: {command: run, instances: 2, readiness: {tcp: 'localhost:80{n}'}}
           dry: {command: run, instances: 2}
     """)
-    assert [name for name, task in found.items() if rolls(task)] == ["two"]
+    assert [name for name, task in found.items() if rolls(task)] == ["two", "ready"]

@@ -63,7 +63,7 @@ def rolls(task: Task) -> bool:
     """Whether a reload restarts the instances of a task one after another: where they stand in for one another, which
     is so where they share sockets, or say when they are ready.
     """
-    return task.instances > 1 and bool(task.sockets or getattr(task, "readiness", None))
+    return task.instances > 1 and bool(task.sockets or task.readiness)
 
 
 def order(rows: Iterable[Process]) -> tuple[int, ...]:
