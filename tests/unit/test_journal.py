@@ -62,6 +62,7 @@ def processes(draw: st.DrawFn, names: st.SearchStrategy[str] = NAMES) -> Process
         auto_started_at=draw(INSTANTS | st.none()),
         exit_status=draw(STATUSES | st.none()),
         hint=draw(st.text(max_size=20)),
+        blocked=draw(st.text(max_size=20)),
     )
 
 
@@ -195,6 +196,11 @@ def test_only_a_row_of_its_own_start_closes_an_intent() -> None:
 
 def test_what_is_gone_has_no_intent_either() -> None:
     assert read([intent_line("web", 1, Intent(2, 9)), gone_line("web", 1)]) == Ledger()
+
+
+def test_how_a_process_ended_is_forgotten_with_its_row() -> None:
+    lives = saved(row(State.RUNNING, pid=7, spawned_at=row().since), 1)
+    assert read([row_line(lives), ended_line(7, died(0)), gone_line("web", 1)]).ended == {}
 
 
 def test_a_head_begins_anew() -> None:
