@@ -7,7 +7,6 @@ import resource
 import signal
 from pathlib import Path
 
-from tests.fault.kernel import descriptors
 from tests.fault.test_guardian import back, kill_daemon
 from tests.integration.client import Daemon
 from tests.integration.driver import alive
@@ -27,7 +26,7 @@ def becomes(daemon: Daemon, name: str, state: str) -> None:
 def test_what_was_ready_stays_so_and_is_asked_on(tmp_path: Path) -> None:
     config = f"""
         tasks:
-          web: {{{QUIET}, readiness: {{exec: "echo >> ready.asked", period: 50ms}},
+          web: {{{QUIET}, successfulStartTimeout: 0, readiness: {{exec: "echo >> ready.asked", period: 50ms}},
                  liveness: {{exec: "echo >> asked; test ! -e ill", period: 50ms, failures: 2}}}}
     """
     with up(tmp_path, config) as daemon:
@@ -82,7 +81,7 @@ def test_a_command_that_was_asking_is_ended_by_the_next_daemon(tmp_path: Path) -
 def test_an_upgrade_begins_them_anew(tmp_path: Path) -> None:
     config = f"""
         tasks:
-          web: {{{QUIET}, readiness: {{exec: "true", period: 50ms}},
+          web: {{{QUIET}, successfulStartTimeout: 0, readiness: {{exec: "true", period: 50ms}},
                  liveness: {{exec: "echo $$ >> asked; test ! -e hang || exec sleep 1000", period: 50ms,
                             timeout: 1000}}}}
     """
@@ -110,8 +109,7 @@ def test_a_shortage_of_descriptors_is_no_failure(tmp_path: Path) -> None:
     with up(tmp_path, config) as daemon:
         until((tmp_path / "asked").exists, "a question")
         before = daemon.rows()
-        used = descriptors(daemon.daemon)
-        resource.prlimit(daemon.daemon, resource.RLIMIT_NOFILE, (used - 3, 4096))
+        resource.prlimit(daemon.daemon, resource.RLIMIT_NOFILE, (3, 4096))
         until(lambda: "web liveness: could not be asked: " in daemon.log, "what it says")
         until(lambda: "net liveness: could not be asked: " in daemon.log, "what it says")
         resource.prlimit(daemon.daemon, resource.RLIMIT_NOFILE, (4096, 4096))

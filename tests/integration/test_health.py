@@ -122,7 +122,8 @@ def test_nginx_is_ready_over_its_port_and_over_its_unix_socket(tmp_path: Path) -
             readiness: {{http: "unix://{tmp_path}/nginx.sock", path: /health, status: 200, period: 50ms}}
             liveness: {{http: "http://localhost:{port}/", method: HEAD, status: 302, period: 50ms}}
           asks:
-            {SLEEPER.replace(", ", chr(10) + "            ")}
+            command: sleep 1000
+            successfulStartTimeout: 0
             readiness: {{tcp: "localhost:{port}", period: 50ms}}
     """
     with up(tmp_path, config) as daemon:
@@ -146,10 +147,11 @@ def test_redis_is_ready_when_it_says_pong(tmp_path: Path) -> None:
             restart: always
             successfulStartTimeout: 20
             readiness: {{log: "Ready to accept connections"}}
-            liveness: {{exec: "{REDIS_CLI} -p {port} ping | grep -x PONG", period: 100ms, failures: 2}}
+            liveness: {{exec: "{REDIS_CLI} -p {port} ping | grep -x PONG", period: 100ms, timeout: 4, failures: 2}}
           cache:
             command: sleep 1000
             autoLaunch: true
+            successfulStartTimeout: 0
             readiness: {{tcp: "localhost:{port}", period: 50ms}}
     """
     with up(tmp_path, config) as daemon:
@@ -173,6 +175,7 @@ def test_a_command_is_run_as_the_task_is(tmp_path: Path) -> None:
             command: sleep 1000
             instances: 2
             autoLaunch: true
+            successfulStartTimeout: 0
             workingDirectory: there
             umask: "027"
             environment: {{GREETING: hello, WANTED: "{tmp_path}/there hello {{instance}} readiness 0027"}}
@@ -191,6 +194,7 @@ def test_a_command_is_run_as_the_tasks_user(tmp_path: Path) -> None:
             command: sleep 1000
             autoLaunch: true
             user: nobody
+            successfulStartTimeout: 0
             workingDirectory: /
             readiness: {exec: 'test "$(id -un)" = nobody', period: 50ms}
     """
@@ -243,7 +247,7 @@ def test_a_command_that_takes_too_long_is_killed_with_its_group_and_never_overta
 
 def test_what_a_command_leaves_behind_is_killed(tmp_path: Path) -> None:
     ask = "sleep 1000 & echo $! > left"
-    config = f"tasks: {{web: {{{SLEEPER}, readiness: {{exec: '{ask}', period: 50ms}}}}}}"
+    config = f"tasks: {{web: {{{SLEEPER}, successfulStartTimeout: 0, readiness: {{exec: '{ask}', period: 50ms}}}}}}"
     with up(tmp_path, config) as daemon:
         becomes(daemon, "web", "RUNNING")
         pid = int((tmp_path / "left").read_text())
@@ -303,6 +307,7 @@ def test_a_line_of_its_output_makes_it_ready_as_it_was_written(tmp_path: Path, f
     """
     with up(tmp_path, config) as daemon:
         names = ("file", "shared_1", "shared_2", "tail", "errors")
+        logged(daemon, "(spawned)", 5)
         until(lambda: "wait" in (tmp_path / "errors.log").read_text(), "its first line")
         assert {daemon.rows()[name]["status"] for name in names} == {"STARTED"}
         assert "  Ready no (no line of its output was the one)  CPU" in daemon.ctl("status", "-l").stdout
@@ -447,7 +452,8 @@ def test_a_reload_of_liveness_takes_effect_in_what_runs(tmp_path: Path) -> None:
 
 def test_a_reload_of_readiness_restarts(tmp_path: Path) -> None:
     def config(path: str) -> str:
-        return f"tasks: {{web: {{{SLEEPER}, readiness: {{exec: test -e {path}, period: 50ms}}}}}}\n"
+        readiness = f"{{exec: test -e {path}, period: 50ms}}"
+        return f"tasks: {{web: {{{SLEEPER}, successfulStartTimeout: 0, readiness: {readiness}}}}}\n"
 
     (tmp_path / "a").touch()
     (tmp_path / "b").touch()
