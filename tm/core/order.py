@@ -32,7 +32,7 @@ def awaited(need: Need, other: Task) -> Awaited:
     """How far `other` has to have come."""
     if need.awaited is not None:
         return need.awaited
-    return Awaited.READY if getattr(other, "readiness", None) is not None else Awaited.STARTED
+    return Awaited.READY if other.readiness else Awaited.STARTED
 
 
 def has_come(row: Process, how_far: Awaited) -> bool:

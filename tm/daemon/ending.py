@@ -89,7 +89,8 @@ class Ending:
 
     def _judge(self) -> None:
         rows = self._parts.supervisor.rows.values()
-        idle = self._ran and nothing_left(rows) and not any(map(self._parts.reloading.kept_stopped, rows))
+        kept_off = self._parts.reloading.kept_off
+        idle = self._ran and nothing_left(rows) and not any(kept_off((row.task.name, row.n)) for row in rows)
         if idle and not self._decided and not self._parts.control.leaving:
             self._end(code_of_all(rows), "nothing is left to do")
 

@@ -62,10 +62,6 @@ class Reloading:
         """Whether it is launched at a start of the daemon."""
         return self.wishes.up.get((row.task.name, row.n), row.task.auto_launch)
 
-    def kept_stopped(self, row: Process) -> bool:
-        """Whether an operator has stopped it."""
-        return self.wishes.up.get((row.task.name, row.n)) is False
-
     def kept_down(self, supervisor: Supervisor) -> list[str]:
         """The instances that would launch by themselves, had an operator not stopped them in an earlier life."""
         rows = supervisor.rows.items()
