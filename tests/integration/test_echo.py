@@ -68,7 +68,7 @@ def test_without_it_nothing_is_said(tmp_path: Path) -> None:
 
 def test_a_name_that_changes_changes_here(tmp_path: Path) -> None:
     config = """
-        tasks: {web: {command: "while read x < go; do echo $x; done", autoLaunch: true, successfulStartTimeout: 0}}
+        tasks: {web: {command: "exec 3<>go; while read x <&3; do echo $x; done", autoLaunch: true, successfulStartTimeout: 0}}
     """
     os.mkfifo(tmp_path / "go")
     with Daemon(tmp_path, config, "--echo") as daemon:
