@@ -75,6 +75,11 @@ SIGNALS: Final = (
     Entry(("SIGUSR1",), "run the version that is installed now; everything goes on"),
     Entry(("SIGCONT", "SIGWINCH"), "at a prompt, draw it again; else nothing"),
     Entry(
+        ("SIGWINCH",),
+        "as process 1 of a container: the terminals of tasks with `tty` get the size of the container's terminal; "
+        "where it has none these tasks get the signal",
+    ),
+    Entry(
         ("SIGTSTP", "SIGTTIN", "SIGTTOU"),
         "nothing: the job control of a terminal does not stop a supervisor",
     ),

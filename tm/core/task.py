@@ -128,6 +128,7 @@ class Task:
     depends_on: tuple[Need, ...]
     watchdog_s: float | None
     critical: bool
+    tty: bool
     description: str
     labels: tuple[str, ...]
     priority: int

@@ -143,6 +143,10 @@ FIELDS: Final[tuple[Field, ...]] = (
     Field("critical", "critical", kinds.SWITCH, "false", _LIVE,
           "When an instance of it ends for good, and not because an operator has stopped it, taskmaster stops "
           "everything else and exits with its code, or with 128 and the number of the signal that has ended it."),
+    Field("tty", "tty", kinds.SWITCH, "false", _RESPAWN,
+          "Run it on a terminal of its own, as its stdin, stdout and stderr: `attach` shows it and types into it. "
+          "What it writes is logged as ever, with the line ends of a terminal (CR LF); `stderr` can only be `stdout`. "
+          "TERM is xterm-256color unless `environment` says otherwise."),
     Field("description", "description", kinds.TEXT, '""', _LIVE,
           "A line for people."),
     Field("labels", "labels", kinds.LABELS, "[]", _LIVE,

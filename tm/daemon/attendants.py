@@ -16,6 +16,7 @@ from tm.daemon.hearing import Hearing
 from tm.daemon.limits import Limits
 from tm.daemon.rolling import Rolling
 from tm.daemon.succession import Estate, Succession
+from tm.daemon.terminals import Terminals
 
 
 class Attendants:
@@ -25,15 +26,17 @@ class Attendants:
         loop, supervisor = parties.loop, parties.supervisor
         self._health = Health(parties, lambda: succession.ours)
         self._hearing = Hearing(parties, estate)
+        self.terminals = Terminals(parties, estate, control.rows)
         self._limits = Limits(loop, supervisor, parties.machine.reach)
         self.rolling = Rolling(loop, supervisor, parties.log, estate.ward)
         self.rolling.tell, control.roll = lambda text: control.tell(text), self.rolling.asked
         control.views.last_answer, control.views.said = self._health.last, self._hearing.said
-        hear = (self._health, self._hearing, self._limits, self.rolling)
+        hear = (self._health, self._hearing, self._limits, self.rolling, self.terminals)
         supervisor.observers += [each.observe for each in hear]
 
     def taken_over(self) -> None:
         """What an earlier daemon has left is known."""
+        self.terminals.taken_over()
         self._hearing.resume()
 
     def booted(self) -> None:
