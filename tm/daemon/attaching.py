@@ -109,5 +109,6 @@ def _shown(log: Log | Held, count: int) -> bytes:
     search = Search(log, count, room=_FIRST_BYTES)
     while search.step():
         pass
-    text = "\r\n".join(printable(decoded(line)) for line in search.found)
+    kept = (line.rstrip(b"\r").rpartition(b"\r")[2] for line in search.found)  # what came before is written over
+    text = "\r\n".join(printable(decoded(line)) for line in kept)
     return (text if search.ends_open or not text else f"{text}\r\n").encode()
