@@ -17,8 +17,8 @@ from tm.core.process import Occurrence, Process
 from tm.core.records import Level
 from tm.daemon.answers import Answer, failed
 from tm.daemon.log_sources import key_of, sources
+from tm.daemon.onlooker import Onlooker
 from tm.daemon.outputs import Outputs
-from tm.daemon.terminals import Onlooker
 from tm.daemon.wiring import Key
 from tm.edge.eventlog import EventLog
 from tm.edge.logfile import Log
