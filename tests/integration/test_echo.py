@@ -130,7 +130,9 @@ def test_a_reader_that_reads_gets_every_line_once_and_in_order(tmp_path: Path) -
 
 
 def test_a_reader_that_is_gone_makes_nobody_wait_and_nobody_die(tmp_path: Path) -> None:
-    config = "tasks: {web: {command: 'exec 3<>go; while read x <&3; do echo $x; done', autoLaunch: true, stdout: web.log}}\n"
+    config = (
+        "tasks: {web: {command: 'exec 3<>go; while read x <&3; do echo $x; done', autoLaunch: true, stdout: web.log}}\n"
+    )
     os.mkfifo(tmp_path / "go")
     with piped(tmp_path, config) as (daemon, end):
         (tmp_path / "go").write_text("one\n")
@@ -153,7 +155,9 @@ def test_a_line_that_never_ends_comes_in_pieces(tmp_path: Path) -> None:
 
 
 def test_the_next_daemon_goes_on_with_it(tmp_path: Path) -> None:
-    config = "tasks: {web: {command: 'exec 3<>go; while read x <&3; do echo $x; done', autoLaunch: true, stdout: web.log}}\n"
+    config = (
+        "tasks: {web: {command: 'exec 3<>go; while read x <&3; do echo $x; done', autoLaunch: true, stdout: web.log}}\n"
+    )
     os.mkfifo(tmp_path / "go")
     with Daemon(tmp_path, config, "--echo") as daemon:
         (tmp_path / "go").write_text("before\n")

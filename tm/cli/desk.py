@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from binascii import b2a_base64
 from collections.abc import Callable, Mapping, Sequence
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import tm
 from tm.core.effects import Send
@@ -18,6 +18,7 @@ from tm.core.report import attempt, blamed, cause, hint, told
 from tm.core.timers import Instant
 from tm.daemon.answers import Answer, NoSuchTask, Outcome, failed
 from tm.daemon.log_sources import key_of
+from tm.daemon.onlooker import Onlooker
 from tm.daemon.output_views import Told
 from tm.daemon.reloading import Reloading
 from tm.daemon.searching import Answered, Audience
@@ -27,6 +28,9 @@ from tm.daemon.views import Look
 from tm.daemon.wiring import Key
 from tm.edge.eventlog import EventLog
 from tm.faces.methods import Asked
+
+if TYPE_CHECKING:
+    from tm.daemon.attaching import Attached
 
 DROPPED = "dropped"
 """The event of a process that the configuration no longer has, and that has ended."""
@@ -49,6 +53,7 @@ class Desk:
         self._held = service.supervisor.held
         self._pid = service.succession.pid
         self._reloading = reloading
+        self._terminals = service.attendants.terminals
         self._listeners: list[Listener] = []
         service.supervisor.observers.append(self._changed)
         service.on_dropped = self._dropped
@@ -75,6 +80,19 @@ class Desk:
 
         look = Look(None, asked.colour)
         return self._control.follow(asked.command, by, look, Audience(answered, say, asked.after))
+
+    def attach(self, asked: Asked, last: int | None, by: str, tell: Tell) -> tuple[Answer, Attached | None]:
+        """Tell what a terminal shows, and let the client type."""
+
+        def show(data: bytes) -> None:
+            tell("terminal", {"base64": b2a_base64(data, newline=False).decode()})
+
+        onlooker = Onlooker(show, lambda text: tell("detached", {"text": text}))
+        attached = self._terminals.attach(asked.command.words, by, last, onlooker)
+        if isinstance(attached, Answer):
+            return attached, None
+        first = b2a_base64(attached.first, newline=False).decode()
+        return Answer((), {"name": attached.name, "base64": first}), attached
 
     def subscribe(self, words: tuple[str, ...], by: str, tell: Tell) -> tuple[Answer, End | None]:
         """Tell what happens to these, without words to all and to the daemon itself."""

@@ -19,16 +19,16 @@ if TYPE_CHECKING:
     from tm.cli.wish import Wish
 
 WAITED_FOR = ("start", "restart", "stop", "reload", "scale", "shutdown")
+ALONE = ("top", "attach")
+"""What has the terminal to itself, as long as it lasts."""
 
 
 def perform(client: Client, wish: Wish, screen: Screen) -> int:
     """Carry out `wish.words`; the exit code. Raises Gone."""
     request = Request(wish.words)
     try:
-        if request.verb == "top":
-            from tm.cli.top import top
-
-            return top(client, request, screen)
+        if request.verb in ALONE:
+            return _alone(client, request, wish, screen)
         if request.follows:
             from tm.cli.follow import follow
 
@@ -54,6 +54,17 @@ def perform(client: Client, wish: Wish, screen: Screen) -> int:
         else:
             complain(text)
         return code
+
+
+def _alone(client: Client, request: Request, wish: Wish, screen: Screen) -> int:
+    """What has the terminal to itself."""
+    if request.verb == "top":
+        from tm.cli.top import top
+
+        return top(client, request, screen)
+    from tm.cli.attach import attach
+
+    return attach(client, wish, screen)
 
 
 def print_names(client: Client) -> int:

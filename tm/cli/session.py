@@ -14,10 +14,12 @@ from collections.abc import Callable
 
 from tm.cli import places
 from tm.cli.allowance import Allowance
+from tm.cli.alone import alone
 from tm.cli.answer import as_json, names, now
 from tm.cli.client import Client, Failed, Gone, NoDaemon, result
 from tm.cli.finding import advice
 from tm.cli.follow import requests, told
+from tm.cli.oneshot import ALONE
 from tm.cli.request import Request, refusal
 from tm.cli.screen import Screen
 from tm.cli.script import meant
@@ -157,9 +159,9 @@ class Session:
         command = parse_words([word for word in words if word not in ("--json", "--no-wait")])
         if command.verb == "help":
             self._console.write(help_text(command.words[0] if command.words else None))
-        elif command.verb == "top":
-            self._console.write(f"top needs the terminal to itself. Leave, and type: {self._outer.prefix} top")
-        return command.verb in ("help", "top")
+        elif command.verb in ALONE:
+            alone(self._console, self._path, meant(words, self._outer), self._screen)
+        return command.verb in ("help", *ALONE)
 
     def _next_line(self) -> None:
         """Send the next command when the one before has been answered, and give the answer a moment."""

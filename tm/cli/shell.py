@@ -15,11 +15,14 @@ from contextlib import suppress
 from functools import partial
 
 import tm
+from tm.cli.guest import Guest
 from tm.cli.notices import Notices
 from tm.core.commands import Command, UsageError, complete, parse
 from tm.core.select import names
+from tm.core.verbs import DEFAULT_LINES
 from tm.daemon.answers import Answer, NoSuchTask, failed
 from tm.daemon.asking import WISHES
+from tm.daemon.onlooker import Onlooker
 from tm.daemon.searching import Answered, Audience
 from tm.daemon.service import Service
 from tm.daemon.views import Look
@@ -30,6 +33,7 @@ from tm.edge.history import History
 from tm.edge.outlet import Outlet
 
 PROMPT = "Taskmaster> "
+UNTOLD_MOST = 200
 
 
 class Shell:
@@ -44,15 +48,18 @@ class Shell:
         self._searching: Callable[[], None] = lambda: None
         self._answering = False
         self._lines: deque[str | None] = deque()
+        self._outlet = Outlet(service.loop)
+        self._guest: Guest | None = None
+        self._untold: deque[str] = deque(maxlen=UNTOLD_MOST)
         self._console = Console(
             service.loop,
-            Outlet(service.loop),
+            self._outlet,
             linedit.load(PROMPT, History(history), self._complete) or Cooked(PROMPT),
             Calls(self._line, self._end, self._interrupt),
         )
         self._say = self._console.write
-        self._control.tell = self._console.tell
-        self._notices = Notices(service.loop, self._console.tell)
+        self._control.tell = self._tell
+        self._notices = Notices(service.loop, self._tell)
         service.supervisor.observers.append(self._notices.observe)
         service.on_signal = self._signalled
         service.on_leave = self._leaving
@@ -64,6 +71,7 @@ class Shell:
 
     def close(self) -> None:
         """Leave the terminal as it was."""
+        self._call_back()
         self._console.close()
 
     def _line(self, line: str) -> None:
@@ -81,6 +89,9 @@ class Shell:
             return
         if command is None:
             return
+        if command.verb == "attach" and self._at_terminal:
+            self._attach(command)
+            return
         if command.verb in WISHES:
             with suppress(NoSuchTask):
                 self._notices.promise(row.name for row in self._control.rows(command.words))
@@ -90,14 +101,14 @@ class Shell:
             self._ask(command, partial(self._answered, "--json" in command.options))
             begun = True
         finally:
-            self._say = self._console.tell
+            self._say = self._tell
             self._answering = self._answering and begun
 
     def _ask(self, command: Command, answered: Answered) -> None:
         """Have it carried out; a further search or follow takes the place of the one before."""
         if "--follow" in command.options:
             self._stop_following()
-            audience = Audience(answered, lambda told: self._console.tell(told.text))
+            audience = Audience(answered, lambda told: self._tell(told.text))
             self._following = self._control.follow(command, self._by, _look(), audience)
         else:
             end = self._control.carry_out(command, self._by, _look(), answered)
@@ -124,6 +135,7 @@ class Shell:
     def _leaving(self) -> None:
         """The shutdown begins. Without a prompt Ctrl-C is a signal again: a further request, to hurry."""
         self._stop_following()
+        self._call_back()
         self._console.tell("Exiting Taskmaster...")
         self._console.retire()
 
@@ -136,9 +148,45 @@ class Shell:
             self._following()
             self._following = None
 
+    # ---- attached
+
+    def _attach(self, command: Command) -> None:
+        """Let the keys go to a terminal, until they come back."""
+        self._stop_following()
+        guest = Guest(self._service.loop, self._outlet, self._back)
+        onlooker = Onlooker(guest.show, guest.ended)
+        attached = self._service.attendants.terminals.attach(command.words, self._by, DEFAULT_LINES, onlooker)
+        if isinstance(attached, Answer):
+            self._console.write(attached.text)
+            return
+        self._console.write(f"Attached to '{attached.name}'. Ctrl-] leaves it.")
+        self._console.suspend()
+        self._guest = guest
+        guest.stay(attached)
+
+    def _call_back(self) -> None:
+        if self._guest is not None:
+            self._guest.leave()
+
+    def _back(self, text: str) -> None:
+        """The prompt again, and what has been kept from it."""
+        self._guest = None
+        self._console.write("\n".join([text, *self._untold]))
+        self._untold.clear()
+        self._console.open()
+
+    def _tell(self, text: str) -> None:
+        """Above the prompt; while somebody is attached, when he is back."""
+        if self._guest is None:
+            self._console.tell(text)
+        else:
+            self._untold.append(text)
+
     def _signalled(self, signum: int) -> bool:
         """The signals of the terminal; a hang-up of ours is no request to reload."""
         match signum:
+            case signal.SIGWINCH if self._guest is not None:
+                self._guest.resized()
             case signal.SIGWINCH:
                 self._console.resized()
             case signal.SIGCONT:

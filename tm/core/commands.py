@@ -114,9 +114,9 @@ def _fill(verb: Verb, words: list[str], options: frozenset[str], values: Mapping
     match verb.takes:
         case Takes.NOTHING if words:
             raise UsageError(f"'{verb.name}' takes no arguments. Usage: {verb.usage}")
-        case Takes.MAYBE_FILE | Takes.MAYBE_VERB if len(words) > 1:
+        case Takes.MAYBE_FILE | Takes.MAYBE_VERB | Takes.INSTANCE if len(words) > 1:
             raise UsageError(f"'{verb.name}' takes one argument. Usage: {verb.usage}")
-        case Takes.SELECTION | Takes.LOG if not words:
+        case Takes.SELECTION | Takes.LOG | Takes.INSTANCE if not words:
             raise UsageError(verb.missing)
         case Takes.SIGNAL if len(words) < 2:
             raise UsageError(verb.missing)
@@ -195,7 +195,7 @@ def complete(before: str, names: list[str]) -> list[str]:
     candidates = [option.name for option in verb.options]
     if verb.takes is Takes.MAYBE_VERB:
         candidates += BY_NAME
-    elif verb.takes in (Takes.SELECTION, Takes.MAYBE_SELECTION, Takes.LOG, Takes.SIGNAL, Takes.COUNT):
+    elif verb.takes in (Takes.SELECTION, Takes.MAYBE_SELECTION, Takes.LOG, Takes.SIGNAL, Takes.COUNT, Takes.INSTANCE):
         candidates += ["all", *names]
     return [each for each in candidates if each.startswith(word)]
 

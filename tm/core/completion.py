@@ -14,7 +14,7 @@ from typing import Final
 from tm.core.verbs import BY_NAME, VERBS, Takes, Verb
 
 HEAD: Final = "printed by python -m tm.core.completion"
-NAMED: Final = (Takes.SELECTION, Takes.MAYBE_SELECTION, Takes.LOG, Takes.SIGNAL, Takes.COUNT)
+NAMED: Final = (Takes.SELECTION, Takes.MAYBE_SELECTION, Takes.LOG, Takes.SIGNAL, Takes.COUNT, Takes.INSTANCE)
 """What takes names of tasks and processes."""
 
 EVERYWHERE: Final = {

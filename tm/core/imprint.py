@@ -26,16 +26,21 @@ except ImportError:  # hashlib loads all of OpenSSL first: half a megabyte and s
 # fmt: off
 KEYS: Final = ("command", "argv", "shell", "stdout", "stderr", "environment", "env_file", "working_directory", "umask",
                "user", "group", "limits", "nice", "readiness", "cpu_affinity", "oom_score_adjust", "sockets",
-               "watchdog_s")
+               "watchdog_s", "tty")
 # fmt: on
 """What a reload restarts for, as `Task` names it. Not asked of `core.task_keys`, which a comeback does without."""
 _DIGEST_BYTES = 8
 _UNGIVEN = (None, ())
+_OFF: Final = frozenset({"tty"})
+"""Those that mean nothing where they are false."""
 
 
 def imprint(task: Task) -> str:
     """The imprint, in hexadecimal digits."""
     given = {key: value for key in KEYS if (value := getattr(task, key)) not in _UNGIVEN}
+    for key in _OFF:
+        if not given[key]:
+            del given[key]
     content = json.dumps(given, sort_keys=True, default=_plain)
     return blake2s(content.encode("ascii"), digest_size=_DIGEST_BYTES).hexdigest()
 

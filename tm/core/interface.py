@@ -73,7 +73,12 @@ SIGNALS: Final = (
         "open the event log and the logs of the processes again. A control socket that is gone is made again.",
     ),
     Entry(("SIGUSR1",), "run the version that is installed now; everything goes on"),
-    Entry(("SIGCONT", "SIGWINCH"), "at a prompt, draw it again; else nothing"),
+    Entry(("SIGCONT",), "at a prompt, draw it again; else nothing"),
+    Entry(
+        ("SIGWINCH",),
+        "at a prompt, draw it again; as process 1, give the terminals of tasks with `tty` the size of its own, or where "
+        "it has none send them the signal; else nothing",
+    ),
     Entry(
         ("SIGTSTP", "SIGTTIN", "SIGTTOU"),
         "nothing: the job control of a terminal does not stop a supervisor",

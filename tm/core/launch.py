@@ -19,6 +19,10 @@ from tm.core.template import Template
 
 _PRIVATE = ("NOTIFY_SOCKET", "WATCHDOG_", "LISTEN_", "TASKMASTER_")
 """Beginnings of names that are meant for the daemon alone."""
+_OF_ANOTHER = frozenset({"TERM", "COLUMNS", "LINES"})
+"""What says something of the terminal that the daemon was started at."""
+TERM = "xterm-256color"
+"""What terminals that people attach with understand, nearly all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +33,7 @@ class Launch:
     tail in memory; `common`: the streams with a file that another instance has too, now or soon; `tree`: its
     descendants are to be found again; `cgroup`: the directory of the cgroup that it begins in, or ''; `sockets`: those
     that it is given, from descriptor 3 on; `speaks`: it is to have a NOTIFY_SOCKET; `pid_variables`: the names of
-    variables that hold its pid, whatever it is.
+    variables that hold its pid, whatever it is; `tty`: its descriptors 0 to 2 are a terminal of its own.
     """
 
     argv: tuple[str, ...]
@@ -54,12 +58,14 @@ class Launch:
     sockets: tuple[Socket, ...] = ()
     speaks: bool = False
     pid_variables: tuple[str, ...] = ()
+    tty: bool = False
 
     @property
     def needs_fork(self) -> bool:
         """Whether the child has to do more than vfork(2) allows before it runs its program."""
         asked = (self.user, self.group, self.nice, self.cpus, self.oom_score)
-        return bool(self.limits or self.cgroup or self.pid_variables) or any(each is not None for each in asked)
+        steps = self.limits or self.cgroup or self.pid_variables or self.tty
+        return bool(steps) or any(each is not None for each in asked)
 
     @property
     def targets(self) -> dict[str, str | None]:
@@ -99,6 +105,8 @@ def launch(task: Task, n: int, base: Mapping[str, str]) -> Launch:
     fill = (task.name, instance, n)
     logs = {"stdout": task.stdout, "stderr": task.stderr}
     environment = dict(base)
+    if task.tty:
+        environment = {name: value for name, value in base.items() if name not in _OF_ANOTHER} | {"TERM": TERM}
     environment.update((key, value.fill(*fill)) for key, value in task.environment)
     if task.watchdog_s is not None:
         environment["WATCHDOG_USEC"] = str(max(1, int(task.watchdog_s * 1e6)))
@@ -114,6 +122,7 @@ def launch(task: Task, n: int, base: Mapping[str, str]) -> Launch:
         stdout=_path(task.stdout, fill),
         stderr=_path(task.stderr, fill),
         merges_stderr=task.stderr == MERGED,
+        tty=task.tty,
         user=task.user,
         group=task.group,
         limits=task.limits,

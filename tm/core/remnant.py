@@ -53,6 +53,7 @@ def remnant(name: str) -> Task:
         depends_on=(),
         critical=False,
         hooks=(),
+        tty=False,
         description="",
         labels=(),
         priority=0,

@@ -21,7 +21,7 @@ from tm.core.job_rules import settle_job
 from tm.core.nodes import Rejected, Scalar
 from tm.core.probe_fit import misfits
 from tm.core.source import Report, Source
-from tm.core.task import Task
+from tm.core.task import MERGED, Task
 from tm.core.task_keys import KEYS
 from tm.core.template import Template
 
@@ -62,6 +62,7 @@ class Settler:
                 values[each.attribute] = block.given[each.key].value
         self._settle_delays(values, block)
         settle_job(values, block, f"task {quoted(name.text)}", self._refuse)
+        self._settle_terminal(values, block)
         values["env_file"] = tuple(path.fill(name.text, "", "") for path in values["env_file"])
         values["environment"] = self._environment(name.text, block, values)
         places = {key: given.place for key, given in block.given.items()}
@@ -92,6 +93,14 @@ class Settler:
         if "restartDelayMax" in block.given:
             self._refuse(block.given["restartDelayMax"], "out-of-range", "it is shorter than 'restartDelay'")
         values["restart_delay_max_s"] = values["restart_delay_s"]
+
+    def _settle_terminal(self, values: dict[str, Any], block: Block) -> None:
+        """A terminal has one output."""
+        if not values["tty"] or values["stderr"] == MERGED:
+            return
+        if values["stderr"] is not None:
+            self._refuse(block.given["stderr"], "tty-stderr", "a task with 'tty' has one output", "leave it out")
+        values["stderr"] = MERGED
 
     def _environment(self, task: str, block: Block, values: Mapping[str, Any]) -> tuple[tuple[str, Template], ...]:
         variables: dict[str, Template] = {}

@@ -163,6 +163,7 @@ class Task:
     hooks: tuple[tuple[str, Hook], ...]
     """By the word of the moment, no more than one for each."""
     watch: Watch | None
+    tty: bool
     description: str
     labels: tuple[str, ...]
     priority: int

@@ -169,6 +169,10 @@ FIELDS: Final[tuple[Field, ...]] = (
     Field("deadline", "deadline_s", kinds.SOME_TIME, "", _LIVE,
           "How long a run may last, of any task. Then it is ended, with its stop signal and grace, and that counts as "
           "an unexpected end.", (), "seconds"),
+    Field("tty", "tty", kinds.SWITCH, "false", _RESPAWN,
+          "Run it on a terminal of its own, as its stdin, stdout and stderr: `attach` shows it and types into it. "
+          "What it writes is logged as ever, with the line ends of a terminal (CR LF); `stderr` can only be `stdout`. "
+          "TERM is xterm-256color unless `environment` says otherwise."),
     Field("description", "description", kinds.TEXT, '""', _LIVE,
           "A line for people."),
     Field("labels", "labels", kinds.LABELS, "[]", _LIVE,

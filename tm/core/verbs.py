@@ -18,6 +18,7 @@ class Takes(Enum):
     LOG = "SEL [N]"
     SIGNAL = "SIG SEL ..."
     COUNT = "TASK N"
+    INSTANCE = "INSTANCE"
     MAYBE_FILE = "[FILE]"
     MAYBE_VERB = "[CMD]"
 
@@ -155,6 +156,12 @@ VERBS: Final[tuple[Verb, ...]] = (
         "the table of status, kept current until q (taskmasterctl only)",
         reads=True,
         client=True,
+    ),
+    Verb(
+        "attach",
+        Takes.INSTANCE,
+        "the terminal of a process with `tty`: what it writes and what you type, until Ctrl-]",
+        missing="Usage: attach <instance>",
     ),
     Verb(
         "check",

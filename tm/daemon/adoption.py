@@ -150,7 +150,8 @@ class Adoption:
         return "".join(f"; {each}" for each in troubles if each)
 
     def _wiring(self, row: Process, start: Launch) -> Wiring:
-        return Wiring(policy=start.logs, instance=row.name, adopted=self._orphaned, common=start.common)
+        ends = self._parts.outputs.ends
+        return Wiring(policy=start.logs, instance=row.name, adopted=self._orphaned, common=start.common, ends=ends)
 
     def _wire(self, key: Key, start: Launch, wiring: Wiring, name: str, fd: int) -> str:
         """Let a pipe go where it went; what is to be said where it cannot."""

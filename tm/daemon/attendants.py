@@ -22,6 +22,7 @@ from tm.daemon.notification import Notifications
 from tm.daemon.on_demand import OnDemand
 from tm.daemon.rolling import Rolling
 from tm.daemon.succession import Estate, Succession
+from tm.daemon.terminals import Terminals
 from tm.daemon.watching import Watching
 
 
@@ -48,11 +49,12 @@ class Attendants:
         self._on_demand = OnDemand((loop, supervisor, log), control.reloading, control)
         self._health = Health(parties, lambda: succession.ours)
         self._hearing = Hearing(parties, estate)
+        self.terminals = Terminals(parties, estate, control.rows)
         self._limits = Limits(loop, supervisor, parties.machine.reach)
         self.rolling = Rolling(loop, supervisor, log, estate.ward)
         self.rolling.tell, control.roll = lambda text: control.tell(text), self.rolling.asked
         control.views.last_answer, control.views.said = self._health.last, self._hearing.said
-        hear = (self.hooks, self._health, self._hearing, self._limits, self.rolling)
+        hear = (self.hooks, self._health, self._hearing, self._limits, self.rolling, self.terminals)
         supervisor.observers += [each.observe for each in hear]
 
     def begin(self, config: Config) -> None:
@@ -61,6 +63,7 @@ class Attendants:
 
     def taken_over(self) -> None:
         """What an earlier daemon has left is known."""
+        self.terminals.taken_over()
         self._hearing.resume()
 
     def booted(self) -> None:

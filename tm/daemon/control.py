@@ -80,6 +80,7 @@ class Control:
             "help": self._help,
             "version": self._version,
             "top": self._top,
+            "attach": self._attach,
             "shutdown": self._exit,
             "exit": self._exit,
         }
@@ -255,6 +256,9 @@ class Control:
 
     def _top(self, _command: Command, _look: Look) -> Answer:
         return failed("'top' is the client's: run taskmasterctl top.", Outcome.USAGE)
+
+    def _attach(self, command: Command, _look: Look) -> Answer:
+        return failed(f"attach needs a terminal; type: logs -f {command.words[0]}", Outcome.USAGE)
 
     def _exit(self, command: Command, _look: Look) -> Answer:
         if "--keep" in command.options:

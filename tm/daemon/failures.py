@@ -175,6 +175,19 @@ def log_failure(stage: str, path: str | None, error: OSError) -> SpawnFailure:
     )
 
 
+class NoTerminal(OSError):
+    """There is no terminal to be had."""
+
+
+def terminal_failure(error: NoTerminal) -> SpawnFailure:
+    """A program that is to have a terminal, and there is none."""
+    number = error.errno or 0
+    if number in (errno.EMFILE, errno.ENFILE, errno.ENOMEM):
+        return log_failure("tty", None, error)
+    hint = "is /dev/pts mounted? See kernel.pty.max, too" if number in (errno.ENOENT, errno.ENOSPC, errno.EIO) else ""
+    return SpawnFailure("tty", f"it can be given no terminal: {os.strerror(number)}", hint)
+
+
 def syslog_failure(stage: str, path: str, error: OSError) -> SpawnFailure:
     """A stream that is to go to syslog, and nobody takes it there."""
     number = error.errno or 0

@@ -43,6 +43,7 @@ class LineWatch:
         whole, rest = cut(self._unfinished.pop(stream, b"") + data)
         if rest:
             self._unfinished[stream] = rest[-LINE_BYTES:]
+        whole = whole.replace(b"\r\n", b"\n")  # from a terminal
         try:
             if whole and self._is_in(whole):
                 self.stop()

@@ -16,9 +16,9 @@ from tm.core.launch import Launch, SpawnFailure
 from tm.core.log_policy import LogPolicy
 from tm.core.syslog import SYSLOG
 from tm.core.tail import Tails
-from tm.daemon.failures import log_failure, syslog_failure
+from tm.daemon.failures import NoTerminal, log_failure, syslog_failure, terminal_failure
 from tm.daemon.refusals import Origin, Refusals, Reports, sentences
-from tm.daemon.wiring import Key, LogFiles, MemoryTails, Wiring
+from tm.daemon.wiring import Ends, Key, LogFiles, MemoryTails, Wiring, piped
 from tm.edge.changes import Changes
 from tm.edge.loop import Loop, Rank
 from tm.edge.streams import Stream
@@ -49,18 +49,21 @@ class Outputs:
         self._changes = Changes(loop)
         self.listeners: list[Listener] = []
         self.watchers: dict[Key, Watcher] = {}
+        self.ends: Ends = piped
         self.on_close: Callable[[int], None] = lambda fd: None
 
     def open(self, key: Key, launch: Launch) -> Wiring | SpawnFailure:
         """Open what one start writes to; a log that cannot be opened is a failed start with the reason."""
         instance = launch.environment.get("TASKMASTER_INSTANCE", key[0])
-        wiring = Wiring(policy=launch.logs, instance=instance, common=launch.common)
+        wiring = Wiring(policy=launch.logs, instance=instance, common=launch.common, ends=self.ends, tty=launch.tty)
         for name, target in launch.targets.items():
             try:
                 wiring.add(name, target, self.files, partial(self.memory.tail, key, name))
             except OSError as error:
                 wiring.close_childs_ends()
                 self.discard(wiring)
+                if isinstance(error, NoTerminal):
+                    return terminal_failure(error)
                 if target == SYSLOG:
                     return syslog_failure(name, self.files.syslog_path, error)
                 return log_failure(name, target, error)

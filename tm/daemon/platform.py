@@ -100,7 +100,7 @@ class Machine:
         self._give(launch, wiring)
         launch = self.reach.prepare(key, launch)
         with default_for_child():
-            outcome = spawn.spawn(launch, (self._null, *wiring.stdio), sockets)
+            outcome = spawn.spawn(launch, (wiring.stdio[0] if launch.tty else self._null, *wiring.stdio), sockets)
         point("after-spawn")
         self.reach.spawned(key, launch, None if isinstance(outcome, spawn.Failed) else outcome)
         wiring.close_childs_ends()

@@ -18,7 +18,7 @@ from tm.edge.hall import VARIABLE, write_state
 VERSION = "version"
 """The name by which the version that was up last is kept, and the argument in whose place its descriptor comes."""
 LEAVE = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
-FORWARDED = (*LEAVE, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
+FORWARDED = (*LEAVE, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGWINCH)
 """The signals that are the daemon's, whoever of the two gets them."""
 
 

@@ -27,6 +27,9 @@ from tm.edge.hall import Word
 from tm.edge.journal import Journal
 from tm.edge.slots import Slots
 
+TERMINAL = "terminal"
+"""What the names begin with by which terminals are kept."""
+
 
 @dataclass(frozen=True, slots=True)
 class Estate:
@@ -141,4 +144,7 @@ class Succession:
             generation = self._chronicle.generation(key)
             streams = wiring.streams.items()
             named = {str(PipeName(each.inode, name, key, generation)): each.fd for name, each in streams}
+            if wiring.terminal is not None:
+                inode = wiring.streams["stdout"].inode
+                named |= {f"{TERMINAL}:{inode}:{what}": fd for what, fd in wiring.terminal.kept.items()}
             self._estate.ward.keep(named)

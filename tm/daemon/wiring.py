@@ -10,9 +10,10 @@ import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 from zlib import crc32
 
+from tm.core import flow
 from tm.core.flow import Log, Sink
 from tm.core.log_policy import PLAIN, Form, LogPolicy, Source, formed
 from tm.core.log_search import Held
@@ -28,8 +29,22 @@ from tm.edge.slots import Slots
 from tm.edge.streams import Stream
 from tm.edge.syslog import Sender, Syslog
 
+if TYPE_CHECKING:
+    from tm.edge.terminal import Terminal
+
 Key: TypeAlias = tuple[str, int]
 """(task, number of the instance)."""
+
+Ends: TypeAlias = "Callable[[Wiring, int], tuple[flow.Pipe, int]]"
+"""Gives what a stream is emptied from, and the child's end of it, -1 where there is none any more; the number is that
+of a pipe that there is already, or -1. It raises OSError.
+"""
+
+
+def piped(_wiring: Wiring, held: int) -> tuple[flow.Pipe, int]:
+    """A pipe; `Ends` of all that have no terminal."""
+    ours, theirs = pipe() if held < 0 else (held, -1)
+    return Pipe(ours), theirs
 
 
 @dataclass(slots=True)
@@ -37,7 +52,7 @@ class Wiring:
     """The pipes of one start. `childs_ends` are given to the child; a stream goes by its name, and stands in `senders`
     where it goes to syslog, in `files` where it goes to a file, in `formed` where its lines have a form there;
     `instance` and `pid` say who writes; `adopted`: another daemon has started it; `common`: the streams into whose file
-    others write, now or soon.
+    others write, now or soon; `tty`: its only stream is to be a `terminal`.
     """
 
     streams: dict[str, Stream] = field(default_factory=dict)
@@ -50,6 +65,9 @@ class Wiring:
     pid: int = 0
     adopted: bool = False
     common: frozenset[str] = frozenset()
+    ends: Ends = piped
+    tty: bool = False
+    terminal: Terminal | None = None
 
     @property
     def stdio(self) -> tuple[int, int]:
@@ -79,14 +97,14 @@ class Wiring:
         else:
             log = sink = self.files[name] = logs.file(target)
         try:
-            ours, theirs = pipe() if held < 0 else (held, -1)
+            source, theirs = self.ends(self, held)
         except OSError:
             if log is not None:
                 logs.close_unused(log)
             raise
         if log is not None:
             log.join()
-        self.streams[name] = Stream(Pipe(ours), sink, log)
+        self.streams[name] = Stream(source, sink, log)
         if theirs >= 0:
             self.childs_ends.append(theirs)
 

@@ -96,16 +96,20 @@ class Console:
         """For SIGWINCH: the prompt is drawn for the new size."""
         self._editor.resized()
 
+    def suspend(self) -> bool:
+        """Hand over nothing more until `open`: no prompt, the terminal as found. Whether that is new."""
+        if reading := self._reading:
+            self._editor.hide()
+            self._reading = False
+            self._leave_place()
+            if self._modes is not None and in_front():
+                self._modes.restore()
+        return reading
+
     def retire(self) -> None:
-        """Hand over nothing more. No prompt, the terminal as found; messages still come."""
-        if not self._reading:
-            return
-        self._editor.hide()
-        self._reading = False
-        self._leave_place()
-        if self._modes is not None and in_front():
-            self._modes.restore()
-        self._editor.close()
+        """`suspend` for good; messages still come."""
+        if self.suspend():
+            self._editor.close()
 
     def close(self) -> None:
         """`retire`, and a last chance for the output. May be called twice, and without `open`."""

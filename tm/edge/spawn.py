@@ -6,8 +6,8 @@ its own session and process group, and the exact umask, directory, environment, 
 A step that fails means that the program is never run, and the parent learns which step and why.
 
 The quick way is `subprocess.Popen` without a user, which takes vfork(2): the address space is not copied, so that a
-start costs 0.2 ms however big the daemon is. What vfork cannot do (limits, ids, a cgroup, sockets, variables with the
-pid and the like) takes the full way, a fork(2) that sets the child up in Python: 3 ms for a daemon of 20 MB.
+start costs 0.2 ms however big the daemon is. What vfork cannot do (limits, ids, a terminal, variables with the pid and
+the like) takes the full way, a fork(2) that sets the child up in Python: 3 ms for a daemon of 20 MB.
 
 The order of the full way matters: cgroup, limits and the like while still privileged, groups before the user (setuid
 drops the right to set them), the directory after the user (a directory that only root may enter is refused, not
@@ -18,8 +18,7 @@ Leaves to others: the words for a step that failed (`daemon.failures`).
 
 Traps: every descriptor of the daemon is close-on-exec (main makes sure of inherited ones), hence `close_fds=False`,
 which would cost a system call each. Signals that the daemon ignores would stay ignored: `edge.signals` has
-`default_for_child` for the caller. Popen objects are disowned at once: `edge.reap` is the only one who waits. ENOENT
-from exec can mean that the `#!` interpreter is missing; E2BIG that one word is over 128 KiB.
+`default_for_child` for the caller. Popen objects are disowned at once: `edge.reap` waits. ENOENT may be that of `#!`.
 """
 
 from __future__ import annotations
@@ -104,8 +103,7 @@ def _quick(launch: Launch, stdio: Stdio) -> int | Failed:
             close_fds=False,
         )
     except OSError as error:
-        # Popen names the directory (bytes, as it was given) when chdir failed, the program when exec did, and nothing
-        # when it was a pipe or fork.
+        # Popen names the directory (bytes, as given) where chdir failed, the program where exec did; else pipe or fork
         named = error.filename
         stage = "fork" if named is None else "workingDirectory" if isinstance(named, bytes) else "exec"
         return Failed(stage, error.errno or 0)
@@ -149,6 +147,8 @@ def _child(launch: Launch, fds: Sequence[int], ids: Ids | None, result: int) -> 
         result, *clear = _clear_of(len(fds), (result, *fds))
         for target, fd in enumerate(clear):
             os.dup2(fd, target, inheritable=True)
+        if launch.tty:
+            os.login_tty(0)
         for bound in _bounds(launch):
             stage, detail, act = bound
             act()

@@ -40,6 +40,19 @@ class Answer(Protocol):
         """Where the logs ended that it shows, by path."""
 
 
+class Line(Protocol):
+    """A client's way to a terminal that it is attached to."""
+
+    def type(self, data: bytes) -> bool:
+        """Let the process read it; False where it has left too much unread, and nothing was typed."""
+
+    def resize(self, rows: int, columns: int) -> None:
+        """Let the terminal have this size, and the process draw anew."""
+
+    def end(self) -> None:
+        """Look on no more."""
+
+
 class Desk(Protocol):
     """Whoever carries out commands. `by` is on whose behalf."""
 
@@ -48,6 +61,11 @@ class Desk(Protocol):
 
     def follow(self, asked: Asked, by: str, tell: Tell, answered: Answered) -> End:
         """Answer `logs`, and unless that failed tell what comes, until what is returned is called."""
+
+    def attach(self, asked: Asked, last: int | None, by: str, tell: Tell) -> tuple[Answer, Line | None]:
+        """Tell what a terminal shows, from its `last` lines on, None for what nobody was told yet; None where that
+        cannot be.
+        """
 
     def upgraded(self) -> Answer:
         """What is answered to who has asked for the upgrade, when it is done."""

@@ -6,6 +6,7 @@ Guarantees: a verb is a method by being declared; what `system.describe` tells i
 
 from __future__ import annotations
 
+from binascii import a2b_base64
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 
@@ -15,6 +16,8 @@ from tm.core.verbs import VERBS, Takes, Verb
 
 WIDTH_MOST: Final = 10_000
 WORDS_MOST: Final = 1000
+SIZE_MOST: Final = 1000
+LAST_MOST: Final = 1000
 _SHOWN: Final = 80
 _OWN: Final = frozenset({"exit"})
 """The prompt's own verbs, beside those of the client: to leave it."""
@@ -87,6 +90,21 @@ def _switch(value: object) -> bool | None:
     return value if isinstance(value, bool) else None
 
 
+def _size(value: object) -> int | None:
+    return count if (count := _count(value)) and count <= SIZE_MOST else None
+
+
+def _last(value: object) -> int | None:
+    return count if (count := _count(value)) is not None and count <= LAST_MOST else None
+
+
+def _bytes(value: object) -> bytes | None:
+    try:
+        return a2b_base64(value, strict_mode=True) if isinstance(value, str) else None
+    except ValueError:
+        return None
+
+
 def _marks(value: object) -> dict[str, str] | None:
     """Places in logs, as an answer or a notification has told them."""
     if not isinstance(value, dict) or len(value) > WORDS_MOST:
@@ -107,6 +125,12 @@ _LOOK: Final = (
 _AFTER: Final = Param("after", "an object of `marks`", "begin where these end, instead of with the last lines", _marks)
 _NUMBER: Final = Param("subscription", "a number", "which one, as the answer to the subscription said", _count)
 _NAMES: Final = Param("names", "an array of text", "a selection; without one everything is told", _words)
+_LAST: Final = Param("last", f"a number up to {LAST_MOST:,}", "with how many of the last lines to begin", _last)
+_TYPED: Final = Param("base64", "bytes in base64", "what is typed", _bytes)
+_SIZE: Final = (
+    Param("rows", f"a number from 1 to {SIZE_MOST:,}", "rows of the terminal", _size),
+    Param("columns", f"a number from 1 to {SIZE_MOST:,}", "columns of the terminal", _size),
+)
 # fmt: on
 
 
@@ -119,12 +143,18 @@ def _params(verb: Verb) -> tuple[Param, ...]:
     return (*params, *_LOOK)
 
 
+_ATTACH: Final = "answer with the last lines of a terminal, then tell what it shows"
+
+
 def _methods() -> dict[str, Method]:
     verbs = {verb.name: verb for verb in VERBS if not verb.client and verb.name not in _OWN}
     methods = [Method(name, verb.doc, _params(verb), verb) for name, verb in verbs.items()]
     methods += [
         Method("events.subscribe", "tell every event and every change of a process, until unsubscribe", (_NAMES,)),
         Method("logs.follow", "answer as logs, then tell what comes", (*_params(verbs["logs"]), _AFTER), verbs["logs"]),
+        Method("attach", _ATTACH, (_WORDS, _LAST, *_LOOK), verbs["attach"]),
+        Method("attach.type", "type into the terminal of an attach", (_NUMBER, _TYPED)),
+        Method("attach.resize", "give the terminal of an attach a size, and let it be drawn", (_NUMBER, *_SIZE)),
         Method("unsubscribe", "tell no more of a subscription", (_NUMBER,)),
         Method("system.describe", "every method with its parameters", ()),
         Method("system.identity", "which daemon this is", ()),

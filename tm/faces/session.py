@@ -13,7 +13,9 @@ from typing import Any, Final, TypeAlias
 
 from tm.core.commands import is_for_owners
 from tm.core.ports import LINE_BYTES
+from tm.core.verbs import DEFAULT_LINES
 from tm.faces import jsonrpc
+from tm.faces.attaching import DETACHED, Attaching
 from tm.faces.counter import Answer, Desk, End, Going, Out
 from tm.faces.jsonrpc import Failure, Request
 from tm.faces.methods import METHODS, Asked, BadParams, Method, asked, describe, settled, unknown
@@ -48,6 +50,7 @@ class Session:
         self._last = 0
         self._told: dict[int, _Ongoing] = {}
         self._works: dict[int, _Ongoing] = {}
+        self._attaching = Attaching(desk, by)
 
     @property
     def waits(self) -> bool:
@@ -94,6 +97,9 @@ class Session:
         """Go on with what an earlier daemon had begun: subscriptions by their numbers, and what was not answered."""
         for number, request, marks in left.subscriptions:
             self._last = number - 1
+            if request.method == "attach":
+                self._attach_again(request)
+                continue
             params = {**request.params, "after": marks} if marks else request.params
             self._outcome(request._replace(params=params), partial(self._catch_up, number))
         self._last = left.last
@@ -151,6 +157,8 @@ class Session:
         wanted = asked(method.verb, given)
         if is_for_owners(wanted.command) and not self.owner:
             return Failure(jsonrpc.NOT_ALLOWED, "only root and the daemon's own user may ask for that")
+        if method.name == "attach":
+            return self._attach(request, wanted, given.get("last", DEFAULT_LINES))
         if method.name == "logs.follow":
             return self._follow(request, wanted, reply)
         self._work(request, wanted, reply)
@@ -190,11 +198,34 @@ class Session:
         following.end = self._desk.follow(wanted, self.by, partial(self._tell, number), answered)
         return None
 
+    def _attach(self, request: Request, wanted: Asked, last: int | None) -> Failure | dict[str, object]:
+        if len(self._told) >= SUBSCRIPTIONS_MOST:
+            return _TOO_MANY
+        number, attached = self._begin(request)
+        attached.end = partial(self._attaching.end, number)
+        found = self._attaching.begin(number, wanted, last, partial(self._tell, number))
+        if found["subscription"] is not None:
+            self._told[number] = attached
+        return found
+
+    def _attach_again(self, request: Request) -> None:
+        """What a terminal has shown between two daemons nobody was told yet; or its process has ended meanwhile."""
+        method = METHODS[request.method]
+        assert method.verb is not None
+        found = self._attach(request, asked(method.verb, settled(method, request.params)), None)
+        if isinstance(found, Failure) or found["subscription"] is None:
+            why = found.text if isinstance(found, Failure) else _text(found["lines"])
+            self._out.answer(jsonrpc.notification(DETACHED, {"subscription": self._last, "text": why}))
+        elif isinstance(data := found["data"], dict) and data["base64"]:
+            self._tell(self._last, "terminal", {"base64": data["base64"]})
+
     def _own(self, request: Request, given: Mapping[str, Any]) -> Failure | dict[str, object]:
         """What is no command."""
         match request.method:
             case "unsubscribe":
                 return self._unsubscribe(given.get("subscription"))
+            case "attach.type" | "attach.resize":
+                return self._attaching.call(request.method, given)
             case "events.subscribe":
                 return self._subscribe(request, given.get("names", ()))
             case "system.identity":
@@ -216,6 +247,11 @@ class Session:
         if (told := self._told.get(number)) is not None:
             if isinstance(marks := params.get("marks"), Mapping):
                 told.marks.update(marks)
+            if method == DETACHED:  # which must not be lost
+                del self._told[number]
+                self._attaching.end(number)
+                self._out.answer(jsonrpc.notification(method, {"subscription": number, **params}))
+                return
             lines = str(params["text"]).count("\n") + 1 if method == "log" else 0
             self._out.notify(jsonrpc.notification(method, {"subscription": number, **params}), lines)
 
@@ -225,6 +261,10 @@ class Session:
             return Failure(jsonrpc.PARAMS, "there is no such subscription of this client")
         subscription.end()
         return {"lines": [], "data": None, "outcome": 0}
+
+
+def _text(lines: object) -> str:
+    return "\n".join(lines) if isinstance(lines, list) else ""
 
 
 def lost(count: int, lines: int) -> bytes:
