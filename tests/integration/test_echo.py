@@ -31,6 +31,11 @@ def piped(home: Path, config: str) -> Iterator[tuple[Daemon, int]]:
         os.close(end)
 
 
+READS = """
+    tasks: {web: {command: "exec 3<>go; while read x <&3; do echo $x; done", autoLaunch: true, stdout: web.log}}
+"""
+
+
 def read_all(end: int) -> bytes:
     """What is in the pipe, up to its end."""
     os.set_blocking(end, True)
@@ -68,7 +73,8 @@ def test_without_it_nothing_is_said(tmp_path: Path) -> None:
 
 def test_a_name_that_changes_changes_here(tmp_path: Path) -> None:
     config = """
-        tasks: {web: {command: "exec 3<>go; while read x <&3; do echo $x; done", autoLaunch: true, successfulStartTimeout: 0}}
+        defaults: {autoLaunch: true, successfulStartTimeout: 0}
+        tasks: {web: {command: "exec 3<>go; while read x <&3; do echo $x; done"}}
     """
     os.mkfifo(tmp_path / "go")
     with Daemon(tmp_path, config, "--echo") as daemon:

@@ -76,8 +76,8 @@ SIGNALS: Final = (
     Entry(("SIGCONT",), "at a prompt, draw it again; else nothing"),
     Entry(
         ("SIGWINCH",),
-        "at a prompt, draw it again; as process 1, give the terminals of tasks with `tty` the size of its own, or where "
-        "it has none send them the signal; else nothing",
+        "at a prompt, draw it again; as process 1, give the terminals of tasks with `tty` the size of its own, or "
+        "where it has none send them the signal; else nothing",
     ),
     Entry(
         ("SIGTSTP", "SIGTTIN", "SIGTTOU"),

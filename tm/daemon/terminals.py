@@ -14,7 +14,8 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from tm.core import flow
-from tm.core.process import Occurrence, Process, Send
+from tm.core.effects import Send
+from tm.core.process import Occurrence, Process
 from tm.daemon.adoption import Parties
 from tm.daemon.answers import Answer, NoSuchTask, Outcome, failed
 from tm.daemon.failures import NoTerminal
