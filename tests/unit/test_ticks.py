@@ -8,7 +8,8 @@ from zoneinfo import ZoneInfo
 
 from tests.unit.build import tasks
 from tests.unit.test_supervisor import House, config
-from tm.core.process import Occurrence, Process, Send
+from tm.core.effects import Send
+from tm.core.process import Occurrence, Process
 from tm.core.records import Level
 from tm.core.runs import Begun, Run, Runs
 from tm.core.transitions import Event
