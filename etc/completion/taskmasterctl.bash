@@ -36,6 +36,7 @@ _taskmasterctl() {
     show) options='--env --json --no-wait --timeout --color' kind=names ;;
     events) options='-f --follow --json --no-wait --timeout --color' kind=names ;;
     top) options='--json --no-wait --timeout --color' kind=names ;;
+    attach) options='--json --no-wait --timeout --color' kind=names ;;
     check) options='--json --no-wait --timeout --color' kind=file ;;
     upgrade) options='--json --no-wait --timeout --color' kind=nothing ;;
     help) options='--json --no-wait --timeout --color' kind=verb ;;
@@ -49,7 +50,7 @@ _taskmasterctl() {
     fi
     [[ $kind == signal && $said -gt 0 ]] && kind=names
     case $kind in
-    verb) mapfile -t COMPREPLY < <(compgen -W 'status start stop restart reload scale logs clear-logs reopen-logs signal pid show events top check upgrade help version shutdown exit quit' -- "$word") ;;
+    verb) mapfile -t COMPREPLY < <(compgen -W 'status start stop restart reload scale logs clear-logs reopen-logs signal pid show events top attach check upgrade help version shutdown exit quit' -- "$word") ;;
     signal) mapfile -t COMPREPLY < <(compgen -W 'HUP INT QUIT USR1 USR2 TERM KILL CONT STOP' -- "$word") ;;
     file) compopt -o filenames; mapfile -t COMPREPLY < <(compgen -f -- "$word") ;;
     names) mapfile -t COMPREPLY < <(compgen -W "all $("$1" "${daemon[@]}" --names 2>/dev/null)" -- "$word") ;;

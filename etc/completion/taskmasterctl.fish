@@ -35,6 +35,7 @@ complete -c taskmasterctl -n __fish_use_subcommand -a pid -d 'print the daemonâ€
 complete -c taskmasterctl -n __fish_use_subcommand -a show -d 'everything about processes: configuration with its place, process tree, events, last lines'
 complete -c taskmasterctl -n __fish_use_subcommand -a events -d 'show what happened lately'
 complete -c taskmasterctl -n __fish_use_subcommand -a top -d 'the table of status, kept current until q (taskmasterctl only)'
+complete -c taskmasterctl -n __fish_use_subcommand -a attach -d 'the terminal of a process with `tty`: what it writes and what you type, until Ctrl-]'
 complete -c taskmasterctl -n __fish_use_subcommand -a check -d 'check a configuration, the daemonâ€™s own by default, and change nothing'
 complete -c taskmasterctl -n __fish_use_subcommand -a upgrade -d 'run the version that is installed now, as SIGUSR1 does; everything goes on'
 complete -c taskmasterctl -n __fish_use_subcommand -a help -d 'list the commands, or explain one'
@@ -68,6 +69,7 @@ complete -c taskmasterctl -n '__fish_seen_subcommand_from show' -a '(__taskmaste
 complete -c taskmasterctl -n '__fish_seen_subcommand_from events' -s f -l follow -d 'go on with what comes, until Ctrl-C'
 complete -c taskmasterctl -n '__fish_seen_subcommand_from events' -a '(__taskmasterctl_names)'
 complete -c taskmasterctl -n '__fish_seen_subcommand_from top' -a '(__taskmasterctl_names)'
+complete -c taskmasterctl -n '__fish_seen_subcommand_from attach' -a '(__taskmasterctl_names)'
 complete -c taskmasterctl -n '__fish_seen_subcommand_from check' -F
-complete -c taskmasterctl -n '__fish_seen_subcommand_from help' -a 'status start stop restart reload scale logs clear-logs reopen-logs signal pid show events top check upgrade help version shutdown exit quit'
+complete -c taskmasterctl -n '__fish_seen_subcommand_from help' -a 'status start stop restart reload scale logs clear-logs reopen-logs signal pid show events top attach check upgrade help version shutdown exit quit'
 complete -c taskmasterctl -n '__fish_seen_subcommand_from shutdown' -l keep -d 'stop nothing: what runs is left to the next daemon, which takes it over'

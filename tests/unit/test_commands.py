@@ -79,6 +79,8 @@ def test_lines_that_are_nothing(line: str) -> None:
         ("scale web 10001", "Please provide a number of instances from 0 to 10,000."),
         ("scale web 1111111111111", "Please provide a number of instances from 0 to 10,000."),
         ("version now", "'version' takes no arguments. Usage: version [--json]"),
+        ("attach", "Usage: attach <instance>"),
+        ("attach a b", "'attach' takes one argument. Usage: attach INSTANCE"),
         ("help a b", "'help' takes one argument. Usage: help [CMD] [--json]"),
         (
             "reload --dryrun",

@@ -28,6 +28,26 @@ class Answered:
 
 
 @dataclass
+class FakeLine:
+    """A terminal that reads one line, and no more."""
+
+    last: int | None
+    typed: list[bytes] = field(default_factory=list)
+    sizes: list[tuple[int, int]] = field(default_factory=list)
+    ended: int = 0
+
+    def type(self, data: bytes) -> bool:
+        self.typed.append(data)
+        return len(self.typed) == 1
+
+    def resize(self, rows: int, columns: int) -> None:
+        self.sizes.append((rows, columns))
+
+    def end(self) -> None:
+        self.ended += 1
+
+
+@dataclass
 class FakeDesk:
     """Notes what it is asked, and answers what the test has put there."""
 
@@ -36,6 +56,15 @@ class FakeDesk:
     tells: list[Tell] = field(default_factory=list)
     later: list[Callable[[Answered], None]] = field(default_factory=list)
     ended: int = 0
+    lines: list[FakeLine] = field(default_factory=list)
+
+    def attach(self, asked: Asked, last: int | None, by: str, tell: Tell) -> tuple[Answered, FakeLine | None]:
+        if asked.command.words == ("nobody",):
+            return Answered(["Nobody."], {"error": "Nobody."}, 6), None
+        self.asked.append((asked.command, by))
+        self.tells.append(tell)
+        self.lines.append(FakeLine(last))
+        return Answered((), {"name": "web", "base64": "Zmlyc3Q="}), self.lines[-1]
 
     def carry_out(self, asked: Asked, by: str, answered: Callable[[Answered], None]) -> Callable[[], None]:
         if asked.command.verb == "reload":
@@ -254,3 +283,66 @@ def test_any_lines_are_answered_once_each_and_raise_nothing(lines: list[bytes]) 
     for line in lines:
         talk.session.line(line, False)
     assert len(talk.out.sent) == sum(bool(line.strip()) for line in lines)
+
+
+# ---- attached
+
+
+def test_who_is_attached_types_and_asks_for_a_size(talk: Talk) -> None:
+    (answer,) = talk.say("attach", {"words": ["web"], "last": 3})
+    assert answer["result"] == {
+        "lines": [],
+        "data": {"name": "web", "base64": "Zmlyc3Q="},
+        "outcome": 0,
+        "subscription": 1,
+    }
+    assert talk.say("attach.type", {"subscription": 1, "base64": "aGkK"})[0]["result"]["outcome"] == 0
+    assert talk.say("attach.type", {"subscription": 1, "base64": "aGkK"})[0]["error"]["code"] == -32000
+    assert talk.say("attach.resize", {"subscription": 1, "rows": 5, "columns": 7})[0]["result"]["outcome"] == 0
+    assert talk.say("attach.resize", {"subscription": 1, "rows": 5})[0]["error"]["code"] == -32602
+    (line,) = talk.desk.lines
+    assert (line.last, line.typed, line.sizes) == (3, [b"hi\n", b"hi\n"], [(5, 7)])
+    talk.say("unsubscribe", {"subscription": 1})
+    assert line.ended == 1
+    assert talk.say("attach.type", {"subscription": 1, "base64": "aGkK"})[0]["error"]["code"] == -32602
+    assert talk.say("attach.type", {"base64": "aGkK"})[0]["error"]["code"] == -32602
+
+
+def test_the_end_of_what_one_is_attached_to_is_an_answer_that_is_not_lost(talk: Talk) -> None:
+    talk.say("attach", {"words": ["web"]})
+    talk.desk.tells[0]("detached", {"text": "over"})
+    assert talk.out.sent[-1] == {
+        "jsonrpc": "2.0",
+        "method": "detached",
+        "params": {"subscription": 1, "text": "over"},
+    }
+    assert talk.out.lines == [], "no notification, which could be lost"
+    assert (talk.desk.lines[0].ended, talk.session.waits) == (1, False)
+    talk.desk.tells[0]("terminal", {"base64": "eA=="})
+    assert talk.out.sent[-1]["method"] == "detached"
+
+
+def test_the_next_daemon_goes_on_with_it_or_tells_its_end(talk: Talk) -> None:
+    talk.say("attach", {"words": ["nobody"]})
+    talk.say("attach", {"words": ["web"], "last": 3})
+    left = talk.session.leave()
+    assert [number for number, _, _ in left.subscriptions] == [2]
+    after = Talk()
+    after.session.go_on(left)
+    assert after.desk.lines[0].last is None
+    assert after.out.sent == [
+        {"jsonrpc": "2.0", "method": "terminal", "params": {"subscription": 2, "base64": "Zmlyc3Q="}}
+    ]
+    assert after.say("attach.type", {"subscription": 2, "base64": "aGkK"})[0]["result"]["outcome"] == 0
+    gone = Talk()
+    number, request, marks = left.subscriptions[0]
+    gone.session.go_on(left._replace(subscriptions=[(number, request._replace(params={"words": ["nobody"]}), marks)]))
+    assert gone.out.sent == [{"jsonrpc": "2.0", "method": "detached", "params": {"subscription": 2, "text": "Nobody."}}]
+
+
+def test_attaching_is_bounded_as_any_subscription(talk: Talk) -> None:
+    for _ in range(SUBSCRIPTIONS_MOST):
+        talk.say("attach", {"words": ["web"]})
+    assert talk.say("attach", {"words": ["web"]})[0]["error"]["code"] == -32000
+    talk.session.end()
+    assert [line.ended for line in talk.desk.lines] == [1] * SUBSCRIPTIONS_MOST

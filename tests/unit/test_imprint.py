@@ -33,6 +33,7 @@ CHANGES = {
     "nice": "0",
     "readiness": "{tcp: 'localhost:80{n}', period: 2}",
     "watchdog": "7",
+    "tty": "true",
     "liveness": "{exec: 'true'}",
     "cpuAffinity": "[0]",
     "oomScoreAdjust": "0",
@@ -51,6 +52,7 @@ LATER = {
     "oomScoreAdjust": "d02f6bb93544ef7c",
     "sockets": "5468660ad4c6b829",
     "watchdog": "2f17f97aa0b12cc0",
+    "tty": "c627ee302f17a3a9",
 }
 """The keys that came after the first release, each with the imprint of a task that has it."""
 

@@ -85,3 +85,15 @@ def test_what_a_child_must_do_before_its_program_asks_for_a_fork(changes: dict[s
 def test_a_tree_is_to_be_found_again() -> None:
     assert launch(task(kill_mode=KillMode.TREE), 1, {}).tree
     assert not launch(task(), 1, {}).tree
+
+
+def test_a_terminal_is_none_that_the_daemon_knows() -> None:
+    own = {"TERM": "linux", "COLUMNS": "80", "LINES": "25", "A": "inherited"}
+    named = tasks("tasks: {web: {command: run, tty: true, environment: {TERM: xterm, LINES: '7'}}}")["web"]
+    plain, terminal, said = launch(task(), 1, own), launch(task(tty=True), 1, own), launch(named, 1, own)
+    assert own.items() <= plain.environment.items()
+    assert (plain.tty, plain.needs_fork) == (False, False)
+    assert (terminal.tty, terminal.needs_fork) == (True, True)
+    assert terminal.environment["TERM"] == "xterm-256color"
+    assert not {"COLUMNS", "LINES"} & terminal.environment.keys()
+    assert (said.environment["TERM"], said.environment["LINES"], said.environment["A"]) == ("xterm", "7", "inherited")

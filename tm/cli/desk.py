@@ -17,12 +17,12 @@ from tm.core.report import attempt, blamed, cause, hint, told
 from tm.core.timers import Instant
 from tm.daemon.answers import Answer, NoSuchTask, Outcome, failed
 from tm.daemon.log_sources import key_of
+from tm.daemon.onlooker import Onlooker
 from tm.daemon.output_views import Told
 from tm.daemon.reloading import Reloading
 from tm.daemon.searching import Answered, Audience
 from tm.daemon.selection import Selection
 from tm.daemon.service import Service
-from tm.daemon.terminals import Onlooker
 from tm.daemon.views import Look
 from tm.daemon.wiring import Key
 from tm.edge.eventlog import EventLog

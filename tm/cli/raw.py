@@ -32,7 +32,11 @@ class Raw:
         self._elsewhere = False
 
     def enter(self) -> None:
-        """Let every key come as it is. Raises termios.error."""
+        """Let every key come as it is. That a terminal is gone is what `keys` finds out."""
+        with suppress(termios.error):
+            self._enter()
+
+    def _enter(self) -> None:
         found = termios.tcgetattr(0)
         if self._found is None:
             self._found = found

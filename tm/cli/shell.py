@@ -22,9 +22,9 @@ from tm.core.select import names
 from tm.core.verbs import DEFAULT_LINES
 from tm.daemon.answers import Answer, NoSuchTask, failed
 from tm.daemon.asking import WISHES
+from tm.daemon.onlooker import Onlooker
 from tm.daemon.searching import Answered, Audience
 from tm.daemon.service import Service
-from tm.daemon.terminals import Onlooker
 from tm.daemon.views import Look
 from tm.edge import linedit
 from tm.edge.console import Calls, Console, hung_up

@@ -73,11 +73,11 @@ SIGNALS: Final = (
         "open the event log and the logs of the processes again. A control socket that is gone is made again.",
     ),
     Entry(("SIGUSR1",), "run the version that is installed now; everything goes on"),
-    Entry(("SIGCONT", "SIGWINCH"), "at a prompt, draw it again; else nothing"),
+    Entry(("SIGCONT",), "at a prompt, draw it again; else nothing"),
     Entry(
         ("SIGWINCH",),
-        "as process 1 of a container: the terminals of tasks with `tty` get the size of the container's terminal; "
-        "where it has none these tasks get the signal",
+        "at a prompt, draw it again; as process 1, give the terminals of tasks with `tty` the size of its own, or "
+        "where it has none send them the signal; else nothing",
     ),
     Entry(
         ("SIGTSTP", "SIGTTIN", "SIGTTOU"),

@@ -52,6 +52,7 @@ def remnant(name: str) -> Task:
         sockets=(),
         depends_on=(),
         critical=False,
+        tty=False,
         description="",
         labels=(),
         priority=0,

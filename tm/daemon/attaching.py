@@ -17,8 +17,8 @@ from tm.core.process import Occurrence, Process
 from tm.core.records import Level
 from tm.daemon.answers import Answer, failed
 from tm.daemon.log_sources import key_of, sources
+from tm.daemon.onlooker import Onlooker
 from tm.daemon.outputs import Outputs
-from tm.daemon.terminals import Onlooker
 from tm.daemon.wiring import Key
 from tm.edge.eventlog import EventLog
 from tm.edge.logfile import Log
@@ -109,5 +109,6 @@ def _shown(log: Log | Held, count: int) -> bytes:
     search = Search(log, count, room=_FIRST_BYTES)
     while search.step():
         pass
-    text = "\r\n".join(printable(decoded(line)) for line in search.found)
+    kept = (line.rstrip(b"\r").rpartition(b"\r")[2] for line in search.found)  # what came before is written over
+    text = "\r\n".join(printable(decoded(line)) for line in kept)
     return (text if search.ends_open or not text else f"{text}\r\n").encode()

@@ -135,6 +135,9 @@ class Departure:
             return "taskmaster is leaving already."
         if self._parts.succession.pid == 1:
             return "processes end with process 1, which taskmaster is here; type: shutdown"
+        rows = self._parts.supervisor.rows.values()
+        if names := [row.name for row in rows if row.pid is not None and row.task.tty]:
+            return f"the terminal of '{names[0]}' ends with taskmaster, and so would it; type: stop {names[0]}"
         if why := self._parts.succession.lacking():
             return f"the next taskmaster could not take the processes over, since {why}; type: shutdown"
         return ""

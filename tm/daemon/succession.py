@@ -137,5 +137,5 @@ class Succession:
             named = {str(PipeName(each.inode, name, key, generation)): each.fd for name, each in streams}
             if wiring.terminal is not None:
                 inode = wiring.streams["stdout"].inode
-                named |= {f"{TERMINAL}:{inode}:{what}": fd for what, fd in wiring.terminal.kept().items()}
+                named |= {f"{TERMINAL}:{inode}:{what}": fd for what, fd in wiring.terminal.kept.items()}
             self._estate.ward.keep(named)

@@ -11,26 +11,20 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from tm.core import flow
 from tm.core.process import Occurrence, Process, Send
 from tm.daemon.adoption import Parties
 from tm.daemon.answers import Answer, NoSuchTask, Outcome, failed
 from tm.daemon.failures import NoTerminal
+from tm.daemon.onlooker import Onlooker
 from tm.daemon.succession import TERMINAL, Estate
 from tm.daemon.wiring import Wiring, piped
 from tm.edge.pipes import Pipe, pipe
 
 if TYPE_CHECKING:
     from tm.daemon.attaching import Attached, Attachments
-
-
-class Onlooker(NamedTuple):
-    """Who looks on. `show`: takes what the terminal shows; `ended`: takes a sentence, the last that he hears."""
-
-    show: Callable[[bytes], None]
-    ended: Callable[[str], None]
 
 
 class Terminals:

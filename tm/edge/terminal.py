@@ -72,13 +72,16 @@ class Terminal:
     """The daemon's end, which is emptied as a pipe is. Owns its descriptors, also that of `pipe`.
 
     `way`: the end of the pipe that is written to; `taps`: who is shown what comes; `on_close` hears of each descriptor
-    that is about to be closed. `ended`: nobody has the other end any more.
+    that is about to be closed. `ended`: nobody has the other end any more. `kept`: what another daemon needs beside the
+    pipe, by what it is; `line_bytes`: so many bytes of an unfinished line count as whole.
     """
 
     def __init__(self, watcher: Watcher, ours: int, pipe: Pipe, way: int) -> None:
         self._watcher = watcher
         self._ours, self._way = ours, way
         self._pipe = pipe
+        self.line_bytes = pipe.line_bytes
+        self.kept = {"terminal": ours, "way": way}
         self._typed = bytearray()
         self._full = False
         self._waits_for = ""
@@ -94,18 +97,10 @@ class Terminal:
         """The end of the pipe that is read."""
         return self._pipe.fd
 
-    @property
-    def line_bytes(self) -> int:
-        """So many bytes of an unfinished line count as whole."""
-        return self._pipe.line_bytes
-
-    @line_bytes.setter
-    def line_bytes(self, size: int) -> None:
-        self._pipe.line_bytes = size
-
     def widen(self) -> None:
         """Have room for a line of 64 KiB, where the kernel allows it."""
         self._pipe.widen()
+        self.line_bytes = self._pipe.line_bytes
 
     def read(self) -> bytes | None:
         """Take what there is; b'' at the end, None when there is nothing now."""
@@ -144,10 +139,6 @@ class Terminal:
         self._pipe.close()
 
     # ---- as a terminal
-
-    def kept(self) -> dict[str, int]:
-        """What another daemon needs beside the pipe, by what it is."""
-        return {"terminal": self._ours} if self.ended else {"terminal": self._ours, "way": self._way}
 
     def seen(self) -> bytes:
         """What has come and was not taken yet."""
@@ -233,7 +224,7 @@ class Terminal:
             self._typed.clear()
             self._watcher.unwatch(self._ours)
             self.on_close(self._way)
-            os.close(self._way)
+            os.close(self.kept.pop("way"))
 
     def _arrange(self) -> None:
         """What is waited for: output where there is room for it, and a program that reads where something is typed."""
