@@ -35,7 +35,7 @@ export GENERATED
 # The suites beside the unit tests: each run takes what of a directory begins with one of these letters. They wait more than
 # they compute, so that three fit beside each other.
 RUNS := suite-integration suite-fault suite-fault-rest
-suite-integration: TESTS := tests/integration
+suite-integration: TESTS := tests/integration $(wildcard tests/conformance)
 suite-fault: TESTS := $(sort $(wildcard tests/fault/test_[a-k]*.py))
 suite-fault-rest: TESTS := $(sort $(wildcard tests/fault/test_[l-z]*.py))
 
