@@ -36,7 +36,7 @@ def test_what_was_ready_stays_so_and_is_asked_on(tmp_path: Path) -> None:
         assert daemon.rows() == before
         assert (tmp_path / "ready.asked").read_text() == "\n", "once, by the first daemon"
         asked = (tmp_path / "asked").stat().st_size if (tmp_path / "asked").exists() else 0
-        until(lambda: (tmp_path / "asked").stat().st_size > asked, "another question")
+        until(lambda: (tmp_path / "asked").exists() and (tmp_path / "asked").stat().st_size > asked, "another question")
         (tmp_path / "ill").touch()
         becomes(daemon, "web", "FATAL")
         assert "liveness: 2 failures in a row, the last: exit code 1" in daemon.log

@@ -69,12 +69,13 @@ class Held:
     def with_needed(self, keys: Collection[Key], wishes: Mapping[Key, bool]) -> list[Key]:
         """These and what has to be started for them, in order; not what is to be down by these wishes."""
         barred = [key for key, up in wishes.items() if not up]
-        return self.ordered({*keys, *self._order.needed({name for name, _ in keys}, self._rows(), barred)})
+        needed = self._order.needed(dict.fromkeys(name for name, _ in keys), self._rows(), barred)
+        return self.ordered(dict.fromkeys((*needed, *keys)))
 
     def needed(self, keys: Iterable[Key]) -> list[Key]:
         """What has to be started before these can be, where they are not up."""
         rows = self._rows()
-        names = {key[0] for key in keys if rows[key].at_rest or ending(rows[key])}
+        names = dict.fromkeys(key[0] for key in keys if rows[key].at_rest or ending(rows[key]))
         return self._order.needed(names, rows)
 
     def longest_stop_s(self) -> float:
