@@ -74,15 +74,16 @@ def test_without_it_nothing_is_said(tmp_path: Path) -> None:
 def test_a_name_that_changes_changes_here(tmp_path: Path) -> None:
     config = """
         defaults: {autoLaunch: true, successfulStartTimeout: 0}
-        tasks: {web: {command: "exec 3<>go; while read x <&3; do echo $x; done"}}
+        tasks: {web: {command: "exec 3<>go.$TASKMASTER_N; while read x <&3; do echo $x; done"}}
     """
-    os.mkfifo(tmp_path / "go")
+    for n in (1, 2):
+        os.mkfifo(tmp_path / f"go.{n}")
     with Daemon(tmp_path, config, "--echo") as daemon:
-        (tmp_path / "go").write_text("before\n")
+        (tmp_path / "go.1").write_text("before\n")
         daemon.wait_output(r"(?m)^web \| before$")
         assert daemon.ctl("scale", "web", "2").returncode == 0
-        (tmp_path / "go").write_text("after\n")
-        daemon.wait_output(r"(?m)^web_[12] \| after$")
+        (tmp_path / "go.1").write_text("after\n")
+        daemon.wait_output(r"(?m)^web_1 \| after$")
 
 
 def test_at_a_terminal_names_are_coloured_and_there_is_nothing_else_of_the_children(tmp_path: Path) -> None:
