@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from tests.integration.background import Background
 from tests.integration.client import Daemon
 from tests.integration.driver import PROGRAM, ROOT, alive, daemons_of, environment
 from tests.rpc import Rpc
@@ -183,6 +184,19 @@ def test_the_daemon_takes_the_place_of_its_guardian(tmp_path: Path) -> None:
         until(lambda: not alive(pid), "the end")
         assert not (tmp_path / "web.pid").exists()
         assert not any(alive(row["pid"]) for row in before.values() if row["pid"])
+
+
+def test_one_that_dies_before_it_has_begun_is_followed_by_another(tmp_path: Path) -> None:
+    """The version that it was to be made of is nowhere then; who has typed the command is told when all is well."""
+    os.mkfifo(tmp_path / "coded.fifo")
+    with Background(tmp_path, CONFIG) as background:
+        guardian = background.up(TASKMASTER_FAULT="before-version:1")
+        assert "the guardian has died; another one takes its place" in background.log
+        with Rpc(background.socket) as client:
+            before = {row["name"]: row["pid"] for row in client.call("status")["data"]}
+        os.kill(daemons_of(guardian)[0], signal.SIGKILL)
+        with Rpc(background.socket) as client:
+            assert {row["name"]: row["pid"] for row in client.call("status")["data"]} == before
 
 
 class Elsewhere(Daemon):

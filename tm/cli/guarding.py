@@ -29,6 +29,7 @@ from tm.daemon.service import Service
 from tm.daemon.ward import Inheritance, Ward
 from tm.edge import hall, ps, reap, version
 from tm.edge.descriptors import close_but
+from tm.edge.faults import point
 
 T = TypeVar("T")
 LOADED = "configuration"
@@ -127,16 +128,23 @@ def guard(opened: Opened, code: dict[str, int]) -> Opened:
 
 def _be_guardian(opened: Opened, about: dict[str, Any], kept: dict[str, int]) -> NoReturn:
     """In the parent."""
-    if opened.form is Form.DAEMON:
-        null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
-        os.dup2(null, 2)
+    _say_nothing(opened.form)
     reap.adopt_orphans()
     state = {**_standing(opened), **about}
+    point("before-version")
     try:
         version.write(kept[role.VERSION])
         role.become(state, kept)
     except OSError:  # whom it has become may not read or run this Python
         _stay(state, kept)
+
+
+def _say_nothing(form: Form) -> None:
+    """In the background stderr is the way to who has typed the command, which is the daemon's until that is up."""
+    if form is Form.DAEMON:
+        null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+        os.dup2(null, 2)
+        os.close(null)
 
 
 def take_role(opened: Opened, service: Service) -> None:
@@ -169,6 +177,7 @@ def _fork_from_guardian(opened: Opened, service: Service) -> None:
         if pid := os.fork():
             theirs.close()
             about = {"hall": ours.fileno(), "daemon": pid, "ready": True, "stopping": service.succession.by}
+            _say_nothing(opened.form)
             _take_place({**_standing(opened), **about}, ward)
         ours.close()
         os.setpgid(0, 0)
@@ -185,9 +194,9 @@ def _fork_from_guardian(opened: Opened, service: Service) -> None:
 
 def _take_place(state: dict[str, Any], ward: Ward) -> NoReturn:
     """In the parent. A guardian that ended before it had begun may be one that cannot: this process can, as it is. So
-    it does where the version that is to be kept has not been put down yet.
+    it does where the version that is to be kept has not been put down whole.
     """
-    if not ward.unmet and os.fstat(ward.kept[role.VERSION]).st_size:
+    if not ward.unmet and version.complete(ward.kept[role.VERSION]):
         with suppress(OSError):
             role.become(state, ward.kept)
     _stay(state, ward.kept)

@@ -15,6 +15,7 @@ import marshal
 import os
 from importlib.util import find_spec
 
+_MARK_BYTES = 8
 BEGIN = """
 import marshal, os, sys
 from importlib.util import spec_from_loader
@@ -23,7 +24,7 @@ class Kept:
     def __init__(self, fd):
         self.fd = fd
         with open(fd, "rb", closefd=False) as file:
-            file.seek(0)
+            file.seek(8)
             self.modules = marshal.load(file)
             self.begin = file.tell()
 
@@ -74,5 +75,12 @@ def write(fd: int) -> None:
         code.append(packed)
         size += len(packed)
     with open(fd, "wb", closefd=False) as file:
+        file.write(bytes(_MARK_BYTES))
         marshal.dump(table, file)
         file.writelines(code)
+    os.pwrite(fd, size.to_bytes(_MARK_BYTES, "little"), 0)
+
+
+def complete(fd: int) -> bool:
+    """Whether all of it is there: who was writing it may have died on the way. Raises OSError."""
+    return any(os.pread(fd, _MARK_BYTES, 0))
