@@ -20,7 +20,11 @@ class Rpc:
     def __init__(self, path: Path | str, timeout_s: float = 30) -> None:
         self.socket = socket.socket(socket.AF_UNIX)
         self.socket.settimeout(timeout_s)
-        self.socket.connect(str(path))
+        try:
+            self.socket.connect(str(path))
+        except OSError:
+            self.socket.close()
+            raise
         self.heard: list[Any] = []
         self._rest = bytearray()
         self._last = 0

@@ -11,7 +11,7 @@ T = TypeVar("T")
 _LOOK_EVERY_S = 0.01
 
 
-def until(condition: Callable[[], T], what: str, timeout_s: float = 20) -> T:
+def until(condition: Callable[[], T], what: str, timeout_s: float = 60) -> T:
     """Look until `condition` gives something true, and return it; AssertionError naming `what` when it never does."""
     deadline = time.monotonic() + timeout_s
     while not (value := condition()):

@@ -104,7 +104,9 @@ class Guardian:
         """Until the next daemon is due; not at all where there is time to get ready for that."""
         if self._again is not None:
             return max(0, int((self._again - time.monotonic()) * 1000) + 1)
-        return 0 if self._ready and self._preparations is not None else None
+        if self._preparations is None or not self._ready:
+            return None
+        return max(0, int((self._began + _UP_S - time.monotonic()) * 1000) + 1)
 
     def _prepare(self) -> None:
         for _ in self._preparations or ():
