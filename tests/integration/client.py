@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ class Daemon(Taskmaster):
 
     def __init__(self, home: Path, config: str, *flags: str, program: Path | None = None, **changes: str) -> None:
         super().__init__(home, config, "-n", *flags, program=program, **changes)
-        until(lambda: self.process.poll() is not None or self.answers(), "a daemon that answers")
+        until(lambda: self.process.poll() is not None or self.ctl("pid").returncode == 0, "a daemon that answers")
         assert self.process.poll() is None, self.errors
 
     def command(self, *arguments: str) -> list[str]:
@@ -57,19 +57,8 @@ class Daemon(Taskmaster):
             data = client.call("status")["data"]
         return {row["name"]: {key: row[key] for key in ("status", "pid", "restarts")} for row in data}
 
-    def answers(self) -> bool:
-        """Whether somebody does."""
-        with suppress(OSError, EOFError), Rpc(self.home / "control.sock") as client:
-            return int(client.call("pid")["outcome"]) == 0
-        return False
-
     def state(self, name: str) -> str:
-        """What a process is in; '' while nobody answers. It costs no process, since many ask again and again."""
-        with suppress(OSError, EOFError), Rpc(self.home / "control.sock") as client:
-            return str(client.call("status", words=[name])["data"][0]["status"])
-        return ""
+        return str(json.loads(self.ctl("--json", "status", name).stdout)[0]["status"])
 
     def pid(self, name: str) -> int:
-        """The pid of a process that lives."""
-        with Rpc(self.home / "control.sock") as client:
-            return int(client.call("pid", words=[name])["data"][name])
+        return int(self.ctl("pid", name).stdout)

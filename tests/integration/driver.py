@@ -79,14 +79,14 @@ def _session(pid: int) -> int:
 
 
 def kill_all(pid: int) -> None:
-    """SIGKILL to a guardian and its daemon, neither of which then starts the other again; to a daemon without one."""
+    """SIGKILL to a guardian and its daemon, neither of which then starts the other again; to a daemon without one.
+
+    The guardian stands still first. A daemon that stood still would be continued by the kernel when it is orphaned.
+    """
     with suppress(ProcessLookupError):
-        os.kill(pid, signal.SIGSTOP)  # the kernel tells all children only of who stands still
+        os.kill(pid, signal.SIGSTOP)
     daemons = daemons_of(pid)
-    for each in daemons:
-        with suppress(ProcessLookupError):
-            os.kill(each, signal.SIGSTOP)
-    for each in (pid, *daemons):
+    for each in (*daemons, pid):
         with suppress(ProcessLookupError):
             os.kill(each, signal.SIGKILL)
     for each in daemons:
