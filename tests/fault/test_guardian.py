@@ -7,6 +7,7 @@ import shutil
 import signal
 import socket
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -274,6 +275,8 @@ def test_ctrl_c_reaches_the_daemon_once(tmp_path: Path) -> None:
 
 def test_it_sleeps_while_nothing_happens(tmp_path: Path) -> None:
     with up(tmp_path) as daemon:
+        ready = time.monotonic() + 3
+        until(lambda: time.monotonic() > ready, "a guardian that has got ready for its next daemon")
         daemon.rows()
 
         def switches() -> str:
