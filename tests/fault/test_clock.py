@@ -24,6 +24,16 @@ from tests.waiting import until
 LIBRARY = next(iter([*Path("/usr/lib").glob("*/faketime/libfaketime.so.1")]), None)
 """What makes a program see another wall clock; the machine's own is not touched."""
 DEAF = """'trap "" TERM; echo deaf; while :; do sleep 1000; done'"""
+EACH = f"""
+        defaults: {{autoLaunch: true, restart: always, successfulStartTimeout: 0, environment: {{LD_PRELOAD: ""}}}}
+        taskmaster: {{restartFloor: 10ms}}
+        tasks:
+          quiet: {{command: sleep 1000}}
+          proving: {{command: sleep 1001, successfulStartTimeout: 1h}}
+          waiting: {{command: "false", successfulStartTimeout: 1h, restartDelay: 1h, restartDelayMax: 1h}}
+          deaf: {{command: {DEAF}, gracefulStopTimeout: 1h}}
+          flaps: {{command: [sleep, "0.01"]}}"""
+"""One that does nothing, one that waits for each of its deadlines, and one that restarts."""
 YEAR = timedelta(days=365)
 
 
@@ -34,15 +44,7 @@ def heard(taskmaster: Taskmaster, name: str) -> None:
 
 @pytest.mark.skipif(LIBRARY is None, reason="libfaketime is not installed")
 def test_a_wall_clock_that_jumps_a_year_forth_and_back_changes_nothing_but_the_stamps(tmp_path: Path) -> None:
-    config = f"""
-        defaults: {{autoLaunch: true, restart: always, successfulStartTimeout: 0, environment: {{LD_PRELOAD: ""}}}}
-        taskmaster: {{restartFloor: 10ms}}
-        tasks:
-          quiet: {{command: sleep 1000}}
-          proving: {{command: sleep 1001, successfulStartTimeout: 1h}}
-          waiting: {{command: "false", successfulStartTimeout: 1h, restartDelay: 1h, restartDelayMax: 1h}}
-          deaf: {{command: {DEAF}, gracefulStopTimeout: 1h}}
-          flaps: {{command: [sleep, "0.01"]}}
+    config = f"""{EACH}
           killed: {{command: {DEAF}, gracefulStopTimeout: 50ms}}
     """
     clock = tmp_path / "clock"
@@ -76,19 +78,9 @@ def test_a_machine_that_was_suspended_for_a_day_goes_on_where_it_was(tmp_path: P
     """All stand still, guardian, daemon and what they keep, and a day later all go on. As the kernel has it, that day
     is in the wall clock and not in the time that deadlines are made of.
     """
-    config = f"""
-        defaults: {{autoLaunch: true, restart: always, successfulStartTimeout: 0, environment: {{LD_PRELOAD: ""}}}}
-        taskmaster: {{restartFloor: 10ms}}
-        tasks:
-          quiet: {{command: sleep 1000}}
-          proving: {{command: sleep 1001, successfulStartTimeout: 1h}}
-          waiting: {{command: "false", successfulStartTimeout: 1h, restartDelay: 1h, restartDelayMax: 1h}}
-          deaf: {{command: {DEAF}, gracefulStopTimeout: 1h}}
-          flaps: {{command: [sleep, "0.01"]}}
-    """
     clock = tmp_path / "clock"
     set_to(clock, 0)
-    with Daemon(tmp_path, config, "-l", "taskmaster.log", **faked(clock)) as daemon:
+    with Daemon(tmp_path, EACH, "-l", "taskmaster.log", **faked(clock)) as daemon:
         until(lambda: daemon.ctl("logs", "deaf").stdout == "deaf\n", "it is deaf")
         daemon.ctl("--no-wait", "stop", "deaf")
         states = {"quiet": "RUNNING", "proving": "STARTED", "waiting": "BACKOFF", "deaf": "STOPPING"}

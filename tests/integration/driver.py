@@ -64,19 +64,29 @@ def alive(pid: int) -> bool:
 def daemons_of(guardian: int) -> list[int]:
     """The daemon that is a guardian's child; of its other children each leads a session."""
     try:
+        session = os.getsid(guardian)
         children = Path(f"/proc/{guardian}/task/{guardian}/children").read_text().split()
-        return [pid for pid in map(int, children) if os.getsid(pid) == os.getsid(guardian)]
+        return [pid for pid in map(int, children) if _session(pid) == session]
     except (FileNotFoundError, ProcessLookupError):
         return []
 
 
+def _session(pid: int) -> int:
+    """That of a process; 0 where it is gone."""
+    with suppress(ProcessLookupError):
+        return os.getsid(pid)
+    return 0
+
+
 def kill_all(pid: int) -> None:
-    """SIGKILL to a guardian and its daemon, neither of which then starts the other again; to a daemon without one."""
+    """SIGKILL to a guardian and its daemon, neither of which then starts the other again; to a daemon without one.
+
+    The guardian stands still first. A daemon that stood still would be continued by the kernel when it is orphaned.
+    """
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGSTOP)
     daemons = daemons_of(pid)
-    for each in daemons:
-        with suppress(ProcessLookupError):
-            os.kill(each, signal.SIGSTOP)
-    for each in (pid, *daemons):
+    for each in (*daemons, pid):
         with suppress(ProcessLookupError):
             os.kill(each, signal.SIGKILL)
     for each in daemons:

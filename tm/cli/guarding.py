@@ -100,8 +100,31 @@ def renew(ward: Ward) -> None:
     ward.tell(hall.Word.RENEW)
 
 
-def code(opened: Opened) -> dict[str, int]:
-    """The file that takes the version that is kept; nothing where there is a guardian already, or can be none."""
+def guard(opened: Opened) -> Opened:
+    """Fork: the calling process becomes the guardian, and the daemon goes on in the child, into which this returns;
+    where there is one already, or can be none, in the calling process. Raises Refusal.
+    """
+    room = _room(opened)
+    if not room:
+        return opened
+    guardian = os.getpid()
+    try:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        pid = os.fork()
+    except OSError as error:
+        raise Refusal(f"the daemon cannot be made a child of its guardian: {reason(error)}.") from None
+    kept = {**opened.lasting(), **room}
+    if pid:
+        theirs.close()
+        _be_guardian(opened, {"hall": ours.fileno(), "daemon": pid}, kept)
+    os.setpgid(0, 0)
+    ours.close()
+    estate = replace(opened.parts.estate, ward=Ward(theirs, kept, guardian))
+    return replace(opened, parts=replace(opened.parts, estate=estate))
+
+
+def _room(opened: Opened) -> dict[str, int]:
+    """The file that is to take the version that is kept; nothing where there is a guardian, or can be none."""
     estate = opened.parts.estate
     needless = opened.form is Form.SHELL or estate.ward.guarded
     if needless or estate.journal is None or not sys.platform.startswith("linux"):
@@ -111,28 +134,6 @@ def code(opened: Opened) -> dict[str, int]:
     except OSError as error:
         opened.parts.log.write(Level.WARNING, "taskmaster", "guardian", f"there can be none: {reason(error)}")
         return {}
-
-
-def guard(opened: Opened, code: dict[str, int]) -> Opened:
-    """Fork: the calling process becomes the guardian, and the daemon goes on in the child, into which this returns;
-    where there is no `code` for that, in the calling process. Raises Refusal.
-    """
-    if not code:
-        return opened
-    guardian = os.getpid()
-    try:
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        pid = os.fork()
-    except OSError as error:
-        raise Refusal(f"the daemon cannot be made a child of its guardian: {reason(error)}.") from None
-    kept = {**opened.lasting(), **code}
-    if pid:
-        theirs.close()
-        _be_guardian(opened, {"hall": ours.fileno(), "daemon": pid}, kept)
-    os.setpgid(0, 0)
-    ours.close()
-    estate = replace(opened.parts.estate, ward=Ward(theirs, kept, guardian))
-    return replace(opened, parts=replace(opened.parts, estate=estate))
 
 
 def _be_guardian(opened: Opened, about: dict[str, Any], kept: dict[str, int]) -> NoReturn:

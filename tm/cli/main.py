@@ -156,9 +156,8 @@ def _run(opened: Opened, on_up: Callable[[Service], None]) -> int:
     first, over = opened.parts.estate.left.hall is None, False
     with ExitStack() as last:
         try:
-            made_of = guarding.code(opened)
             _lower(opened)
-            opened = guarding.guard(opened, made_of)
+            opened = guarding.guard(opened)
             service = _begin(opened, last)
             service.on_booted = partial(opened.parts.estate.ward.when_met, partial(on_up, service))
             contain(opened, service)

@@ -289,8 +289,12 @@ class Guardian:
                 os.close(fd)
 
     def _renew(self) -> None:
-        """Run the source that is kept, which may be another one now; where that cannot be, go on with this."""
+        """Run the version that is kept, which may be another one. What has been noted of signals goes on before."""
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, (*FORWARDED, signal.SIGCHLD))
+        self._signals.receive()
+        self._forward()
         hall = self._hall.fileno() if self._hall is not None else None
         about = {"exits": self._exits, "ready": self._ready, "stopping": self._stopping, "daemon": self._daemon}
         with suppress(OSError):
             become({**self._state, **about, "hall": hall}, self._kept)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)

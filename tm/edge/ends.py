@@ -2,8 +2,8 @@
 
 Guarantees: every dead child is seen; nothing waits.
 
-The word of how one ended is that of
-waitpid(2): the exit code times 256, or the signal, and 128 with it where the memory was dumped.
+The word of how one ended is that of waitpid(2): the exit code times 256, or the signal, and 128 with it where the
+memory was dumped.
 """
 
 from __future__ import annotations

@@ -14,10 +14,7 @@ import array
 import marshal
 import os
 import socket
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Any
+from typing import Any
 
 VERSION = 1
 VARIABLE = "TASKMASTER_INHERITED"

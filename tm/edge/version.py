@@ -16,7 +16,7 @@ import os
 from importlib.util import find_spec
 
 _MARK_BYTES = 8
-BEGIN = """
+BEGIN = f"""
 import marshal, os, sys
 from importlib.util import spec_from_loader
 
@@ -24,7 +24,7 @@ class Kept:
     def __init__(self, fd):
         self.fd = fd
         with open(fd, "rb", closefd=False) as file:
-            file.seek(8)
+            file.seek({_MARK_BYTES})
             self.modules = marshal.load(file)
             self.begin = file.tell()
 
