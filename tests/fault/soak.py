@@ -146,9 +146,9 @@ class Soak:
         flags = ("-n", "-l", "taskmaster.log")
         with Taskmaster(self.home, self.drawn.text(), *flags) as self.taskmaster, ExitStack() as stack:
             path = listening(self.home / "control.sock")
-            self.pid = self.taskmaster.daemon
             self.clients = [stack.enter_context(Rpc(path, PATIENCE_S)) for _ in range(CLIENTS)]
             self.status()
+            self.pid = self.taskmaster.daemon
             used, memory = descriptors(self.pid), 0
             while time.monotonic() < until_s:
                 for _ in range(ROUNDS):

@@ -25,6 +25,7 @@ QUIET = """
     tasks: {quiet: {command: sleep 100000, instances: 20}}
 """
 LOOKED_AT_S = 10
+CALM = 20
 
 
 def wake_ups(pid: int) -> int:
@@ -32,15 +33,20 @@ def wake_ups(pid: int) -> int:
 
 
 def is_asleep(pid: int) -> None:
-    """Wait until what came before has been digested: between two looks it has not been awake."""
-    last = -1
+    """Wait until what came before has been digested: in so many looks, one after the other, it has not been awake."""
+    looks = [-1]
 
     def same_as_before() -> bool:
-        nonlocal last
-        before, last = last, wake_ups(pid)
-        return before == last
+        looks.append(wake_ups(pid))
+        return len(looks) > CALM and len(set(looks[-CALM:])) == 1
 
     until(same_as_before, "asleep")
+
+
+def begun(guardian: int) -> None:
+    """Wait until it is the guardian, which it tells the daemon."""
+    title = Path(f"/proc/{guardian}/cmdline")
+    until(lambda: title.read_bytes().startswith(b"taskmaster: guardian"), "a guardian")
 
 
 def sleeps_on(pid: int, seconds: float = LOOKED_AT_S) -> None:
@@ -68,6 +74,7 @@ def test_with_commands_on_a_pipe(tmp_path: Path) -> None:
 def test_without_a_shell(tmp_path: Path) -> None:
     with Taskmaster(tmp_path, QUIET, "-n") as taskmaster:
         all_started(tmp_path)
+        begun(taskmaster.process.pid)
         sleeps_on(taskmaster.daemon)
         sleeps_on(taskmaster.process.pid)
 
@@ -76,6 +83,7 @@ def test_with_a_schedule_that_is_due_some_day(tmp_path: Path) -> None:
     leap = "leap: {command: run, schedule: '0 0 29 2 *', autoLaunch: false, restart: never}"
     with Taskmaster(tmp_path, QUIET.replace("tasks: {", f"tasks: {{{leap}, "), "-n") as taskmaster:
         all_started(tmp_path)
+        begun(taskmaster.process.pid)
         sleeps_on(taskmaster.daemon)
 
 
@@ -89,6 +97,7 @@ def test_beside_lines_that_are_not_finished(tmp_path: Path) -> None:
     """
     with Taskmaster(tmp_path, config, "-n") as taskmaster:
         all_started(tmp_path)
+        begun(taskmaster.process.pid)
         with Rpc(tmp_path / "control.sock") as rpc:
             rpc.call("logs.follow", words=["half"])
             sleeps_on(taskmaster.daemon)
