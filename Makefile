@@ -33,9 +33,10 @@ endef
 export GENERATED
 
 # The suites beside the unit tests: each run takes what of a directory begins with one of these letters. They wait more than
-# they compute, so that three fit beside each other.
-RUNS := suite-integration suite-fault suite-fault-rest
-suite-integration: TESTS := tests/integration $(wildcard tests/conformance)
+# they compute, so that four fit beside each other.
+RUNS := suite-integration suite-integration-rest suite-fault suite-fault-rest
+suite-integration: TESTS := $(sort $(wildcard tests/integration/test_[a-i]*.py))
+suite-integration-rest: TESTS := $(sort $(wildcard tests/integration/test_[j-z]*.py)) $(wildcard tests/conformance)
 suite-fault: TESTS := $(sort $(wildcard tests/fault/test_[a-k]*.py))
 suite-fault-rest: TESTS := $(sort $(wildcard tests/fault/test_[l-z]*.py))
 
@@ -108,7 +109,7 @@ pages:
 	else echo "manual pages not checked: there is no mandoc here"; fi
 
 rest: $(DEV) bytecode
-	@$(MAKE) --no-print-directory --jobs=3 --output-sync=target $(RUNS)
+	@$(MAKE) --no-print-directory --jobs=4 --output-sync=target $(RUNS)
 
 $(RUNS):
 	$(BIN)/python3 -m pytest $(TESTS)

@@ -126,7 +126,9 @@ def test_a_flood_loses_and_doubles_no_line(tmp_path: Path) -> None:
         files = sorted(tmp_path.glob(f"{log}.*"), key=lambda each: -int(each.suffix[1:]))
         lines = "".join(file.read_text() for file in [*files, tmp_path / log]).split("\n")
         torn = lines.pop()
-        assert not torn or (log == "alone.log" and "alone" in gone), "what ended while nobody was there lacks its last words"
+        assert not torn or (log == "alone.log" and "alone" in gone), (
+            "what ended while nobody was there lacks its last words"
+        )
         for line in lines:
             name, number, length, text = line.split(" ")
             assert text == "x" * int(length)

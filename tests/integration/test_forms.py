@@ -461,7 +461,7 @@ def test_a_task_without_instances_is_not_called_unknown(tmp_path: Path) -> None:
     with Taskmaster(tmp_path, config) as taskmaster:
         assert taskmaster.ask("start none") == "Task 'none' has no instances, see web.yaml:1\n"
         assert re.search(
-            r"(?m)^web +STOPPED .*\n    CPU -  Mem -  Last change: never started$", taskmaster.ask("status -l")
+            r"(?m)^web +STOPPED .*\n    Ready -  CPU -  Mem -  Last change: never started$", taskmaster.ask("status -l")
         )
 
 

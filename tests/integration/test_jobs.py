@@ -122,6 +122,7 @@ def test_the_zone_of_the_machine_is_that_of_its_variable(tmp_path: Path) -> None
 def test_a_tick_between_two_daemons_is_carried_out_once(tmp_path: Path) -> None:
     clock = Clock(tmp_path, "2026-11-27T02:30:00")
     with up(tmp_path, 'tasks: {backup: {command: sleep 1, schedule: "0 3 * * *"}}', clock) as daemon:
+        until((tmp_path / "state" / "runs").exists, "the time from which it counts, on record")
         killed = daemon.daemon
         os.kill(daemon.process.pid, signal.SIGSTOP)
         os.kill(killed, signal.SIGKILL)

@@ -196,7 +196,7 @@ def test_cpu_and_memory_of_a_process_with_its_descendants(tmp_path: Path) -> Non
         holder = int(until(lambda: (tmp_path / "taken").exists() and (tmp_path / "taken").read_text(), "memory"))
         pid = daemon.pid("web")
         long = daemon.ctl("status", "-l").stdout
-        used = re.search(r"(?m)^    CPU (\d+\.\d)% \((\d+\.\d\d)s\)  Mem ([\d.]+)MiB  Last change: ", long)
+        used = re.search(r"(?m)^    Ready -  CPU (\d+\.\d)% \((\d+\.\d\d)s\)  Mem ([\d.]+)MiB  Last change: ", long)
         assert used, long
         assert 45 < float(used[3]) < 90
         row = rows(daemon, "-l")["web"]

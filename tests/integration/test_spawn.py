@@ -153,7 +153,8 @@ def test_sockets_come_from_descriptor_three_on_whatever_they_and_stdio_were(
         made = {at: socket.socket() for at in range(3)}  # the lowest that are free: 3, 4, 5
         inodes = [os.fstat(fd).st_ino for fd in order]
         target = tmp_path / "told"
-        launch = launch_of(PYTHON, "-S", str(WHAT_I_AM), str(target), sockets=(Socket("a"), Socket("b")))
+        sockets = {"sockets": (Socket("a"), Socket("b")), "pid_variables": ("LISTEN_PID",)}
+        launch = launch_of(PYTHON, "-S", str(WHAT_I_AM), str(target), **sockets)
         with default_for_child():
             pid = spawn(launch, (20, 20, 20), order)
         assert isinstance(pid, int) and os.waitpid(pid, 0)[1] == 0

@@ -64,7 +64,7 @@ class Launch:
     def needs_fork(self) -> bool:
         """Whether the child has to do more than vfork(2) allows before it runs its program."""
         asked = (self.user, self.group, self.nice, self.cpus, self.oom_score)
-        steps = self.limits or self.cgroup or self.pid_variables or self.tty
+        steps = self.limits or self.cgroup or self.sockets or self.pid_variables or self.tty
         return bool(steps) or any(each is not None for each in asked)
 
     @property
