@@ -94,7 +94,7 @@ types: $(DEV)
 	$(BIN)/mypy --strict tm
 
 unit: $(DEV) bytecode
-	$(BIN)/python3 -m pytest tests/unit --cov=tm.core --cov-branch --cov-fail-under=100
+	$(BIN)/python3 -m pytest tests/unit --numprocesses=auto --cov=tm.core --cov-branch --cov-fail-under=100
 
 fresh: $(DEV)
 	@echo "$$GENERATED" | { stale=0; while read -r file what; do \
