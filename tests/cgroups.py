@@ -36,6 +36,12 @@ def home() -> Path:
     return Path(place)
 
 
+def need_memory() -> None:
+    """The test is skipped where cgroup v2 does not count memory."""
+    if "memory" not in (home() / "cgroup.controllers").read_text().split():
+        pytest.skip("cgroup v2 has no memory controller here")
+
+
 def need_none() -> None:
     """The test is skipped where `WITHOUT` does not work."""
     if os.geteuid() != 0 or subprocess.run([*WITHOUT, "true"], capture_output=True, check=False).returncode:

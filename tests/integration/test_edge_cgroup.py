@@ -166,3 +166,26 @@ def test_a_number_that_is_another_ones_by_now_ends_nobody(tmp_path: Path) -> Non
     reach.forget(held)
     assert not reach.covers(tree, held)
     assert reach.covers(tree, 77)
+
+
+def test_memory_is_what_cannot_be_had_back(tmp_path: Path) -> None:
+    assert cgroup.memory(str(tmp_path)) is None
+    (tmp_path / "memory.stat").write_text("anon 8192\nfile 1048576\nkernel 100\nfile_mapped 4096\nanon_thp 0\n")
+    assert cgroup.memory(str(tmp_path)) == 12288
+
+
+def test_the_kernel_counts_where_it_can(tmp_path: Path) -> None:
+    """A process of ours in a cgroup moves below it; another's keeps it from being counted."""
+    cgroups.need_memory()
+    with cgroups.made("tm-weigh") as place:
+        ours, other = (subprocess.Popen([*cgroups.inside(place), "sleep", "1000"]) for _ in range(2))
+        until(lambda: set(cgroup.members(str(place))) == {ours.pid, other.pid}, "both inside")
+        assert not cgroup.weigh(str(place), {ours.pid})
+        other.kill()
+        other.wait()
+        assert cgroup.weigh(str(place), {ours.pid})
+        assert cgroup.weigh(str(place), set()), "it is already"
+        assert cgroup.where(ours.pid) == f"{place}/taskmaster-self"
+        assert cgroup.memory(f"{place}/taskmaster-self")
+        ours.kill()
+        ours.wait()

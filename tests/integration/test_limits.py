@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,10 @@ import pytest
 
 from tests import cgroups
 from tests.integration.client import Daemon
-from tests.integration.driver import ROOT, alive
+from tests.integration.driver import ROOT, alive, daemons_of
 from tests.integration.driver import run as run_taskmaster
 from tests.waiting import until
+from tm.edge import cgroup
 
 TAKES = f"{sys.executable} -I -S {ROOT / 'tests' / 'programs' / 'takes_memory.py'}"
 EXAMPLE = ROOT / "etc" / "examples" / "limits.yaml"
@@ -67,6 +69,38 @@ def test_what_left_session_and_parent_counts_where_a_cgroup_has_it(tmp_path: Pat
     with Daemon(tmp_path, config(f"{TAKES} 80 daemon", "memoryMax: 60MiB, killMode: tree")) as daemon:
         assert "over the 60MiB allowed" in comes_to(daemon, "FATAL")["hint"]
         assert not alive(int((tmp_path / "taken").read_text()))
+
+
+class Inside(Daemon):
+    """One that begins in a cgroup of its own."""
+
+
+@pytest.mark.parametrize("kind", ["tree", "process"])
+def test_it_counts_by_the_kernel_where_that_counts(tmp_path: Path, kind: str) -> None:
+    """The daemon is alone in its cgroup but for its guardian; the next daemon finds everything again."""
+    cgroups.need_memory()
+    text = config(f"{TAKES} 80 daemon", f"memoryMax: 1GiB, restart: never, killMode: {kind}")
+    with cgroups.made("tm-limits") as place:
+        Inside.under = cgroups.inside(place)
+        with Inside(tmp_path, text) as daemon:
+            pid = daemon.pid("web")
+            ours = {daemon.process.pid, *daemons_of(daemon.process.pid)}
+            assert set(cgroup.members(f"{place}/taskmaster-self")) == ours
+            assert os.path.dirname(cgroup.where(pid)) == str(place)
+            until(lambda: (cgroup.memory(cgroup.where(pid)) or 0) > 80 << 20, "what it has taken")
+            before = daemon.daemon
+            os.kill(before, signal.SIGKILL)
+            until(lambda: daemon.daemon != before and daemon.answers(), "the next daemon")
+            assert daemon.pid("web") == pid
+            daemon.path.write_text(text.replace("1GiB", "60MiB"))
+            assert daemon.ctl("reload").returncode == 0
+            comes_to(daemon, "FATAL")
+            holder = int((tmp_path / "taken").read_text())
+            assert alive(holder) is (kind == "process"), "the cgroup is there for its memory alone"
+        if alive(holder):
+            os.kill(holder, signal.SIGKILL)
+            until(lambda: not alive(holder), "its end")
+    assert not place.exists()
 
 
 def test_it_is_started_again_as_restart_says_and_counted(tmp_path: Path) -> None:

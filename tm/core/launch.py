@@ -31,9 +31,10 @@ class Launch:
 
     `given`: the names in `environment` that the task itself sets; `sent`: the streams that go to syslog beside their
     tail in memory; `common`: the streams with a file that another instance has too, now or soon; `tree`: its
-    descendants are to be found again; `cgroup`: the directory of the cgroup that it begins in, or ''; `sockets`: those
-    that it is given, from descriptor 3 on; `speaks`: it is to have a NOTIFY_SOCKET; `pid_variables`: the names of
-    variables that hold its pid, whatever it is; `tty`: its descriptors 0 to 2 are a terminal of its own.
+    descendants are to be found again; `weighed`: its memory has a limit; `cgroup`: the directory of the cgroup that
+    it begins in, or ''; `sockets`: those that it is given, from descriptor 3 on; `speaks`: it is to have a
+    NOTIFY_SOCKET; `pid_variables`: the names of variables that hold its pid, whatever it is; `tty`: its descriptors 0
+    to 2 are a terminal of its own.
     """
 
     argv: tuple[str, ...]
@@ -54,6 +55,7 @@ class Launch:
     sent: frozenset[str] = frozenset()
     common: frozenset[str] = frozenset()
     tree: bool = False
+    weighed: bool = False
     cgroup: str = ""
     sockets: tuple[Socket, ...] = ()
     speaks: bool = False
@@ -134,6 +136,7 @@ def launch(task: Task, n: int, base: Mapping[str, str]) -> Launch:
         sent=frozenset(name for name, log in logs.items() if log == SENT),
         common=frozenset(name for name, log in logs.items() if task.instances > 1 and _is_common(log)),
         tree=task.kill_mode is KillMode.TREE,
+        weighed=task.memory_max_bytes is not None,
         sockets=task.sockets,
         speaks=speaks(task),
         pid_variables=_pid_variables(task),

@@ -123,11 +123,13 @@ FIELDS: Final[tuple[Field, ...]] = (
           "How readily the kernel ends it when memory runs out: from -1000 (never) to 1000 (first). When not given, "
           "that of the daemon. Only root can go below that."),
     Field("memoryMax", "memory_max_bytes", kinds.SOME_SIZE, "", _LIVE,
-          "How much memory it may have together with its descendants: the sum of their resident sizes, in which a page "
-          "that several share counts for each. Over it, it is ended as its stop asks for, and that is an unexpected "
-          "end for `restart`: `never` leaves it FATAL. A task with this key is looked at every 2 seconds, or more "
-          "rarely where a look takes over 20 ms; what is bigger only in between is not noticed. A descendant counts "
-          "that has one as its parent, or is in its session, or, with `killMode: tree`, in its cgroup."),
+          "How much memory it may have together with its descendants. Over it, it is ended as its stop asks for, and "
+          "that is an unexpected end for `restart`: `never` leaves it FATAL. Where cgroup v2 can be written and "
+          "counts memory, it begins in a cgroup, and what counts is the memory of that without what is kept of "
+          "files; elsewhere it is the sum of the resident sizes of all that have it as their parent, or one of its "
+          "children and so on, or are in its session, in which a page that several share counts for each. It is "
+          "looked at every 2 seconds, or more rarely where a look takes over 20 ms; what is bigger only in between "
+          "is not noticed."),
     Field("maxAge", "max_age_s", kinds.SOME_TIME, "", _LIVE,
           "How old a process may become before it is restarted, in order and whatever `restart` says: 10 % more or "
           "less, so that instances which were started together are not restarted together. It counts under Restarts, "

@@ -8,10 +8,12 @@ Leaves to others: when an age is reached (`core.age`), how memory is measured (`
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from tm.core.age import aged_at
+from tm.core.config import Config
 from tm.core.effects import Send
 from tm.core.process import Occurrence, Process
 from tm.core.report import uptime
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
 
 
 class Limits:
-    """Of all processes of one daemon. `reach` tells who is in a tree that has a cgroup."""
+    """Of all processes of one daemon. `reach` tells what is known of a tree that has a cgroup."""
 
     def __init__(self, loop: Loop, supervisor: Supervisor, reach: Reach) -> None:
         self._loop = loop
@@ -39,6 +41,11 @@ class Limits:
     def observe(self, _before: Process, _what: Occurrence, after: Process, _sent: Sequence[Send]) -> None:
         """A row has changed: its age is that of another process, or nobody's."""
         self._hold((after.task.name, after.n), after)
+
+    def begin(self, config: Config, guardian: int) -> None:
+        """These are the tasks, before any of them is started; `guardian` is our own pid where there is none."""
+        if any(task.memory_max_bytes is not None for task in config.tasks.values()):
+            self._reach.weigh({os.getpid(), guardian})
 
     def apply(self) -> None:
         """Another configuration holds, which the rows have at the end of this turn."""
@@ -58,7 +65,7 @@ class Limits:
             if self._weighing is None:
                 from tm.daemon.weighing import Weighing  # few have the key
 
-                self._weighing = Weighing(self._loop, self._supervisor, self._reach.members)
+                self._weighing = Weighing(self._loop, self._supervisor, self._reach)
             self._weighing.go_on()
 
     def _aged(self, key: Key) -> None:

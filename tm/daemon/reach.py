@@ -1,8 +1,10 @@
-"""Who is reached by a signal to a tree: by a cgroup of its own where one can be made, else as far as /proc tells.
+"""Who is of a tree, and reached by a signal to it: by a cgroup of its own where that can be, else by /proc.
 
 Guarantees: an instance with `killMode: tree` begins in a cgroup that has its name and the daemon's, so that the next
 daemon on the same state directory finds it again; one that could not be put into a cgroup, or was started before its
 task said `tree`, is reached by parents, sessions and marks, and `way` says why; a cgroup is removed when it is empty.
+One with a limit of memory has a cgroup too where the kernel counts what is in it (`weigh`); what is left there by a
+process that has ended is nobody's to end.
 
 A tree outlives the process that it was named after, whose pid may then be given to another. What is left of it has a
 negative number instead (`hold`), under which all that is asked of a pid can be asked of it.
@@ -13,7 +15,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
     from tm.edge.descendants import Kin
 
 _PLAIN: Final = re.compile(r"[A-Za-z0-9_.-]{1,150}")
+_WEIGHED: Final = "+"
+"""At the end of the name of a cgroup that is there for its memory alone."""
 _EARLIER: Final = "it was not put into a cgroup when it was started"
 
 
@@ -59,11 +63,22 @@ class Reach:
         self._held = 0
         self._has_proc = os.path.exists("/proc/self/stat")
         self._why = ""
+        self._weighs = False
+
+    def weigh(self, ours: Collection[int]) -> None:
+        """Have the memory of trees counted from now on, where that can be had. `ours`: the daemon and its guardian."""
+        home = self._place()[0]
+        self._weighs = self._weighs or (bool(home) and cgroup.weigh(home, ours))
+
+    def memory(self, pid: int) -> int | None:
+        """The bytes that its tree has in memory; None where they are not counted."""
+        tree = self._trees.get(pid)
+        return cgroup.memory(tree.cgroup) if tree is not None and tree.cgroup else None
 
     def prepare(self, key: Key, launch: Launch) -> Launch:
         """The launch with the mark of this daemon, and with a cgroup that is there where it is to begin in one."""
         marked = {**launch.environment, "TASKMASTER_DAEMON": self._identity}
-        path = self._make(key) if launch.tree else ""
+        path = self._make(key, launch.tree) if launch.tree or (launch.weighed and self._weighs) else ""
         return replace(launch, environment=marked, cgroup=path)
 
     def spawned(self, key: Key, launch: Launch, pid: int | None) -> None:
@@ -153,8 +168,9 @@ class Reach:
             if pid is not None:
                 self._trees[pid] = self._known(key, pid)
         for name in cgroup.below(home, self._prefix) if home else ():
-            key = named.get(name) or _key(name.removeprefix(self._prefix))
-            if not cgroup.populated(f"{home}/{name}"):
+            instance = name.removesuffix(_WEIGHED)
+            key = named.get(instance) or _key(instance.removeprefix(self._prefix))
+            if not cgroup.populated(f"{home}/{name}") or (name.endswith(_WEIGHED) and pids.get(key) is None):
                 self._remove(f"{home}/{name}")
             elif pids.get(key) is None:
                 self._held -= 1
@@ -165,8 +181,9 @@ class Reach:
     def _known(self, key: Key, pid: int) -> Tree:
         """The tree of an earlier daemon's process, which may have been in another cgroup than we are."""
         name = self._name(key)
-        for path in (cgroup.where(pid), f"{self._place()[0]}/{name}"):
-            if _last(path) == name and cgroup.populated(path):
+        usual = f"{self._place()[0]}/{name}"
+        for path in (cgroup.where(pid), usual, f"{usual}{_WEIGHED}"):
+            if _last(path).removesuffix(_WEIGHED) == name and cgroup.populated(path):
                 return Tree(key, path, "")
         return Tree(key, "", _EARLIER, _kin(pid, self._marks(key)))
 
@@ -176,12 +193,12 @@ class Reach:
             self._home = cgroup.own()
         return self._home
 
-    def _make(self, key: Key) -> str:
+    def _make(self, key: Key, tree: bool) -> str:
         """The directory of a cgroup that is there; '' and `_why` where that cannot be."""
         home, self._why = self._place()
         if not home:
             return ""
-        path = f"{home}/{self._name(key)}"
+        path = f"{home}/{self._name(key)}{'' if tree else _WEIGHED}"
         try:
             cgroup.make(path)
         except OSError as error:
@@ -210,7 +227,7 @@ class Reach:
         return f"taskmaster-{self._identity}-"
 
     def _name(self, key: Key) -> str:
-        """The name of a cgroup: `taskmaster-DAEMON-TASK.N`."""
+        """The name of the cgroup of a tree: `taskmaster-DAEMON-TASK.N`."""
         task = key[0] if _PLAIN.fullmatch(key[0]) else f"~{crc32(key[0].encode('utf-8', 'replace')):08x}"
         return f"{self._prefix}{task}.{key[1]}"
 

@@ -1,22 +1,23 @@
 """How much memory the tasks use that may not use more than `memoryMax`.
 
 The kernel would tell of a cgroup that has used up its memory, but by ending what is in it, without a grace, and counts
-pages of files as well, which are nobody's loss. So whoever has the key is looked at (docs/decisions/0027).
+pages of files as well, which are nobody's loss. So whoever has the key is looked at (docs/decisions/0027): in his
+cgroup, where the kernel counts its memory, else in /proc.
 
 Guarantees: nobody is looked at while no such task lives; looks take a hundredth of the time at most, each in small
 steps; a process is judged only if it is the one that was looked at.
-Leaves to others: the look (`edge.census`), what follows for one that is too big (`core.transitions`).
+Leaves to others: the looks (`daemon.reach`, `edge.census`), what follows for one that is too big (`core.transitions`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
 from typing import Final
 
 from tm.core.process import Process
 from tm.core.report import size
 from tm.core.timers import Instant
 from tm.core.transitions import Event
+from tm.daemon.reach import Reach
 from tm.daemon.supervisor import Supervisor
 from tm.edge.census import Census, trees
 from tm.edge.loop import Loop
@@ -27,12 +28,12 @@ _REST: Final = 100
 
 
 class Weighing:
-    """Looks while there is somebody to look at. `members` tells who is in the tree of a process for certain."""
+    """Looks while there is somebody to look at."""
 
-    def __init__(self, loop: Loop, supervisor: Supervisor, members: Callable[[int], Collection[int]]) -> None:
+    def __init__(self, loop: Loop, supervisor: Supervisor, reach: Reach) -> None:
         self._loop = loop
         self._supervisor = supervisor
-        self._members = members
+        self._reach = reach
         self._goes_on = False
         self._took_s = 0.0
 
@@ -47,9 +48,26 @@ class Weighing:
 
     def _begin(self) -> None:
         self._took_s = 0.0
-        self._goes_on = any(_is_limited(row) for row in self._supervisor.rows.values())
-        if self._goes_on:
-            self._look(Census(), {row.pid for row in self._supervisor.rows.values() if row.pid is not None})
+        limited = self._limited()
+        self._goes_on = bool(limited)
+        uncounted = {pid for pid, row in limited.items() if not self._is_counted(pid, row)}
+        if uncounted:
+            self._look(Census(), uncounted)
+        elif limited:
+            self._rest()
+
+    def _limited(self) -> dict[int, Process]:
+        rows = self._supervisor.rows.values()
+        return {row.pid: row for row in rows if row.pid is not None and _is_limited(row)}
+
+    def _is_counted(self, pid: int, row: Process) -> bool:
+        """Whether the kernel knows what its tree has; by that it is judged then."""
+        began = self._loop.sample()
+        weight = self._reach.memory(pid)
+        self._took_s += self._loop.sample() - began
+        if weight is not None:
+            self._judge(pid, row, weight)
+        return weight is not None
 
     def _look(self, census: Census, pids: set[int]) -> None:
         began = self._loop.sample()
@@ -58,20 +76,22 @@ class Weighing:
         if more:
             self._loop.call_at(self._loop.now, lambda: self._look(census, pids))
         else:
-            self._judge(census, pids)
+            self._judge_all(census, pids)
             self._rest()
 
-    def _judge(self, census: Census, pids: set[int]) -> None:
+    def _judge_all(self, census: Census, pids: set[int]) -> None:
         """Those that were there when the look began, and still are."""
-        rows = [row for row in self._supervisor.rows.values() if _is_limited(row)]
-        limited = {row.pid: row for row in rows if row.pid is not None and row.pid in pids}
-        weights = trees(census.seen, {pid: self._members(pid) for pid in limited})
+        limited = {pid: row for pid, row in self._limited().items() if pid in pids}
+        weights = trees(census.seen, {pid: self._reach.members(pid) for pid in limited})
         for pid, weight in weights.items():
-            most = limited[pid].task.memory_max_bytes
-            if most is not None and weight > most:
-                text = f"memoryMax: {size(weight)} is over the {size(most)} allowed"
-                self._supervisor.found(pid, Event.UNHEALTHY, text)
+            self._judge(pid, limited[pid], weight)
+
+    def _judge(self, pid: int, row: Process, weight: int) -> None:
+        most = row.task.memory_max_bytes
+        if most is not None and weight > most:
+            text = f"memoryMax: {size(weight)} is over the {size(most)} allowed"
+            self._supervisor.found(pid, Event.UNHEALTHY, text)
 
 
 def _is_limited(row: Process) -> bool:
-    return row.task.memory_max_bytes is not None and row.pid is not None and not row.stopping
+    return row.task.memory_max_bytes is not None and not row.stopping

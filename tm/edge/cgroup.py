@@ -5,12 +5,12 @@ of there. Root, and whoever owns both directories, can move a process to another
 
 Guarantees: our own cgroup is found wherever it is mounted, beside version 1 as well; a signal reaches members only,
 each held by a descriptor before it is asked to what cgroup it belongs (`Deliver`); SIGKILL ends also what is being
-forked meanwhile. Cgroups that members have made below theirs count with it.
+forked meanwhile. Cgroups that members have made below theirs count with it, and its memory is that of all of them.
 Leaves to others: putting a child into one (`edge.spawn`, before it runs its program), and names (`daemon.reach`).
 
 Traps: a zombie is no member any more, though it holds its pid. `cgroup.kill` is there since Linux 5.14; before, members
-are frozen (5.2), so that they fork no more, and killed one by one until no new one is found. A cgroup in which a
-controller is enabled takes no processes: we enable none.
+are frozen (5.2), so that they fork no more, and killed one by one until no new one is found. A cgroup whose children
+have a controller has no processes itself, but for the root's (`weigh`).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import errno
 import os
 import re
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
 from typing import Final, TypeAlias
 
@@ -28,17 +28,23 @@ Deliver: TypeAlias = Callable[[int, int, Callable[[int], bool]], bool]
 
 _PASSES: Final = 20
 _JOINED: Final = "cgroup.procs"
+_SELF: Final = "taskmaster-self"
+"""Where we are ourselves, below the cgroup that we were given, once that has no processes any more."""
+_RESIDENT: Final = ("anon", "file_mapped")
 _GONE: Final = (errno.ENOENT, errno.ENODEV, errno.ENOTDIR)
 
 
 def own() -> tuple[str, str]:
-    """The directory of our own cgroup, where new ones can be made below it and entered, else '' and why not."""
+    """The directory of the cgroup that we were given, where new ones can be made below it and entered, else '' and why
+    not.
+    """
     membership, mounts = _read("/proc/self/cgroup"), _read("/proc/self/mountinfo")
     if membership is None or mounts is None:
         return "", "there is no /proc"
     if not re.search("^0::", membership, re.M):
         return "", "this kernel has no cgroup v2"
-    found = [each for each in places(mounts, membership) if os.path.exists(f"{each}/{_JOINED}")]
+    found = [each.removesuffix(f"/{_SELF}") for each in places(mounts, membership)]
+    found = [each for each in found if os.path.exists(f"{each}/{_JOINED}")]
     if not found:
         return "", "cgroup v2 is not mounted"
     for each in found:
@@ -122,6 +128,38 @@ def members(path: str) -> Iterator[int]:
     """The members of it and of those below it, at this moment."""
     for place, _, _ in os.walk(path):
         yield from (int(word) for word in (_read(f"{place}/{_JOINED}") or "").split() if word != "0")
+
+
+def weigh(path: str, ours: Collection[int]) -> bool:
+    """Have the kernel count the memory of the cgroups just below this one; False where that is not for us to say. Where
+    nobody else is in it, `ours` move below as well, which it takes for that.
+    """
+    if "memory" not in (_read(f"{path}/cgroup.controllers") or "").split():
+        return False
+    if _count_below(path):
+        return True
+    if not {int(word) for word in (_read(f"{path}/{_JOINED}") or "0").split()} <= set(ours):
+        return False
+    with suppress(OSError):
+        make(f"{path}/{_SELF}")
+        for pid in ours:
+            _write(f"{path}/{_SELF}/{_JOINED}", str(pid))
+    return _count_below(path)
+
+
+def _count_below(path: str) -> bool:
+    with suppress(OSError):
+        _write(f"{path}/cgroup.subtree_control", "+memory")
+    return "memory" in (_read(f"{path}/cgroup.subtree_control") or "").split()
+
+
+def memory(path: str) -> int | None:
+    """How many bytes its members have in memory, each page once; not what the kernel keeps of files for them and gives
+    back when it is needed. None where the kernel does not count it.
+    """
+    pairs = (line.split() for line in (_read(f"{path}/memory.stat") or "").splitlines())
+    found = {name: int(number) for name, number in pairs if name in _RESIDENT}
+    return sum(found.values()) if found else None
 
 
 def send(path: str, signum: int, deliver: Deliver) -> bool:
