@@ -111,6 +111,7 @@ def test_at_the_prompt(tmp_path: Path) -> None:
 
 def test_over_the_socket_and_as_json(tmp_path: Path) -> None:
     with generations(tmp_path, CONFIG) as life:
+        until(lambda: life.rows()["waits"]["status"] == "BACKOFF", "its first end")
         with Rpc(tmp_path / "control.sock") as rpc:
             rows = {row["name"]: row["pid"] for row in rpc.call("status")["data"]}
             kept = [{"name": name, "pid": rows[name]} for name in ("quiet_1", "quiet_2")]

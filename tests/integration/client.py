@@ -15,12 +15,24 @@ from tests.waiting import until
 CLIENT = [sys.executable, "-I", "-S", str(ROOT / "bin" / "taskmasterctl")]
 
 
+def is_up(pid: int) -> bool:
+    """Whether this is a daemon that has begun with its tasks, by its title, which is set then."""
+    if not Path("/proc/self").exists():
+        return True
+    with suppress(FileNotFoundError, ProcessLookupError):
+        title = Path(f"/proc/{pid}/cmdline").read_bytes()
+        return title.startswith(b"taskmaster: ") and b"guardian" not in title
+    return False
+
+
 class Daemon(Taskmaster):
     """A daemon without a shell, and its clients."""
 
     def __init__(self, home: Path, config: str, *flags: str, program: Path | None = None, **changes: str) -> None:
         super().__init__(home, config, "-n", *flags, program=program, **changes)
-        until(lambda: self.process.poll() is not None or self.answers(), "a daemon that answers")
+        until(
+            lambda: self.process.poll() is not None or (self.has_booted() and self.answers()), "a daemon that answers"
+        )
         assert self.process.poll() is None, self.errors
 
     def command(self, *arguments: str) -> list[str]:
@@ -56,6 +68,10 @@ class Daemon(Taskmaster):
         with Rpc(self.home / "control.sock") as client:
             data = client.call("status")["data"]
         return {row["name"]: {key: row[key] for key in ("status", "pid", "restarts")} for row in data}
+
+    def has_booted(self) -> bool:
+        """Whether it has begun with its tasks."""
+        return is_up(self.daemon)
 
     def answers(self) -> bool:
         """Whether somebody does."""

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.client import Daemon
+from tests.integration.client import Daemon, is_up
 from tests.integration.driver import alive, daemons_of
 from tests.waiting import until
 
@@ -44,6 +44,9 @@ class Contained(Daemon):
         """The child that process 1 has for a daemon."""
         first = self.first
         return until(lambda: next(iter(daemons_of(first)), 0), "a daemon")
+
+    def has_booted(self) -> bool:
+        return any(is_up(pid) for first in _children_of({self.process.pid}) for pid in daemons_of(first))
 
     def signal(self, signum: signal.Signals) -> None:
         os.kill(self.first, signum)

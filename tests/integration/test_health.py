@@ -7,6 +7,7 @@ import shutil
 import signal
 import socket
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -159,7 +160,8 @@ def test_redis_is_ready_when_it_says_pong(tmp_path: Path) -> None:
         becomes(daemon, "cache", "RUNNING")
         os.kill(pid, signal.SIGSTOP)
         logged(daemon, "RUNNING -> STOPPING (unhealthy)")
-        os.kill(pid, signal.SIGCONT)
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGCONT)
         until(lambda: not alive(pid), "its end")
 
 
