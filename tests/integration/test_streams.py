@@ -314,13 +314,22 @@ def test_an_unfinished_line_in_a_file_of_its_own_stays_as_it_is(place: Place, tm
 
 
 def test_the_last_words_are_heard_by_who_follows(place: Place, tmp_path: Path) -> None:
-    """More than one transfer, all of it after the last turn before the death."""
+    """More than one transfer, all of it after the last turn before the death; and with the place where it is kept."""
     heard: list[bytes] = []
-    place.outputs.listeners.append(lambda _key, _name, data: heard.append(data))
+    places: set[str] = set()
+
+    def hear(key: Key, name: str, data: bytes) -> None:
+        heard.append(data)
+        if data:
+            places.add(place.outputs.wiring(key).files[name].path)
+
+    place.outputs.listeners.append(hear)
     writer = place.start(WORKER, launch_of(tmp_path / "log"), "sh", "-c", "echo first; echo last")
     writer.wait()
     place.outputs.process_ended(WORKER)
     assert b"".join(heard) == b"first\nlast\n"
+    assert places == {str(tmp_path / "log")}
+    assert not place.outputs.wiring(WORKER).files
 
 
 def test_a_process_that_closes_its_output_long_before_it_ends(place: Place, tmp_path: Path) -> None:

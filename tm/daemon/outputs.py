@@ -87,17 +87,12 @@ class Outputs:
 
     def process_ended(self, key: Key) -> bool:
         """Take its last words; whether a descendant still holds one of its pipes."""
-        wiring = self._current.pop(key, Wiring())
-        for name, stream in wiring.streams.items():
-            if stream.closed:  # it closed its output before it ended
-                continue
-            stream.process_ended()
-            self._drain(key, name, stream)
-            self._hear(key, name, b"")
-            if not self._after_transfer(key, name, stream):
-                self._held.setdefault(key, []).append(stream)
-                if stream.log is not None and self._refused.owes(stream):
-                    stream.log.turns.let_finish(stream)
+        try:
+            for name, stream in self.wiring(key).streams.items():
+                if not stream.closed:  # else it closed its output before it ended
+                    self._end(key, name, stream)
+        finally:
+            self._current.pop(key, None)  # who hears the last words looks up where they are
         self._let_go(key)
         return any(not self._refused.owes(stream) for stream in self._held.get(key, ()))
 
@@ -152,6 +147,15 @@ class Outputs:
     def close(self) -> None:
         """Nothing is watched any more."""
         self._changes.close()
+
+    def _end(self, key: Key, name: str, stream: Stream) -> None:
+        stream.process_ended()
+        self._drain(key, name, stream)
+        self._hear(key, name, b"")
+        if not self._after_transfer(key, name, stream):
+            self._held.setdefault(key, []).append(stream)
+            if stream.log is not None and self._refused.owes(stream):
+                stream.log.turns.let_finish(stream)
 
     def _streams(self) -> Iterator[Stream]:
         for wiring in self._current.values():
