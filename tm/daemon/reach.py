@@ -70,11 +70,6 @@ class Reach:
         home = self._place()[0]
         self._weighs = self._weighs or (bool(home) and cgroup.weigh(home, ours))
 
-    def memory(self, pid: int) -> int | None:
-        """The bytes that its tree has in memory; None where they are not counted."""
-        tree = self._trees.get(pid)
-        return cgroup.memory(tree.cgroup) if tree is not None and tree.cgroup else None
-
     def prepare(self, key: Key, launch: Launch) -> Launch:
         """The launch with the mark of this daemon, and with a cgroup that is there where it is to begin in one."""
         marked = {**launch.environment, "TASKMASTER_DAEMON": self._identity}
@@ -152,10 +147,10 @@ class Reach:
             return Way(text, frozenset(each.pid for each in self._kin(tree, pid).members()))
         return Way(text, None)
 
-    def members(self, pid: int) -> frozenset[int]:
-        """Who is in the cgroup of its tree, where it has one."""
+    def cgroup_of(self, pid: int) -> str:
+        """The directory of the cgroup of its tree, '' where it has none."""
         tree = self._trees.get(pid)
-        return frozenset(cgroup.members(tree.cgroup)) if tree is not None and tree.cgroup else frozenset()
+        return tree.cgroup if tree is not None else ""
 
     def resume(self, pids: Mapping[Key, int | None]) -> dict[Key, int]:
         """Know again the trees of an earlier daemon, by the pids on record. Those that live without one are held: their

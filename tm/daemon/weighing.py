@@ -19,6 +19,7 @@ from tm.core.timers import Instant
 from tm.core.transitions import Event
 from tm.daemon.reach import Reach
 from tm.daemon.supervisor import Supervisor
+from tm.edge import cgroup
 from tm.edge.census import Census, trees
 from tm.edge.loop import Loop
 
@@ -63,7 +64,8 @@ class Weighing:
     def _is_counted(self, pid: int, row: Process) -> bool:
         """Whether the kernel knows what its tree has; by that it is judged then."""
         began = self._loop.sample()
-        weight = self._reach.memory(pid)
+        path = self._reach.cgroup_of(pid)
+        weight = cgroup.memory(path) if path else None
         self._took_s += self._loop.sample() - began
         if weight is not None:
             self._judge(pid, row, weight)
@@ -82,9 +84,14 @@ class Weighing:
     def _judge_all(self, census: Census, pids: set[int]) -> None:
         """Those that were there when the look began, and still are."""
         limited = {pid: row for pid, row in self._limited().items() if pid in pids}
-        weights = trees(census.seen, {pid: self._reach.members(pid) for pid in limited})
+        weights = trees(census.seen, {pid: self._members(pid) for pid in limited})
         for pid, weight in weights.items():
             self._judge(pid, limited[pid], weight)
+
+    def _members(self, pid: int) -> set[int]:
+        """Who is in its tree for certain."""
+        path = self._reach.cgroup_of(pid)
+        return set(cgroup.members(path)) if path else set()
 
     def _judge(self, pid: int, row: Process, weight: int) -> None:
         most = row.task.memory_max_bytes
