@@ -138,6 +138,8 @@ class LogFiles:
     def __init__(self, say: Callable[[str], None]) -> None:
         self._say = say
         self._by_path: dict[str, LogFile] = {}
+        self._paths: dict[LogFile, list[str]] = {}
+        self._by_identity: dict[tuple[int, int], LogFile] = {}
         self._slots: dict[Log, int] = {}
         self._syslog: Syslog | None = None
         self.syslog_path = ""
@@ -145,26 +147,40 @@ class LogFiles:
 
     def __iter__(self) -> Iterator[Log]:
         """Each once."""
-        yield from self._files()
+        yield from list(self._paths)
         if self._syslog is not None:
             yield self._syslog
-
-    def _files(self) -> list[LogFile]:
-        return list(dict.fromkeys(self._by_path.values()))
 
     def file(self, path: str) -> LogFile:
         """The file of that path, opened where it has to be. Raises OSError."""
         if (known := self._by_path.get(path)) is not None:
             return known
         file = LogFile(path, files, self._say)
-        twin = next((each for each in self._files() if os.path.sameopenfile(each.fd, file.fd)), None)
-        if twin is not None:
+        if (twin := self._by_identity.get(file.identity)) is not None:
             file.close()
-        elif self.slots is not None and (slot := self.slots.take(_number(path))) is not None:
+            file = twin
+        else:
+            self._add(file)
+        self._by_path[path] = file
+        self._paths[file].append(path)
+        return file
+
+    def _add(self, file: LogFile) -> None:
+        if self.slots is not None and (slot := self.slots.take(_number(file.path))) is not None:
             file.turns.on_turn = partial(self._note, slot)
             self._slots[file] = slot
-        self._by_path[path] = twin or file
-        return self._by_path[path]
+        self._paths[file] = []
+        self._by_identity[file.identity] = file
+        file.on_begin = partial(self._begun, file)
+
+    def _begun(self, file: LogFile, before: tuple[int, int]) -> None:
+        """It goes on as another file than the one that it was."""
+        self._forget_identity(file, before)
+        self._by_identity[file.identity] = file
+
+    def _forget_identity(self, file: LogFile, identity: tuple[int, int]) -> None:
+        if self._by_identity.get(identity) is file:
+            del self._by_identity[identity]
 
     def _note(self, slot: int, writer: object) -> None:
         """Leave behind whose line it is that stands half in a file, if this is the end."""
@@ -223,7 +239,10 @@ class LogFiles:
         """Close it, if nobody writes to it."""
         if not log.users:
             self.tell_lost(log)
-            self._by_path = {path: each for path, each in self._by_path.items() if each is not log}
+            if isinstance(log, LogFile):
+                for path in self._paths.pop(log, ()):
+                    del self._by_path[path]
+                self._forget_identity(log, log.identity)
             if self.slots is not None and (slot := self._slots.pop(log, None)) is not None:
                 self.slots.give_back(slot)
             self._syslog = None if log is self._syslog else self._syslog

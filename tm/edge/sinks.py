@@ -40,7 +40,8 @@ class LogFile:
     """One log file, however many streams write to it. Owns its descriptor.
 
     `shared`: only whole lines may be written, because it has, or had, more than one writer at a time, or because what
-    it refuses is lost. `turns`: who goes first. `lost`: how many bytes it did not take and were given up.
+    it refuses is lost. `turns`: who goes first. `lost`: how many bytes it did not take and were given up. `identity`:
+    device and inode of the file; `on_begin` hears that it is another one than before.
     """
 
     def __init__(self, path: str, files: Files, say: Callable[[str], None]) -> None:
@@ -54,12 +55,14 @@ class LogFile:
         self.turns = Turns()
         self.lost = 0
         self.fd = -1
+        self.identity = (-1, -1)
+        self.on_begin: Callable[[tuple[int, int]], None] = lambda before: None
         self._begin(files.open_log(path))
 
     def mark(self, before: int) -> str:
         """The place `before` bytes before the end of what is written, in the words of `edge.logfile`."""
-        own = os.fstat(self.fd)
-        return f"{own.st_dev}:{own.st_ino}:{max(0, self._at - before)}"
+        device, inode = self.identity
+        return f"{device}:{inode}:{max(0, self._at - before)}"
 
     def join(self) -> None:
         """One more writer."""
@@ -233,8 +236,10 @@ class LogFile:
         """Go on in this file, at its end."""
         if self.fd >= 0:
             os.close(self.fd)
-        self.fd = fd
-        self._is_file = stat.S_ISREG(os.fstat(fd).st_mode)
+        self.fd, before = fd, self.identity
+        own = os.fstat(fd)
+        self.identity = (own.st_dev, own.st_ino)
+        self._is_file = stat.S_ISREG(own.st_mode)
         self._at = os.lseek(fd, 0, os.SEEK_END) if self._is_file else 0
         self._splices = self._is_file and hasattr(os, "splice")
         if self._is_file and not self._splices:
@@ -242,6 +247,7 @@ class LogFile:
         self.turns.in_line_of = None
         self._rotates_from = 0
         self._looked_at = time.monotonic()
+        self.on_begin(before)
 
     def _append(self) -> None:
         """Let the kernel find the end at every write."""
