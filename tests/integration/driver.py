@@ -78,11 +78,22 @@ def _session(pid: int) -> int:
     return 0
 
 
+def _is_taskmaster(pid: int) -> bool:
+    """By the title that it has given itself, or how it was started."""
+    with suppress(OSError):
+        words = Path(f"/proc/{pid}/cmdline").read_bytes()
+        return words.startswith(b"taskmaster: ") or b"bin/taskmaster" in words or b"tm.cli.guardian" in words
+    return not Path("/proc/self").exists()
+
+
 def kill_all(pid: int) -> None:
     """SIGKILL to a guardian and its daemon, neither of which then starts the other again; to a daemon without one.
 
     The guardian stands still first. A daemon that stood still would be continued by the kernel when it is orphaned.
+    Where it has ended its number may be anybody's by now, even a thread's of our own.
     """
+    if not _is_taskmaster(pid):
+        return
     with suppress(ProcessLookupError):
         os.kill(pid, signal.SIGSTOP)
     daemons = daemons_of(pid)
@@ -147,7 +158,9 @@ class Taskmaster:
 
     def kill(self) -> None:
         """SIGKILL to it, and to its guardian where it has one: nothing starts it again."""
-        kill_all(self.process.pid)
+        if self.process.poll() is None:
+            kill_all(self.process.pid)
+            self.process.kill()
         self.process.wait()
 
     @property
