@@ -63,7 +63,8 @@ class Machine:
     on which it says something of itself.
 
     A process that another daemon has started is reached by its pidfd, never by its number, which may be a stranger's
-    by now.
+    by now. Which of their groups lived is known from the last look: who was dead then is, and of many that end at once
+    only the first costs a look.
     """
 
     def __init__(self, outputs: Outputs, reach: Reach) -> None:
@@ -73,6 +74,7 @@ class Machine:
         self._null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
         self._adopted: dict[int, int] = {}
         self._disowned: set[int] = set()
+        self._alive: set[int] | None = None
         self.reach = reach
         self.intend: Callable[[Key], SpawnFailure | None] = lambda key: None
         self.marks: Callable[[Key], Mapping[str, str]] = lambda key: {}
@@ -112,6 +114,7 @@ class Machine:
 
     def adopt(self, pid: int, fd: int) -> None:
         """Reach this process by its pidfd, which is ours from now on."""
+        self._alive = None
         self._adopted[pid] = fd
 
     def adopted(self, pid: int) -> int | None:
@@ -207,8 +210,9 @@ class Machine:
             return False
         if pid not in self._adopted:
             return reap.group_exists(pid)
-        living = self.living_groups()  # whose zombies others have to reap, of which we do not hear
-        return self._deliver(pid, 0, True) and (living is None or pid in living)
+        if self._alive is None or pid in self._alive:  # whose zombies others have to reap, of which we do not hear
+            self._alive = self.living_groups()
+        return self._deliver(pid, 0, True) and (self._alive is None or pid in self._alive)
 
     def living_groups(self) -> set[int] | None:
         """One look at all processes."""

@@ -149,9 +149,10 @@ class Loop:
             ready = [key.data for key, _ in self._selector.select(0)]
         ready.extend(self._always_ready.values())
         self._serve(ready)
+        began = self._clock()
         for callback in self._deadlines.due(self.now):
             self._call(callback)
-            if self._clock() - self.now > SLICE_S:
+            if self._clock() - began > SLICE_S:
                 break
 
     def run(self) -> None:
