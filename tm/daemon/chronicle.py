@@ -13,6 +13,7 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from functools import cached_property
 
 from tm.core.effects import Send
 from tm.core.exitstatus import ExitStatus
@@ -86,7 +87,7 @@ class Chronicle:
             "TASKMASTER_GENERATION": str(number),
         } | self.ours
 
-    @property
+    @cached_property
     def ours(self) -> dict[str, str]:
         """The variable that all instances of this state directory have, and no other."""
         if self._journal is None:
