@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -186,6 +187,13 @@ def test_the_kernel_counts_where_it_can(tmp_path: Path) -> None:
         assert cgroup.weigh(str(place), {ours.pid})
         assert cgroup.weigh(str(place), set()), "it is already"
         assert cgroup.where(ours.pid) == f"{place}/taskmaster-self"
-        assert cgroup.memory(f"{place}/taskmaster-self")
+        (place / "other").mkdir()
+        big = [sys.executable, "-c", "x = b'x' * (30 << 20); print('up', flush=True); input()"]
+        with subprocess.Popen(
+            [*cgroups.inside(place / "other"), *big], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        ) as process:
+            assert process.stdin and process.stdout and process.stdout.readline()
+            assert 30 << 20 < (cgroup.memory(f"{place}/other") or 0) < 60 << 20
+            process.stdin.close()
         ours.kill()
         ours.wait()
