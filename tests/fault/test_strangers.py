@@ -66,7 +66,7 @@ def test_any_bytes_in_any_pieces_from_several_at_once_harm_nobody(tmp_path: Path
         other.call("version")
         used, memory = descriptors(pid), number(pid, "VmRSS")
 
-        @settings(deadline=None, max_examples=100)
+        @settings(max_examples=100)
         @given(TALKS)
         def fuzz(talks: list[tuple[list[bytes], str]]) -> None:
             converse(tmp_path, talks)

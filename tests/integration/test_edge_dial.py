@@ -150,7 +150,7 @@ def test_a_question_without_a_body_says_so() -> None:
     assert b"Host: [::1]:8080\r\n" in request("HEAD", Address("::1", 8080), "/")
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     st.lists(
         st.one_of(st.binary(max_size=40), st.sampled_from([b"HTTP/1.1 200 OK\r\n\r\n", b"HTTP/1.1 1"])), max_size=6

@@ -51,7 +51,7 @@ def whole(log: logfile.Log) -> bytes:
 
 
 @given(st.lists(st.binary(max_size=200), min_size=1, max_size=5), st.integers(0, 900), st.integers(0, 900))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_a_log_and_what_was_rotated_are_one(pieces: list[bytes], far: int, near: int) -> None:
     with tempfile.TemporaryDirectory() as home:
         for number, piece in enumerate(reversed(pieces)):
@@ -309,7 +309,7 @@ JSON = st.recursive(
     | JSON.map(lambda value: json.dumps({"configuration": "c", "wishes": value}).encode())
     | JSON.map(lambda value: json.dumps({"configuration": "c", "wishes": {}, "scales": value}).encode())
 )
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 def test_garbage_for_wishes_is_a_value_error_and_nothing_else(content: bytes) -> None:
     with tempfile.NamedTemporaryFile() as file:
         file.write(content)

@@ -343,7 +343,7 @@ EDITS = st.lists(st.tuples(st.integers(0, 2000), st.integers(0, 80), BYTES), min
 
 
 @given(edits=EDITS, lines=st.lists(st.sampled_from(LINES), max_size=12))
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 def test_a_file_changed_anyhow_is_read_mended_and_goes_on(
     edits: list[tuple[int, int, bytes]], lines: list[bytes]
 ) -> None:

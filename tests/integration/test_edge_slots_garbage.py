@@ -56,7 +56,7 @@ WHOLE = st.lists(st.tuples(st.integers(0, ROOM - 1), st.integers(0, 2**64 - 1), 
 
 
 @given(SOME | WHOLE, st.sampled_from([0, -1, 1, 4096]))
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 def test_any_bytes_are_pairs_or_nothing(some: bytes | list[tuple[int, int, int]], more: int) -> None:
     """Only a file of its whole size counts; it has that size afterwards, and is empty."""
     if isinstance(some, bytes):

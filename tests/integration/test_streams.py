@@ -191,7 +191,7 @@ PLAN = st.lists(st.integers(0, 200), max_size=60)
 
 
 @given(CHUNKS, PLAN, st.booleans())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_every_byte_is_written_once_and_in_order(chunks: list[bytes], plan: list[int], shared: bool) -> None:
     ours, theirs = pipe()
     sink = Reluctant(shared, plan)
@@ -210,7 +210,7 @@ def test_every_byte_is_written_once_and_in_order(chunks: list[bytes], plan: list
 
 
 @given(CHUNKS, PLAN, CHUNKS)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_the_end_of_a_process_ends_its_line_behind_all_that_it_wrote(
     chunks: list[bytes], plan: list[int], more: list[bytes]
 ) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.test_supervisor import House
@@ -27,7 +27,6 @@ def instances(config: dict[str, dict[str, object]]) -> set[tuple[str, int]]:
     return {(name, n) for name, spec in config.items() for n in range(1, int(str(spec["instances"])) + 1)}
 
 
-@settings(deadline=None)
 @given(st.lists(CONFIGS, min_size=1, max_size=5))
 def test_after_any_reloads_exactly_the_last_configuration_lives(
     configs: list[dict[str, dict[str, object]]],

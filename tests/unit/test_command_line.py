@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tm.core.command_line import BadCommand, argv, syntax
@@ -168,7 +168,6 @@ def test_slots_are_replaced_in_a_text_for_the_shell_and_the_directory_is_quoted(
     assert script == Template(("cd '/my dir' && run ", Slot.N, " x{n}"))
 
 
-@settings(deadline=None)
 @given(st.text())
 def test_any_text_is_a_command_or_refused(text: str) -> None:
     try:
@@ -178,7 +177,6 @@ def test_any_text_is_a_command_or_refused(text: str) -> None:
     assert found[0].parts
 
 
-@settings(deadline=None)
 @given(st.text(alphabet="ab '\"\\"))
 def test_a_text_of_words_and_quotes_needs_no_shell(text: str) -> None:
     assert not syntax(text).needed

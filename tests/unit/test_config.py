@@ -6,7 +6,7 @@ import signal
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.reading import Files, config, found, problems, task
@@ -452,13 +452,11 @@ def test_the_full_text_is_a_configuration() -> None:
     assert list(load("web.yaml", files).tasks) == ["c", "web", "other"]
 
 
-@settings(deadline=None)
 @given(st.text())
 def test_any_text_is_a_configuration_or_problems(text: str) -> None:
     loads(text)
 
 
-@settings(deadline=None)
 @given(
     at=st.integers(0, len(FULL)),
     length=st.integers(0, 40),
@@ -468,7 +466,6 @@ def test_a_changed_configuration_is_one_or_problems(at: int, length: int, instea
     loads(FULL[:at] + instead + FULL[at + length :])
 
 
-@settings(deadline=None)
 @given(st.permutations(FULL.split("\n")), st.integers(1, 20))
 def test_lines_in_any_order_are_a_configuration_or_problems(lines: list[str], count: int) -> None:
     loads("\n".join(lines[:count]))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.reading import Files, problems
@@ -108,7 +108,6 @@ def test_which_keys_may_hold_secrets(key: str, secret: bool) -> None:
     assert may_hold_secrets(key) is secret
 
 
-@settings(deadline=None)
 @given(
     st.lists(
         st.sampled_from(

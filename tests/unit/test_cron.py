@@ -8,7 +8,7 @@ from itertools import islice
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tm.core.cron import BadCron, Cron, after, parse, wall
@@ -219,7 +219,6 @@ HOURS = st.sampled_from(["*", "*/2", "*/5", "0", "1", "2", "3", "1-3", "2,23", "
 DAYS = st.sampled_from(["*", "*/2", "1-28"])
 
 
-@settings(deadline=None)
 @given(MINUTES, HOURS, DAYS, st.sampled_from(CHANGES), st.integers(-90, 400))
 def test_it_is_due_when_a_watched_clock_says_so(minute: str, hour: str, day: str, change: object, shift: int) -> None:
     zone, begin = change  # type: ignore[misc]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tm.core.document import DEPTH_MOST, TEXT_MOST, read
@@ -182,7 +182,6 @@ def test_more_problems_than_anyone_reads_end_the_reading() -> None:
 
 
 @pytest.mark.parametrize("loader", LOADERS)
-@settings(deadline=None)
 @given(text=st.one_of(st.text(), st.text(alphabet="ab:-[]{}&*!|>'\"%@`#?,\n \t\\<=~0", max_size=60)))
 def test_any_text_is_a_tree_or_problems(text: str, loader: type[object]) -> None:
     report = Report()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tm.core.env_file import BadLine, parse
@@ -60,13 +60,11 @@ def test_a_wrong_line_is_told_without_its_value(line: str, column: int, why: str
     assert len(parse(f"X=1\n{line}\nY=2").pairs) == 2
 
 
-@settings(deadline=None)
 @given(st.text(alphabet=st.characters(exclude_characters="'\r\n\0\x85\u2028\u2029")))
 def test_a_value_in_single_quotes_is_itself(value: str) -> None:
     assert parse(f"A='{value}'").pairs == (("A", value),)
 
 
-@settings(deadline=None)
 @given(st.text())
 def test_any_text_has_variables_and_wrong_lines(text: str) -> None:
     for bad in parse(text).bad:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tm.core.errors import ConfigError, Missing, Place, Problem, did_you_mean, inert, nearest, quoted
@@ -105,7 +105,6 @@ def test_a_missing_file_says_so() -> None:
     assert Missing().reason == "does not exist"
 
 
-@settings(deadline=None)
 @given(st.text(), st.integers(1, 500), st.integers(0, 500))
 def test_rendering_never_fails_and_is_plain(source: str, column: int, width: int) -> None:
     text = problem(source, column, width).render()

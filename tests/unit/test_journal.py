@@ -119,7 +119,6 @@ def changed(line: bytes, **members: Any) -> bytes:
 
 
 @given(processes(), COUNTS)
-@settings(deadline=None)
 def test_a_process_comes_back_as_it_was(process: Process, generation: int) -> None:
     row = saved(process, generation)
     assert read([row_line(row)]).rows == {(process.task.name, process.n): row}
@@ -132,7 +131,6 @@ def test_a_failure_is_not_kept() -> None:
 
 
 @given(rows())
-@settings(deadline=None)
 def test_a_row_comes_back_as_it_was_in_one_line_of_ascii(row: Saved) -> None:
     line = row_line(row)
     assert line.isascii()
@@ -214,7 +212,7 @@ def test_a_head_begins_anew() -> None:
 
 
 @given(st.lists(LINES, max_size=3), LINES)
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 def test_a_line_torn_at_any_byte_is_dropped_and_all_before_it_stand(lines: list[bytes], last: bytes) -> None:
     before = read(lines)
     for length in range(1, len(last)):
@@ -222,7 +220,7 @@ def test_a_line_torn_at_any_byte_is_dropped_and_all_before_it_stand(lines: list[
 
 
 @given(JOURNALS, st.data())
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 def test_garbage_between_lines_is_skipped_and_reported(lines: list[bytes], data: st.DataObject) -> None:
     expected = read(lines)
     broken, numbers = [], []
@@ -235,7 +233,7 @@ def test_garbage_between_lines_is_skipped_and_reported(lines: list[bytes], data:
 
 
 @given(st.lists(GARBAGE | st.binary() | LINES))
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 def test_no_bytes_raise(lines: list[bytes]) -> None:
     ledger, nonsense = replay(lines)
     assert nonsense == sorted(set(nonsense))
@@ -251,7 +249,6 @@ JSON = st.recursive(
 
 
 @given(LINES, st.data())
-@settings(deadline=None)
 def test_any_value_in_any_member_is_taken_or_skipped(line: bytes, data: st.DataObject) -> None:
     member = data.draw(st.sampled_from(sorted(json.loads(line))))
     ledger, nonsense = replay([changed(line, **{member: data.draw(JSON)})])
@@ -261,13 +258,11 @@ def test_any_value_in_any_member_is_taken_or_skipped(line: bytes, data: st.DataO
 
 
 @given(rows(), st.sampled_from([each.name for each in fields(Saved) if each.default is MISSING]))
-@settings(deadline=None)
 def test_a_row_that_lacks_a_member_is_skipped(row: Saved, member: str) -> None:
     assert replay([changed(row_line(row), **{member: ...})]) == (Ledger(), [1])
 
 
 @given(LINES, st.text(min_size=9), JSON)
-@settings(deadline=None)
 def test_members_of_a_newer_version_are_ignored(line: bytes, member: str, value: object) -> None:
     content = json.loads(line)
     expected = read([line])
@@ -356,7 +351,7 @@ def test_a_number_on_record_is_one_that_a_configuration_allows() -> None:
 
 
 @given(JOURNALS)
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 def test_compaction_keeps_the_meaning(lines: list[bytes]) -> None:
     ledger = read(lines)
     fewer = compacted(ledger)
@@ -367,6 +362,6 @@ def test_compaction_keeps_the_meaning(lines: list[bytes]) -> None:
 
 
 @given(JOURNALS, JOURNALS)
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 def test_a_compacted_journal_goes_on_as_the_whole_one_would(lines: list[bytes], more: list[bytes]) -> None:
     assert read([*compacted(read(lines)), *more]) == read([*lines, *more])

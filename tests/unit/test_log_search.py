@@ -44,7 +44,7 @@ CONTENT = st.lists(st.binary(max_size=40) | LONG, max_size=6).map(b"".join)
 
 
 @given(CONTENT, st.integers(1, 60))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_the_last_lines_are_those_that_reading_it_whole_would_give(content: bytes, count: int) -> None:
     search = looked_for(content, count)
     assert list(search.found) == naive(content, count)
@@ -53,7 +53,7 @@ def test_the_last_lines_are_those_that_reading_it_whole_would_give(content: byte
 
 
 @given(CONTENT, st.sampled_from(["x", "y", "^xy$", "^$"]), st.integers(1, 5))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_a_sieve_lets_through_what_holding_each_line_against_it_would(content: bytes, pattern: str, count: int) -> None:
     sieve = Sieve(pattern)
     search = looked_for(content, count, sieve)
@@ -104,7 +104,7 @@ def stamped(second: int) -> bytes:
     st.booleans(),
     st.sampled_from([64, 100, 1000]),
 )
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_the_place_of_a_time(steps: list[tuple[int, int, int]], second: int, beyond: bool, block: int) -> None:
     time, lines = 0, []
     for step, traces, length in steps:

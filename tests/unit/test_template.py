@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tm.core.template import Slot, Template, Unexpandable, expand
@@ -70,7 +70,6 @@ def test_equal_texts_are_equal_templates() -> None:
     assert hash(Template(("a",))) == hash(Template.of(["a"]))
 
 
-@settings(deadline=None)
 @given(st.text())
 def test_any_text_expands_or_is_refused(text: str) -> None:
     try:
@@ -81,7 +80,6 @@ def test_any_text_expands_or_is_refused(text: str) -> None:
         assert all(template.parts)
 
 
-@settings(deadline=None)
 @given(st.text().filter(lambda text: "$" not in text and "{" not in text))
 def test_a_text_without_signs_stays(text: str) -> None:
     assert filled(text) == text

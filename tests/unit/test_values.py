@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.reading import convert, node, rejected
@@ -263,7 +263,6 @@ def test_every_item_that_does_not_fit_is_told() -> None:
 
 
 @pytest.mark.parametrize("kind", [each.convert for each in (*FIELDS, *SETTINGS)])
-@settings(deadline=None)
 @given(
     text=st.text(
         alphabet=st.characters(exclude_categories=["Cc", "Cs"], exclude_characters="\ufeff\ufffe\uffff"), max_size=30
@@ -277,7 +276,6 @@ def test_any_text_is_a_value_or_refused(kind: Kind, text: str) -> None:
         assert all(each.expected and each.why for each in refused.rejections)
 
 
-@settings(deadline=None)
 @given(st.integers(0, 10_000))
 def test_a_number_is_itself(number: int) -> None:
     assert convert(COUNT, str(number)) == number

@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tm.core.errors import ConfigError, Missing, Unreadable
@@ -46,7 +46,6 @@ def test_a_byte_order_mark_is_no_part_of_the_text(machine: Machine, tmp_path: Pa
     assert machine.read("f") == "a: 1"
 
 
-@settings(deadline=None)
 @given(
     st.binary(max_size=300)
     | st.text(alphabet="tasks: {}\n-&*!|>'\"%@`#?,[]<=~\0\ufeff\u2028\udc80é", max_size=60).map(encoded)
