@@ -17,8 +17,8 @@ CHECK = """check process quiet_{n} with pidfile {home}/pid/{n}
   stop program = "{home}/stop {n}"
 """
 START = """#!/bin/sh
-echo $$ >{home}/pid/$1
-exec {command}
+{command} &
+echo $! >{home}/pid/$1
 """
 STOP = """#!/bin/sh
 kill $(cat {home}/pid/$1)
@@ -26,7 +26,7 @@ kill $(cat {home}/pid/$1)
 
 
 class Monit(Peer):
-    """What it starts is not its child. It leaves them alone when it ends, so that it is asked to stop all."""
+    """What it starts goes into the background. It leaves them alone when it ends, so that it is asked to stop all."""
 
     name = "monit"
 
