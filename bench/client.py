@@ -1,8 +1,8 @@
 """How long a command of taskmasterctl takes from exec to exit, beside a Python that does nothing at all.
 
 Prints medians in milliseconds and the ratio to `python3 -I -S -c pass`, which counts: all commands take turns, so that
-each ratio is of two neighbours in time. Then a request over a connection that is open, and, where pip can fetch it,
-supervisorctl beside the same number of processes.
+each ratio is of two neighbours in time. Then a request over a connection that is open. The clients of others are in
+`bench/scale.py`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from tests.integration.driver import ROOT, Taskmaster, environment
 from tests.rpc import Rpc
-from tests.waiting import until
 
 ROUNDS = 25
 ASKED = 200
@@ -27,21 +26,6 @@ FEW, MANY = 10, 1000
 PYTHON = (sys.executable, "-I", "-S")
 CLIENT = (*PYTHON, str(ROOT / "bin" / "taskmasterctl"))
 INSTALLED = Path(sys.executable).with_name("taskmasterctl")
-SUPERVISOR = """[unix_http_server]
-file={home}/supervisor.sock
-[supervisord]
-nodaemon=true
-logfile={home}/supervisord.log
-pidfile={home}/supervisord.pid
-[rpcinterface:supervisor]
-supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface
-[supervisorctl]
-serverurl=unix://{home}/supervisor.sock
-[program:quiet]
-command=sleep 100000
-numprocs={count}
-process_name=%(program_name)s_%(process_num)d
-"""
 
 
 def config(count: int) -> str:
@@ -103,35 +87,11 @@ def commands_of(few: str, many: str) -> dict[str, tuple[str, ...]]:
     return measured
 
 
-def supervisor(home: Path) -> None:
-    """supervisorctl in an environment of its own, beside FEW processes; or why not."""
-    place = home / "venv"
-    subprocess.run([sys.executable, "-m", "venv", place], check=True)
-    fetched = subprocess.run(
-        [place / "bin" / "pip", "install", "--quiet", "supervisor", "setuptools<81"], capture_output=True, text=True
-    )
-    if fetched.returncode:
-        print(f"supervisorctl is not measured: {(fetched.stderr.strip().splitlines() or ['pip failed'])[-1]}")
-        return
-    (home / "supervisord.conf").write_text(SUPERVISOR.format(home=home, count=FEW))
-    words = ("-c", str(home / "supervisord.conf"))
-    with (home / "supervisord.out").open("w") as out:
-        daemon = subprocess.Popen([place / "bin" / "supervisord", *words], stdout=out, stderr=out, cwd=home)
-    try:
-        until((home / "supervisor.sock").exists, "the socket of supervisord")
-        ours = (*PYTHON, "-c", "pass")
-        theirs = (str(place / "bin" / "supervisorctl"), *words, "status")
-        compare({"python3 -I -S -c pass": ours, f"supervisorctl status of {FEW}": theirs}, home)
-    finally:
-        daemon.terminate()
-        daemon.wait()
-
-
 def main() -> None:
-    """Two daemons, the client beside them; then supervisor."""
+    """Two daemons, and the client beside them."""
     with tempfile.TemporaryDirectory() as scratch:
-        small, big, other = (Path(scratch) / name for name in ("few", "many", "other"))
-        for home in (small, big, other):
+        small, big = (Path(scratch) / name for name in ("few", "many"))
+        for home in (small, big):
             home.mkdir()
         with Taskmaster(small, config(FEW)), Taskmaster(big, config(MANY)):
             sockets = str(small / "control.sock"), str(big / "control.sock")
@@ -141,7 +101,6 @@ def main() -> None:
                     for method in ("version", "status"):
                         took = answer_ms(lambda rpc=rpc, method=method: rpc.call(method))
                         print(f"{f'request {method}, {count} processes':<36} {took:7.2f} ms   over an open connection")
-        supervisor(other)
 
 
 if __name__ == "__main__":

@@ -8,8 +8,8 @@ Writers are the same for all: numbered lines of one length. They wait at a FIFO 
 it ends when the last byte is in its file. CPU is what the scheduler has counted (/proc/PID/schedstat).
 
 A run moves a quarter of a GB and no more: memory that a machine has to find first costs more than what is measured,
-and s6-log, which always rotates, allows no larger file. So no log is rotated. What is not installed is fetched into a
-directory of its own, with pip and with apt-get download, or told as not found. Only for Linux.
+and s6-log, which always rotates, allows no larger file. So no log is rotated. What is not installed is fetched
+(`bench/peers/install.py`), or told as not here, with the reason. Only for Linux.
 
     bench/output.py [--rounds N] [--only NAME ...] [--work N ...] [--beside CHECKOUT ...]
 
@@ -22,7 +22,6 @@ import argparse
 import contextlib
 import hashlib
 import os
-import shutil
 import signal
 import statistics
 import subprocess
@@ -36,6 +35,10 @@ from typing import NamedTuple
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from bench.peers.install import Found, Unavailable, carry_out
+from bench.peers.runit import Runit
+from bench.peers.s6 import S6
+from bench.peers.supervisor import Supervisor
 from tests.integration.driver import ROOT, environment
 from tests.waiting import until
 
@@ -219,11 +222,16 @@ def piped(logger: Callable[[Path], tuple[str, ...]]) -> Callable[[Course, ExitSt
     return start
 
 
-def daemon(course: Course, stack: ExitStack, *command: str) -> list[int]:
-    """One that starts the writers itself."""
+def daemon(course: Course, stack: ExitStack, *command: str, **changes: str) -> list[int]:
+    """One that starts the writers itself, with such variables."""
     with (course.home / "said").open("wb") as said:
         process = subprocess.Popen(
-            command, cwd=course.home, env=environment(course.home), stdin=subprocess.DEVNULL, stdout=said, stderr=said
+            command,
+            cwd=course.home,
+            env=environment(course.home) | changes,
+            stdin=subprocess.DEVNULL,
+            stdout=said,
+            stderr=said,
         )
     stack.callback(end, process)
     return [process.pid]
@@ -241,34 +249,28 @@ def taskmaster(root: Path) -> Callable[[Course, ExitStack], list[int]]:
     return start
 
 
-def supervisor(program: str) -> Callable[[Course, ExitStack], list[int]]:
+def supervisor(course: Course, stack: ExitStack) -> list[int]:
     """supervisord."""
-
-    def start(course: Course, stack: ExitStack) -> list[int]:
-        command = " ".join(course.command)
-        text = SUPERVISORD.format(home=course.home, command=command, count=course.work.writers)
-        (course.home / "supervisord.conf").write_text(text)
-        return daemon(course, stack, program, "-c", str(course.home / "supervisord.conf"))
-
-    return start
+    command = " ".join(course.command)
+    text = SUPERVISORD.format(home=course.home, command=command, count=course.work.writers)
+    (course.home / "supervisord.conf").write_text(text)
+    return daemon(course, stack, "supervisord", "-c", "supervisord.conf", **Supervisor().obtain().environment)
 
 
-def svlogd(program: str) -> Callable[[Path], tuple[str, ...]]:
+def svlogd(place: Path) -> tuple[str, ...]:
     """Size 0: it does not rotate. The larger buffer saves it a fifth, and two fifths of large writes."""
-
-    def command(place: Path) -> tuple[str, ...]:
-        (place / "config").write_text("s0\n")
-        return program, "-b", "65536", str(place)
-
-    return command
+    (place / "config").write_text("s0\n")
+    return *within(Runit().obtain()), "svlogd", "-b", "65536", str(place)
 
 
-def s6_log(program: str) -> Callable[[Path], tuple[str, ...]]:
+def s6_log(place: Path) -> tuple[str, ...]:
     """As large as it allows: more than any work writes."""
-    return lambda place: (program, "n10", "s268435455", str(place))
+    return *within(S6().obtain()), "s6-log", "n10", "s268435455", str(place)
 
 
-LOGGERS = {"svlogd": svlogd, "s6-log": s6_log}
+def within(found: Found) -> tuple[str, ...]:
+    """What runs a command with its variables, and becomes it."""
+    return "env", *(f"{name}={value}" for name, value in found.environment.items())
 
 
 def one_file(home: Path) -> list[list[Path]]:
@@ -281,72 +283,26 @@ def directories(home: Path) -> list[list[Path]]:
     return [[*sorted(place.glob("@*")), place / "current"] for place in home.glob("log*")]
 
 
-def contenders(scratch: Path, beside: list[Path]) -> tuple[list[Contender], list[str]]:
+def contenders(beside: list[Path]) -> tuple[list[Contender], list[str]]:
     """Those that are there, and what is to be said of the others."""
     found = [Contender(FLOOR, piped(lambda place: ("cat",)), directories)]
     found.append(Contender("taskmaster", taskmaster(ROOT), one_file))
     found += [Contender(f"taskmaster in {each.name}", taskmaster(each.resolve()), one_file) for each in beside]
     missing = []
-    for name, path in (("supervisor", supervisord_in(scratch)), *((each, fetch(each, scratch)) for each in LOGGERS)):
-        if path is None:
-            missing.append(name)
-        elif name in LOGGERS:
-            found.append(Contender(name, piped(LOGGERS[name](path)), directories))
-        else:
-            found.append(Contender(name, supervisor(path), one_file))
+    for peer, contender in (
+        (Supervisor(), Contender("supervisor", supervisor, one_file)),
+        (Runit(), Contender("svlogd", piped(svlogd), directories)),
+        (S6(), Contender("s6-log", piped(s6_log), directories)),
+    ):
+        try:
+            peer.obtain()
+            found.append(contender)
+        except Unavailable as error:
+            missing.append(f"{contender.name} is not here: {error}")
     return found, missing
 
 
-# ---- what has to be fetched or built
-
-
-def quietly(*command: str | Path, cwd: Path) -> bool:
-    """Whether it went well."""
-    with contextlib.suppress(OSError, subprocess.TimeoutExpired):
-        done = subprocess.run(command, cwd=cwd, capture_output=True, stdin=subprocess.DEVNULL, timeout=120)
-        return done.returncode == 0
-    return False
-
-
-def supervisord_in(scratch: Path) -> str | None:
-    """supervisord in an environment of its own."""
-    place = scratch / "venv"
-    program = place / "bin" / "supervisord"
-    made = quietly(sys.executable, "-m", "venv", place, cwd=scratch)
-    if made and quietly(
-        place / "bin" / "pip", "install", "--retries=0", "supervisor>=4,<5", "setuptools<81", cwd=scratch
-    ):
-        return str(program)
-    return shutil.which("supervisord")
-
-
-def fetch(program: str, scratch: Path) -> str | None:
-    """A logger from PATH, or from Debian's packages, unpacked where nobody else sees them."""
-    if (found := shutil.which(program)) is not None:
-        return found
-    place = scratch / program
-    place.mkdir()
-    packages = {"svlogd": ["runit"], "s6-log": ["s6", *libraries()]}[program]
-    if not quietly("apt-get", "download", *packages, cwd=place):
-        return None
-    for package in place.glob("*.deb"):
-        quietly("dpkg-deb", "-x", package, place, cwd=place)
-    real = next(place.glob(f"usr/bin/{program}"), None)
-    if real is None:
-        return None
-    starter = place / "start"
-    paths = ":".join(str(each) for each in place.glob("usr/lib/*"))
-    starter.write_text(f'#!/bin/sh\nLD_LIBRARY_PATH={paths} exec {real} "$@"\n')
-    starter.chmod(0o755)
-    return str(starter)
-
-
-def libraries() -> list[str]:
-    """The package of the one library that s6-log needs beside libc."""
-    with contextlib.suppress(OSError):
-        told = subprocess.run(("apt-cache", "depends", "s6"), capture_output=True, text=True, check=False).stdout
-        return [word for word in told.split() if word.startswith("libskarnet")]
-    return []
+# ---- what has to be built
 
 
 def writer(scratch: Path) -> tuple[tuple[str, ...], str]:
@@ -357,9 +313,11 @@ def writer(scratch: Path) -> tuple[tuple[str, ...], str]:
             text = text.replace(name, value)
         (scratch / f"writer{suffix}").write_text(text)
     program = scratch / "writer"
-    if quietly("cc", "-O2", "-o", program, "writer.c", cwd=scratch):
-        return (str(program),), "C"
-    return (sys.executable, "-I", "-S", str(scratch / "writer.py")), "Python"
+    try:
+        carry_out("cc", "-O2", "-o", program, "writer.c", cwd=scratch)
+    except Unavailable:
+        return (sys.executable, "-I", "-S", str(scratch / "writer.py")), "Python"
+    return (str(program),), "C"
 
 
 # ---- one run
@@ -512,9 +470,9 @@ def main() -> None:
         signal.signal(signum, lambda signum, _: sys.exit(128 + signum))
     with tempfile.TemporaryDirectory() as scratch:
         command, language = writer(Path(scratch))
-        takers, missing = contenders(Path(scratch), options.beside)
+        takers, missing = contenders(options.beside)
         takers = [each for each in takers if not options.only or each.name.split()[0] in (FLOOR, *options.only)]
-        print(f"writers in {language}" + "".join(f"; {name}: not found" for name in missing))
+        print(f"writers in {language}" + "".join(f"; {each}" for each in missing))
         for number in options.work:
             compare(WORKS[number - 1], takers, command, options.rounds)
 
