@@ -40,6 +40,7 @@ class Chronicle:
         self, journal: Journal | None, head: Head, pipes: Callable[[Key], Mapping[str, int]], say: Callable[[str], None]
     ) -> None:
         self._journal = journal
+        self._place = "" if journal is None else os.path.dirname(os.path.realpath(journal.path))
         self._pipes = pipes
         self._say = say
         self._ledger = Ledger(head)
@@ -90,9 +91,7 @@ class Chronicle:
     @cached_property
     def ours(self) -> dict[str, str]:
         """The variable that all instances of this state directory have, and no other."""
-        if self._journal is None:
-            return {}
-        return {"TASKMASTER_STATE": os.path.dirname(os.path.realpath(self._journal.path))}
+        return {"TASKMASTER_STATE": self._place} if self._journal is not None else {}
 
     def observe(self, _before: Process, what: Occurrence, after: Process, _sent: Sequence[Send]) -> None:
         """An observer of the rows."""

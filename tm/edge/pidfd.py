@@ -41,6 +41,8 @@ _TO_GROUP: Final = 1 << 2
 
 _OVER: Final = ([b"Z"], [b"X"])
 """The states of one that waits to be reaped, or is just being reaped."""
+_STAT_BYTES: Final = 4096
+"""The kernel gives the line whole, and it is never so long."""
 _LOOKS: Final = 2
 """It may be reaped while we look: neither of the two places has its end then, and the first one has it after that."""
 
@@ -202,7 +204,12 @@ def _may_look(pid: int) -> bool:
 def _stat(pid: int) -> list[bytes]:
     """The fields of /proc/PID/stat from the third on, after the name, which may hold anything."""
     try:
-        with open(f"/proc/{pid}/stat", "rb") as file:
-            return file.read().rpartition(b")")[2].split()
+        fd = os.open(f"/proc/{pid}/stat", os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return []
+    try:
+        return os.read(fd, _STAT_BYTES).rpartition(b")")[2].split()
+    except OSError:
+        return []
+    finally:
+        os.close(fd)
