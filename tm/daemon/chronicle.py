@@ -13,7 +13,6 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from functools import cached_property
 
 from tm.core.effects import Send
 from tm.core.exitstatus import ExitStatus
@@ -88,7 +87,7 @@ class Chronicle:
             "TASKMASTER_GENERATION": str(number),
         } | self.ours
 
-    @cached_property
+    @property
     def ours(self) -> dict[str, str]:
         """The variable that all instances of this state directory have, and no other."""
         return {"TASKMASTER_STATE": self._place} if self._journal is not None else {}
