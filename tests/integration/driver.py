@@ -82,18 +82,25 @@ def _is_taskmaster(pid: int) -> bool:
     """By the title that it has given itself, or how it was started."""
     with suppress(OSError):
         words = Path(f"/proc/{pid}/cmdline").read_bytes()
-        return words.startswith(b"taskmaster: ") or b"bin/taskmaster" in words or b"tm.cli.guardian" in words
+        known = words.startswith(b"taskmaster: ") or b"bin/taskmaster" in words or b"tm.cli.guardian" in words
+        return known or not words  # as in the middle of an exec
     return not Path("/proc/self").exists()
 
 
 def kill_all(pid: int) -> None:
     """SIGKILL to a guardian and its daemon, neither of which then starts the other again; to a daemon without one.
 
-    The guardian stands still first. A daemon that stood still would be continued by the kernel when it is orphaned.
-    Where it has ended its number may be anybody's by now, even a thread's of our own.
+    Where it has ended its number may be anybody's by now, even a thread's of our own: nothing is done.
     """
-    if not _is_taskmaster(pid):
-        return
+    if _is_taskmaster(pid):
+        kill_both(pid)
+
+
+def kill_both(pid: int) -> None:
+    """The same, where the number is known to be its own still.
+
+    The guardian stands still first. A daemon that stood still would be continued by the kernel when it is orphaned.
+    """
     with suppress(ProcessLookupError):
         os.kill(pid, signal.SIGSTOP)
     daemons = daemons_of(pid)
@@ -159,8 +166,7 @@ class Taskmaster:
     def kill(self) -> None:
         """SIGKILL to it, and to its guardian where it has one: nothing starts it again."""
         if self.process.poll() is None:
-            kill_all(self.process.pid)
-            self.process.kill()
+            kill_both(self.process.pid)
         self.process.wait()
 
     @property

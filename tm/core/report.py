@@ -10,6 +10,7 @@ from __future__ import annotations
 import posixpath
 import shlex
 from collections.abc import Sequence
+from functools import lru_cache
 
 from tm.core.effects import Send
 from tm.core.lines import plain
@@ -39,13 +40,14 @@ _HEADER, _PLAIN = "\x1b[1;37m", "\x1b[0m"
 
 def uptime(seconds: float) -> str:
     """`59s`, `2m15s`, `3h0m5s`, `1d2h3m4s`."""
-    rest = max(0, int(seconds))
-    days, rest = divmod(rest, 86400)
-    hours, rest = divmod(rest, 3600)
-    minutes, rest = divmod(rest, 60)
-    units = [(days, "d"), (hours, "h"), (minutes, "m"), (rest, "s")]
-    first = next((i for i, (count, _) in enumerate(units) if count), 3)
-    return "".join(f"{count}{unit}" for count, unit in units[first:])
+    minutes, rest = divmod(max(0, int(seconds)), 60)
+    if not minutes:
+        return f"{rest}s"
+    hours, minutes = divmod(minutes, 60)
+    if not hours:
+        return f"{minutes}m{rest}s"
+    days, hours = divmod(hours, 24)
+    return f"{days}d{hours}h{minutes}m{rest}s" if days else f"{hours}h{minutes}m{rest}s"
 
 
 def ready(row: Process) -> bool | None:
@@ -68,7 +70,12 @@ def lifetime(seconds: float) -> str:
 
 def command_text(task: Task) -> str:
     """The command as one line, as the file has it."""
-    return plain(task.command if isinstance(task.command, str) else shlex.join(task.command))
+    return _one_line(task.command)
+
+
+@lru_cache(maxsize=1024)
+def _one_line(command: str | tuple[str, ...]) -> str:
+    return plain(command if isinstance(command, str) else shlex.join(command))
 
 
 def cells(row: Process, now: Instant) -> tuple[str, ...]:
@@ -83,18 +90,18 @@ def table(rows: Sequence[Process], now: Instant, width: int | None, colour: bool
     body = [cells(row, now) for row in rows]
     widths = [max(map(len, column)) for column in zip(COLUMNS, *body, strict=True)]
     room = COMMAND_WIDTH if width is None else max(10, width - sum(widths[:-1]) - 2 * (len(COLUMNS) - 1))
-    header = _line(COLUMNS, widths, room)
+    form = "".join(f"%-{width}s  " for width in widths[:-1])
+    header = _line(COLUMNS, form, room)
     lines = [f"{_HEADER}{header}{_PLAIN}" if colour else header]
     for row, texts in zip(rows, body, strict=True):
-        line = _line(texts, widths, room)
+        line = _line(texts, form, room)
         lines.append(_coloured(line, row.state, widths[0] + 2) if colour else line)
     return lines
 
 
-def _line(texts: Sequence[str], widths: Sequence[int], room: int) -> str:
-    command = texts[-1] if len(texts[-1]) <= room else texts[-1][: room - 3] + "..."
-    padded = [f"{text:<{width}}" for text, width in zip(texts[:-1], widths, strict=False)]
-    return "  ".join([*padded, command])
+def _line(texts: tuple[str, ...], form: str, room: int) -> str:
+    *first, command = texts
+    return form % tuple(first) + (command if len(command) <= room else command[: room - 3] + "...")
 
 
 def _coloured(line: str, state: State, at: int) -> str:

@@ -48,6 +48,8 @@ from typing import Final, NamedTuple, TypeAlias
 class State(Enum):
     """The eight states. `value` is the word people see."""
 
+    __hash__ = object.__hash__  # each is there once; that of a name is a call of Python, at each look into the table
+
     STOPPED = "STOPPED"
     STARTED = "STARTED"
     RUNNING = "RUNNING"
@@ -60,6 +62,8 @@ class State(Enum):
 
 class Event(Enum):
     """What can happen to a process. `value` is the word of the event log."""
+
+    __hash__ = object.__hash__
 
     START = "start"
     STOP = "stop"

@@ -18,7 +18,7 @@ from tm.core.lines import plain
 from tm.core.probe import Probe, given
 from tm.core.process import Process
 from tm.core.records import Record
-from tm.core.report import ailment, cause, cells, hint, place, ready, table, uptime
+from tm.core.report import ailment, cause, command_text, hint, place, ready, table, uptime
 from tm.core.signal_names import signal_name
 from tm.core.task import MERGED, Need, Task
 from tm.core.template import Template
@@ -140,24 +140,23 @@ class Views:
                 yield f"... and {len(rest)} more; type: show {rest[0].name}"
 
     def _row(self, row: Process, now: Instant) -> dict[str, object]:
-        name, status, _, _, restarts, command = cells(row, now)
         up_s = round(now - row.spawned_at, 3) if row.alive and row.spawned_at is not None else None
         return {
-            "name": name,
+            "name": row.name,
             "task": row.task.name,
             "instance": row.n,
             "oneshot": row.task.oneshot,
-            "status": status,
+            "status": row.state.value,
             "pid": row.pid,
             "uptime": up_s,
-            "restarts": int(restarts),
+            "restarts": row.restarts,
             "ready": ready(row),
             "retries": row.retries,
             "exit": row.exit_status.number if row.exit_status else None,
             "cause": "" if row.alive else cause(row),
             "hint": hint(row) or unkillable.obstacle(row),
             "blocked": row.blocked,
-            "command": command,
+            "command": command_text(row.task),
             "says": said._asdict() if (said := self.said(row)) else None,
             **(self.jobs.members(row) if self.jobs else {}),
         }

@@ -211,8 +211,8 @@ def _listening() -> Iterator[tuple[str, int]]:
 
 def _has(pid: int, names: set[str]) -> bool:
     with suppress(OSError):
-        for fd in os.scandir(f"/proc/{pid}/fd"):
+        for fd in os.listdir(f"/proc/{pid}/fd"):
             with suppress(OSError):
-                if os.readlink(fd.path) in names:
+                if os.readlink(f"/proc/{pid}/fd/{fd}") in names:
                     return True
     return False
