@@ -384,7 +384,7 @@ def test_who_waits_goes_on_once_a_reload_lets_it_lose_lines(place: Place, disk: 
     writer = place.start(WORKER, launch_of(log), *NUMBERED, "w", "5000")
     place.until(place.outputs.troubles, "a disk that is full")
     place.outputs.adopt({"worker": LogPolicy(discards=True)})
-    place.later(1.1)
+    place.until(lambda: len(place.told) == 2, "that something is lost")
     place.ended(WORKER, writer)
     assert len(place.told) == 3, "that it waits, that something is lost, and at the end how much"
 
