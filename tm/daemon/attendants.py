@@ -50,8 +50,7 @@ class Attendants:
         self._health = Health(parties, lambda: succession.ours)
         self._hearing = Hearing(parties, estate)
         self.terminals = Terminals(parties, estate, control.rows)
-        self._limits = Limits(loop, supervisor, parties.machine.reach)
-        self._ward = estate.ward
+        self._limits = Limits(parties, estate.ward)
         self.rolling = Rolling(loop, supervisor, log, estate.ward)
         self.rolling.tell, control.roll = lambda text: control.tell(text), self.rolling.asked
         control.views.last_answer, control.views.said = self._health.last, self._hearing.said
@@ -61,7 +60,7 @@ class Attendants:
     def begin(self, config: Config) -> None:
         """Nothing is taken over or started yet."""
         self._on_demand.begin(config)
-        self._limits.begin(config, self._ward.guardian)
+        self._limits.begin(config)
 
     def taken_over(self) -> None:
         """What an earlier daemon has left is known."""
@@ -77,8 +76,7 @@ class Attendants:
         self._watching.apply(config)
         self._on_demand.apply(config)
         self._health.look_again()
-        self._limits.begin(config, self._ward.guardian)
-        self._limits.apply()
+        self._limits.apply(config)
 
     def reaped(self, pid: int, status: ExitStatus) -> None:
         """A child that is no instance has ended."""

@@ -18,37 +18,38 @@ from tm.core.effects import Send
 from tm.core.process import Occurrence, Process
 from tm.core.report import uptime
 from tm.core.transitions import Event
-from tm.daemon.reach import Reach
+from tm.daemon.adoption import Parties
 from tm.daemon.row_timers import RowTimers
-from tm.daemon.supervisor import Supervisor
+from tm.daemon.ward import Ward
 from tm.daemon.wiring import Key
-from tm.edge.loop import Loop
 
 if TYPE_CHECKING:
     from tm.daemon.weighing import Weighing
 
 
 class Limits:
-    """Of all processes of one daemon. `reach` tells what is known of a tree that has a cgroup."""
+    """Of all processes of one daemon."""
 
-    def __init__(self, loop: Loop, supervisor: Supervisor, reach: Reach) -> None:
-        self._loop = loop
-        self._supervisor = supervisor
-        self._reach = reach
-        self._ages = RowTimers(loop, self._aged)
+    def __init__(self, parties: Parties, ward: Ward) -> None:
+        self._loop = parties.loop
+        self._supervisor = parties.supervisor
+        self._reach = parties.machine.reach
+        self._ward = ward
+        self._ages = RowTimers(self._loop, self._aged)
         self._weighing: Weighing | None = None
 
     def observe(self, _before: Process, _what: Occurrence, after: Process, _sent: Sequence[Send]) -> None:
         """A row has changed: its age is that of another process, or nobody's."""
         self._hold((after.task.name, after.n), after)
 
-    def begin(self, config: Config, guardian: int) -> None:
-        """These are the tasks, before any of them is started; `guardian` is our own pid where there is none."""
+    def begin(self, config: Config) -> None:
+        """These are the tasks, before any of them is started."""
         if any(task.memory_max_bytes is not None for task in config.tasks.values()):
-            self._reach.weigh({os.getpid(), guardian})
+            self._reach.weigh({os.getpid(), self._ward.guardian})
 
-    def apply(self) -> None:
+    def apply(self, config: Config) -> None:
         """Another configuration holds, which the rows have at the end of this turn."""
+        self.begin(config)
         self._loop.call_at(self._loop.now, self._hold_all)
 
     def forget(self, key: Key) -> None:

@@ -59,7 +59,8 @@ class Weighing:
 
     def _limited(self) -> dict[int, Process]:
         rows = self._supervisor.rows.values()
-        return {row.pid: row for row in rows if row.pid is not None and _is_limited(row)}
+        limited = (row for row in rows if row.task.memory_max_bytes is not None and not row.stopping)
+        return {row.pid: row for row in limited if row.pid is not None}
 
     def _is_counted(self, pid: int, row: Process) -> bool:
         """Whether the kernel knows what its tree has; by that it is judged then."""
@@ -98,7 +99,3 @@ class Weighing:
         if most is not None and weight > most:
             text = f"memoryMax: {size(weight)} is over the {size(most)} allowed"
             self._supervisor.found(pid, Event.UNHEALTHY, text)
-
-
-def _is_limited(row: Process) -> bool:
-    return row.task.memory_max_bytes is not None and not row.stopping

@@ -127,7 +127,13 @@ def populated(path: str) -> bool:
 def members(path: str) -> Iterator[int]:
     """The members of it and of those below it, at this moment."""
     for place, _, _ in os.walk(path):
-        yield from (int(word) for word in (_read(f"{place}/{_JOINED}") or "").split() if word != "0")
+        yield from (pid for pid in _joined(place) if pid)
+
+
+def _joined(path: str) -> list[int]:
+    """Who is in this one itself; 0 for somebody whom we do not see, also where that cannot be read."""
+    text = _read(f"{path}/{_JOINED}")
+    return [0] if text is None else [int(word) for word in text.split()]
 
 
 def weigh(path: str, ours: Collection[int]) -> bool:
@@ -138,7 +144,7 @@ def weigh(path: str, ours: Collection[int]) -> bool:
         return False
     if _count_below(path):
         return True
-    if not {int(word) for word in (_read(f"{path}/{_JOINED}") or "0").split()} <= set(ours):
+    if not set(_joined(path)) <= set(ours):
         return False
     with suppress(OSError):
         make(f"{path}/{_SELF}")
