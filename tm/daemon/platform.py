@@ -210,9 +210,11 @@ class Machine:
             return False
         if pid not in self._adopted:
             return reap.group_exists(pid)
+        if not self._deliver(pid, 0, True):
+            return False
         if self._alive is None or pid in self._alive:  # whose zombies others have to reap, of which we do not hear
             self._alive = self.living_groups()
-        return self._deliver(pid, 0, True) and (self._alive is None or pid in self._alive)
+        return self._alive is None or pid in self._alive
 
     def living_groups(self) -> set[int] | None:
         """One look at all processes."""
