@@ -100,8 +100,8 @@ def table(rows: Sequence[Process], now: Instant, width: int | None, colour: bool
 
 
 def _line(texts: tuple[str, ...], form: str, room: int) -> str:
-    *first, command = texts
-    return form % tuple(first) + (command if len(command) <= room else command[: room - 3] + "...")
+    command = texts[-1]
+    return form % texts[:-1] + (command if len(command) <= room else command[: room - 3] + "...")
 
 
 def _coloured(line: str, state: State, at: int) -> str:

@@ -183,7 +183,7 @@ class Views:
 
     def _title(self, row: Process, now: Instant) -> str:
         blocked = f", {row.blocked}" if row.blocked else ""
-        return f"{row.name}: {self._row(row, now)['status']} for {uptime(now - row.since)}{blocked}{self._says(row)}"
+        return f"{row.name}: {row.state.value} for {uptime(now - row.since)}{blocked}{self._says(row)}"
 
     def _shown(self, row: Process, used: Usage, now: Instant) -> list[str]:
         held, lines = self._outputs.held(key_of(row)), used.lines(row, now)
