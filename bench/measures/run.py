@@ -16,7 +16,7 @@ from pathlib import Path
 from bench.measures import tree
 from bench.measures.reporter import Report, Reports
 from bench.peers.peer import Course, Peer
-from tests.integration.driver import environment
+from tests.integration.driver import alive, environment
 
 LOOK_S = 0.02
 
@@ -111,7 +111,7 @@ class Run:
 
     def alive(self) -> list[int]:
         """Pids of the reporters that are."""
-        return [pid for pid in dict.fromkeys(each.pid for each in self.reported) if tree.is_alive(pid)]
+        return [pid for pid in dict.fromkeys(each.pid for each in self.reported) if alive(pid)]
 
     def belonging(self) -> set[int]:
         """Pids of the supervisor: all of the tree that do not report."""

@@ -59,13 +59,6 @@ def descendants() -> set[int]:
     return found
 
 
-def is_alive(pid: int) -> bool:
-    """Whether it is there and no zombie."""
-    with contextlib.suppress(*GONE):
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    return False
-
-
 def end_all() -> None:
     """SIGKILL to all of it until there is nobody, and reap what has become ours."""
     while left := descendants():

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from tests.fault.test_idle import wake_ups
 from tests.integration.background import Background
 from tests.integration.client import Daemon
 from tests.integration.driver import PROGRAM, ROOT, alive, daemons_of, environment
@@ -278,12 +279,7 @@ def test_it_sleeps_while_nothing_happens(tmp_path: Path) -> None:
         ready = time.monotonic() + 3
         until(lambda: time.monotonic() > ready, "a guardian that has got ready for its next daemon")
         daemon.rows()
-
-        def switches() -> str:
-            text = Path(f"/proc/{daemon.process.pid}/status").read_text()
-            return next(line for line in text.splitlines() if line.startswith("voluntary_ctxt_switches"))
-
-        before = switches()
+        before = wake_ups(daemon.process.pid)
         daemon.rows()
         daemon.rows()
-        assert switches() == before, "a question is none of its business"
+        assert wake_ups(daemon.process.pid) == before, "a question is none of its business"

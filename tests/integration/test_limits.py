@@ -72,18 +72,14 @@ def test_what_left_session_and_parent_counts_where_a_cgroup_has_it(tmp_path: Pat
         assert not taken.exists() or not alive(int(taken.read_text()))
 
 
-class Inside(Daemon):
-    """One that begins in a cgroup of its own."""
-
-
-@pytest.mark.parametrize("kind", ["tree", "process"])
-def test_it_counts_by_the_kernel_where_that_counts(tmp_path: Path, kind: str) -> None:
+@pytest.mark.parametrize("mode", ["tree", "process"])
+def test_it_counts_by_the_kernel_where_that_counts(tmp_path: Path, mode: str) -> None:
     """The daemon is alone in its cgroup but for its guardian; the next daemon finds everything again."""
     cgroups.need_memory()
-    text = config(f"{TAKES} 80 daemon", f"memoryMax: 1GiB, restart: never, killMode: {kind}")
+    text = config(f"{TAKES} 80 daemon", f"memoryMax: 1GiB, restart: never, killMode: {mode}")
     with cgroups.made("tm-limits") as place:
-        Inside.under = cgroups.inside(place)
-        with Inside(tmp_path, text) as daemon:
+        kind = type("Inside", (Daemon,), {"under": cgroups.inside(place)})
+        with kind(tmp_path, text) as daemon:
             pid = daemon.pid("web")
             ours = {daemon.process.pid, *daemons_of(daemon.process.pid)}
             assert set(cgroup.members(f"{place}/taskmaster-self")) == ours
@@ -97,7 +93,7 @@ def test_it_counts_by_the_kernel_where_that_counts(tmp_path: Path, kind: str) ->
             assert daemon.ctl("reload").returncode == 0
             comes_to(daemon, "FATAL")
             holder = int((tmp_path / "taken").read_text())
-            assert alive(holder) is (kind == "process"), "the cgroup is there for its memory alone"
+            assert alive(holder) is (mode == "process"), "the cgroup is there for its memory alone"
         if alive(holder):
             os.kill(holder, signal.SIGKILL)
             until(lambda: not alive(holder), "its end")
