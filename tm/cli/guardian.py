@@ -1,11 +1,11 @@
-"""The guardian's process: a version of the program that is kept in memory, everything that a daemon needs imported.
+"""The guardian's process, with everything that a daemon needs imported: the one that was started, or a fresh one.
 
 Guarantees: the next daemon is a fork of it, and has nothing left to import; what it imports late comes from the version
-that is kept, like everything else, whatever is installed by now.
+that is kept, whatever is installed by now.
 Leaves to others: what a guardian does (`daemon.guardian`), and what the daemon begins with (`cli.main`).
 
-Nothing of this is in a hurry: while the daemon before it starts, the guardian keeps what that has, and imports a bit
-whenever nothing else is to be done.
+A fresh one is in no hurry: while the daemon before it starts, it keeps what that has, and imports a bit whenever
+nothing else is to be done.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from contextlib import suppress
 from typing import Any
 
 from tm.daemon.guardian import Guardian
+from tm.edge import faults
 from tm.edge.hall import VARIABLE, read_state
 from tm.edge.ps import show
 
@@ -27,15 +28,19 @@ _BITS = ("dataclasses", "tm.core.config", "tm.core.process", "tm.daemon.outputs"
 
 def main() -> int:
     """Be the guardian, from the state in a file in memory; the exit code."""
-    state = read_state(int(os.environ.pop(VARIABLE)))
-    guardian = guardian_of(state)
+    return _run(read_state(int(os.environ.pop(VARIABLE))), _ready())
+
+
+def stay(state: dict[str, Any]) -> int:
+    """Be the guardian as the calling process is, which has everything imported; the exit code."""
+    faults.disarm()
+    return _run(state, iter(()))
+
+
+def _run(state: dict[str, Any], preparations: Iterator[None]) -> int:
+    guardian = Guardian(state, _daemon, preparations)
     show(state["title"], "taskmaster", state["path"])  # who is called so takes signals as the guardian does
     return guardian.run()
-
-
-def guardian_of(state: dict[str, Any]) -> Guardian:
-    """One whose daemons are forks of the calling process."""
-    return Guardian(state, _daemon, _ready())
 
 
 def _ready() -> Iterator[None]:

@@ -9,6 +9,7 @@ Leaves to others: the guardian (`daemon.guardian`) and the way to it (`daemon.wa
 
 from __future__ import annotations
 
+import gc
 import os
 import pickle
 import signal
@@ -108,6 +109,7 @@ def guard(opened: Opened) -> Opened:
     if not room:
         return opened
     guardian = os.getpid()
+    gc.freeze()  # what is never looked at is never copied
     try:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         pid = os.fork()
@@ -137,16 +139,14 @@ def _room(opened: Opened) -> dict[str, int]:
 
 
 def _be_guardian(opened: Opened, about: dict[str, Any], kept: dict[str, int]) -> NoReturn:
-    """In the parent."""
+    """In the parent, as it is: what it has imported is the daemon's as well."""
     _say_nothing(opened.form)
     reap.adopt_orphans()
-    state = {**_standing(opened), **about}
     point("before-version")
-    try:
+    with suppress(OSError):  # whom it has become may not read this Python
         version.write(kept[role.VERSION])
-        role.become(state, kept)
-    except OSError:  # whom it has become may not read or run this Python
-        _stay(state, kept)
+        version.use(kept[role.VERSION])
+    _stay({**_standing(opened), **about}, kept)
 
 
 def _say_nothing(form: Form) -> None:
@@ -214,10 +214,10 @@ def _take_place(state: dict[str, Any], ward: Ward) -> NoReturn:
 
 def _stay(state: dict[str, Any], kept: dict[str, int]) -> NoReturn:
     """Be the guardian as this process, with all that it has."""
-    from tm.cli.guardian import guardian_of  # which is elsewhere at all other times
+    from tm.cli.guardian import stay  # which is elsewhere at all other times
 
     close_but({state["hall"], *kept.values()})
-    os._exit(guardian_of({**state, "kept": kept}).run())
+    os._exit(stay({**state, "kept": kept}))
 
 
 def _standing(opened: Opened) -> dict[str, Any]:

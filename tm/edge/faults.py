@@ -16,12 +16,18 @@ def _nothing(_name: str) -> None:
     """No test wants it."""
 
 
-def _armed(environ: Mapping[str, str]) -> Callable[[str], None]:
-    """What `point` is, by what the variable says."""
+def disarm() -> None:
+    """Nothing dies of it any more: who was killed by it is followed by one that is not."""
+    _left[0] = 0
+    os.environ.pop(VARIABLE, None)
+
+
+def _armed(environ: Mapping[str, str], left: list[int]) -> Callable[[str], None]:
+    """What `point` is, by what the variable says; `left`: how often it is still passed."""
     name, _, count = environ.get(VARIABLE, "").partition(":")
     if not name:
         return _nothing
-    left = [int(count or "1")]
+    left[0] = int(count or "1")
 
     def point(here: str) -> None:
         if here == name:
@@ -32,4 +38,5 @@ def _armed(environ: Mapping[str, str]) -> Callable[[str], None]:
     return point
 
 
-point = _armed(os.environ)
+_left = [0]
+point = _armed(os.environ, _left)

@@ -6,48 +6,66 @@ it gets from where that is installed. A module that is not imported takes no mem
 A daemon that dies is followed by one of its own version: what was installed meanwhile is not taken for an order to
 upgrade. And a version that cannot start is fallen back from.
 
-Traps: the file is read when a module is imported: whoever runs in this interpreter, and its forks, has it open.
+Traps: the file is read when a module is imported: whoever runs in this interpreter, and its forks, has it open. They
+share its place, so nobody moves that.
 """
 
 from __future__ import annotations
 
 import marshal
 import os
-from importlib.util import find_spec
+import sys
+from importlib.machinery import ModuleSpec
+from importlib.util import find_spec, spec_from_loader
+from types import CodeType, ModuleType
+from typing import TypeAlias
 
 _MARK_BYTES = 8
+_Place: TypeAlias = tuple[bool, str, int, int]
+"""Of a module: whether it is a package, the file that it was, and where its code begins and how long it is."""
 BEGIN = f"""
 import marshal, os, sys
-from importlib.util import spec_from_loader
-
-class Kept:
-    def __init__(self, fd):
-        self.fd = fd
-        with open(fd, "rb", closefd=False) as file:
-            file.seek({_MARK_BYTES})
-            self.modules = marshal.load(file)
-            self.begin = file.tell()
-
-    def find_spec(self, name, path=None, target=None):
-        if name in self.modules:
-            return spec_from_loader(name, self, is_package=self.modules[name][0], origin=self.modules[name][1])
-
-    def get_code(self, name):
-        _, _, at, size = self.modules[name]
-        return marshal.loads(os.pread(self.fd, size, self.begin + at))
-
-    def create_module(self, spec):
-        return None
-
-    def exec_module(self, module):
-        module.__file__ = module.__spec__.origin
-        exec(self.get_code(module.__name__), module.__dict__)
-
-sys.meta_path.insert(0, Kept(int(sys.argv[1])))
+fd = int(sys.argv[1])
+at = int.from_bytes(os.pread(fd, {_MARK_BYTES}, 0), "little")
+_, _, begin, size = marshal.loads(os.pread(fd, os.fstat(fd).st_size - at, at))["{__name__}"]
+kept = {{"__name__": "{__name__}"}}
+exec(marshal.loads(os.pread(fd, size, begin)), kept)
+kept["use"](fd)
 sys.argv = sys.argv[2:]
 from tm.cli.guardian import main
 sys.exit(main())
 """
+
+
+class _Kept:
+    """Finds and loads what is in the file."""
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+        at = int.from_bytes(os.pread(fd, _MARK_BYTES, 0), "little")
+        self._modules: dict[str, _Place] = marshal.loads(os.pread(fd, os.fstat(fd).st_size - at, at))
+
+    def find_spec(self, name: str, path: object = None, target: object = None) -> ModuleSpec | None:
+        if name not in self._modules:
+            return None
+        is_package, origin, *_ = self._modules[name]
+        return spec_from_loader(name, self, origin=origin, is_package=is_package)  # type: ignore[arg-type]
+
+    def get_code(self, name: str) -> CodeType:
+        _, _, begin, size = self._modules[name]
+        return marshal.loads(os.pread(self._fd, size, begin))  # type: ignore[no-any-return]
+
+    def create_module(self, spec: ModuleSpec) -> None:
+        return None
+
+    def exec_module(self, module: ModuleType) -> None:
+        module.__file__ = module.__spec__.origin if module.__spec__ is not None else None
+        exec(self.get_code(module.__name__), module.__dict__)
+
+
+def use(fd: int) -> None:
+    """Import from this file from now on."""
+    sys.meta_path.insert(0, _Kept(fd))
 
 
 def modules() -> list[str]:
@@ -64,21 +82,22 @@ def modules() -> list[str]:
 
 
 def write(fd: int) -> None:
-    """Put the code of all of them into a file in memory. Raises OSError, ImportError, SyntaxError."""
-    table, code, size = {}, [], 0
-    for name in modules():
-        spec = find_spec(name)
-        if spec is None or spec.loader is None:
-            raise ImportError(f"no module named {name}")
-        packed = marshal.dumps(spec.loader.get_code(name))  # type: ignore[attr-defined]
-        table[name] = (spec.submodule_search_locations is not None, spec.origin, size, len(packed))
-        code.append(packed)
-        size += len(packed)
+    """Put the code of all of them into a file in memory: the modules, then a table of them, whose place the beginning
+    says when all is there. Raises OSError, ImportError, SyntaxError.
+    """
+    table: dict[str, _Place] = {}
     with open(fd, "wb", closefd=False) as file:
         file.write(bytes(_MARK_BYTES))
+        for name in modules():
+            spec = find_spec(name)
+            if spec is None or spec.loader is None:
+                raise ImportError(f"no module named {name}")
+            begin = file.tell()
+            size = file.write(marshal.dumps(spec.loader.get_code(name)))  # type: ignore[attr-defined]
+            table[name] = (spec.submodule_search_locations is not None, spec.origin or "", begin, size)
+        end = file.tell()
         marshal.dump(table, file)
-        file.writelines(code)
-    os.pwrite(fd, size.to_bytes(_MARK_BYTES, "little"), 0)
+    os.pwrite(fd, end.to_bytes(_MARK_BYTES, "little"), 0)
 
 
 def complete(fd: int) -> bool:
