@@ -1,0 +1,119 @@
+"""How soon a line is seen while others flood: of a process that writes one now and then, alone and beside 8 floods.
+
+Prints in Markdown the median, the 99th of 100 and the worst in milliseconds, from the write of the line until a
+follower (`taskmasterctl logs -f`) has it on its stdout; and the ratio of the medians to the daemon without floods of
+the same run. A pipe from the same writer to this program is the floor: the figures include that all have to be woken.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from tests.integration.client import CLIENT
+from tests.integration.driver import OWN, PROGRAM, environment
+from tests.rpc import Rpc, listening
+
+LINES = 300
+PAUSE_S = 0.013
+WRITER = f"import time\nfor _ in range({LINES}):\n time.sleep({PAUSE_S})\n print(time.monotonic_ns(), flush=True)\n"
+FLOODS = 8
+
+
+def configuration(writer: Path, floods: int) -> str:
+    """One quiet writer, not started yet, and so many floods."""
+    flood = f"  flood: {{command: 'yes', instances: {floods}, autoLaunch: true, stdout: 'flood_{{n}}.log'}}\n"
+    return (
+        f"tasks:\n  quiet: {{command: [{sys.executable}, {writer}], autoLaunch: false, restart: never,"
+        f" successfulStartTimeout: 0, stdout: quiet.log}}\n{flood if floods else ''}"
+    )
+
+
+@contextmanager
+def daemon(home: Path, floods: int) -> Iterator[Rpc]:
+    """A daemon, and a client of it."""
+    writer = home / "writer.py"
+    writer.write_text(WRITER)
+    (home / "web.yaml").write_text(configuration(writer, floods))
+    process = subprocess.Popen(
+        [*PROGRAM, "-n", *(word for pair in OWN.items() for word in pair), "web.yaml"],
+        stdin=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        cwd=home,
+        env=environment(home),
+    )
+    try:
+        with Rpc(listening(home / OWN["--socket"])) as client:
+            yield client
+    finally:
+        process.terminate()
+        process.terminate()
+        process.wait(60)
+
+
+def lags(lines: IO[bytes]) -> list[float]:
+    """Milliseconds from each line's own time to its arrival."""
+    found: list[float] = []
+    rest = b""
+    while len(found) < LINES and select.select([lines], [], [], 30)[0]:
+        rest += os.read(lines.fileno(), 65536)
+        arrived = time.monotonic_ns()
+        *whole, rest = rest.split(b"\n")
+        found += [(arrived - int(each)) / 1e6 for each in whole if each.isdigit()]  # the others are about the process
+    assert len(found) == LINES, f"only {len(found)} of {LINES} lines came"
+    return found
+
+
+def measured(floods: int) -> list[float]:
+    """One daemon."""
+    with tempfile.TemporaryDirectory() as scratch:
+        home = Path(scratch)
+        follow = [*CLIENT, "-s", OWN["--socket"], "logs", "-f", "quiet"]
+        with daemon(home, floods) as client:
+            (home / "quiet.log").touch()
+            with subprocess.Popen(
+                follow, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=home, env=environment(home)
+            ) as follower:
+                client.call("start", words=["quiet"])
+                assert follower.stdout is not None
+                found = lags(follower.stdout)
+                follower.kill()
+            return found
+
+
+def floor() -> list[float]:
+    """Without anybody between."""
+    with subprocess.Popen([sys.executable, "-c", WRITER], stdout=subprocess.PIPE) as writer:
+        assert writer.stdout is not None
+        return lags(writer.stdout)
+
+
+def row(name: str, found: list[float], idle: float | None) -> str:
+    """A line of the table."""
+    median = statistics.median(found)
+    beside = f" ({median / idle:.1f} x)" if idle is not None else ""
+    return f"| {name} | {median:.2f}{beside} | {sorted(found)[len(found) * 99 // 100]:.2f} | {max(found):.2f} |"
+
+
+def main() -> None:
+    """The floor, and each way without floods and beside them."""
+    print(f"| {LINES} lines | median, ms | 99 of 100 | worst |\n|---|--:|--:|--:|")
+    print(row("a pipe, nobody between", floor(), None), flush=True)
+    idle = measured(0)
+    print(row("a follower", idle, None), flush=True)
+    print(row(f"a follower, {FLOODS} floods", measured(FLOODS), statistics.median(idle)), flush=True)
+
+
+if __name__ == "__main__":
+    main()
