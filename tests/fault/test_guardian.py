@@ -8,6 +8,7 @@ import signal
 import socket
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from tests.integration.driver import PROGRAM, ROOT, alive, daemons_of, environme
 from tests.rpc import Rpc
 from tests.terminal import Terminal
 from tests.waiting import until
+from tm.edge.version import complete
 
 CONFIG = """
     defaults: {successfulStartTimeout: 0, gracefulStopTimeout: 60}
@@ -188,17 +190,29 @@ def test_the_daemon_takes_the_place_of_its_guardian(tmp_path: Path) -> None:
         assert not any(alive(row["pid"]) for row in before.values() if row["pid"])
 
 
-def test_one_that_dies_before_it_has_begun_is_followed_by_another(tmp_path: Path) -> None:
-    """The version that it was to be made of is nowhere then; who has typed the command is told when all is well."""
+@pytest.mark.parametrize("where", ["before-guardian", "before-version"])
+def test_one_that_dies_before_it_is_ready_is_followed_by_another(tmp_path: Path, where: str) -> None:
+    """The version that others are to be made of is nowhere then; who has typed the command is told when all is well."""
     os.mkfifo(tmp_path / "coded.fifo")
     with Background(tmp_path, CONFIG) as background:
-        guardian = background.up(TASKMASTER_FAULT="before-version:1")
-        assert "the guardian has died; another one takes its place" in background.log
+        background.up(TASKMASTER_FAULT=f"{where}:1")
+        until(lambda: "another one takes its place" in background.log, "another guardian")
+        guardian = int((tmp_path / "web.pid").read_text())
         with Rpc(background.socket) as client:
             before = client.call("pid", words=["quiet", "coded"])["data"]
         os.kill(daemons_of(guardian)[0], signal.SIGKILL)
         with Rpc(background.socket) as client:
             assert client.call("pid", words=["quiet", "coded"])["data"] == before
+
+
+def has_kept_its_version(guardian: int) -> bool:
+    """Whether one of the files in memory that it has open is the program's code, whole."""
+    for each in Path(f"/proc/{guardian}/fd").iterdir():
+        with suppress(FileNotFoundError):  # it has closed it meanwhile
+            if "memfd:" in os.readlink(each) and each.stat().st_size > 500_000:
+                with each.open("rb") as file:
+                    return complete(file.fileno())
+    return False
 
 
 class Elsewhere(Daemon):
@@ -221,6 +235,7 @@ def test_a_guardian_needs_no_python_but_the_one_that_runs(tmp_path: Path, broken
         before, guardian = settled(daemon), daemon.process.pid
         title = Path(f"/proc/{guardian}/cmdline")
         until(lambda: title.read_bytes().startswith(b"taskmaster: guardian"), "the guardian")
+        until(lambda: has_kept_its_version(guardian), "its version in memory")
         python.unlink()
         if broken:
             python.write_text("#!/bin/sh\nexit 1\n")

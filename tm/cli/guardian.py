@@ -4,8 +4,8 @@ Guarantees: the next daemon is a fork of it, and has nothing left to import; wha
 that is kept, whatever is installed by now.
 Leaves to others: what a guardian does (`daemon.guardian`), and what the daemon begins with (`cli.main`).
 
-A fresh one is in no hurry: while the daemon before it starts, it keeps what that has, and imports a bit whenever
-nothing else is to be done.
+It is in no hurry: while the daemon before it starts, it keeps what that has, and prepares itself, by imports or by
+putting down its version, a bit whenever nothing else is to be done.
 """
 
 from __future__ import annotations
@@ -28,22 +28,17 @@ _BITS = ("dataclasses", "tm.core.config", "tm.core.process", "tm.daemon.outputs"
 
 def main() -> int:
     """Be the guardian, from the state in a file in memory; the exit code."""
-    return _run(read_state(int(os.environ.pop(VARIABLE))), _ready())
+    return be_guardian(read_state(int(os.environ.pop(VARIABLE))), _imports())
 
 
-def stay(state: dict[str, Any]) -> int:
-    """Be the guardian as the calling process is, which has everything imported; the exit code."""
-    faults.disarm()
-    return _run(state, iter(()))
-
-
-def _run(state: dict[str, Any], preparations: Iterator[None]) -> int:
+def be_guardian(state: dict[str, Any], preparations: Iterator[None]) -> int:
+    """Be the guardian as the calling process; the exit code."""
     guardian = Guardian(state, _daemon, preparations)
     show(state["title"], "taskmaster", state["path"])  # who is called so takes signals as the guardian does
     return guardian.run()
 
 
-def _ready() -> Iterator[None]:
+def _imports() -> Iterator[None]:
     """Import what a daemon needs, a bit at a time. What cannot be had now, the next daemon tries again."""
     for name in _BITS:
         with suppress(ImportError, OSError):
@@ -55,5 +50,6 @@ def _ready() -> Iterator[None]:
 
 def _daemon(state: dict[str, Any]) -> int:
     """In the fork: be the daemon; the exit code."""
+    faults.disarm()
     show(state["called"], "taskmaster", state["path"])
     return int(importlib.import_module(_BITS[-1]).go_on(state))

@@ -15,6 +15,7 @@ import pickle
 import signal
 import socket
 import sys
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict, fields, replace
 from functools import partial
@@ -32,7 +33,7 @@ from tm.daemon.service import Service
 from tm.daemon.ward import Inheritance, Ward
 from tm.edge import hall, ps, reap, version
 from tm.edge.descriptors import close_but
-from tm.edge.faults import point
+from tm.edge.faults import disarm, point
 
 T = TypeVar("T")
 LOADED = "configuration"
@@ -142,10 +143,7 @@ def _be_guardian(opened: Opened, about: dict[str, Any], kept: dict[str, int]) ->
     """In the parent, as it is: what it has imported is the daemon's as well."""
     _say_nothing(opened.form)
     reap.adopt_orphans()
-    point("before-version")
-    with suppress(OSError):  # whom it has become may not read this Python
-        version.write(kept[role.VERSION])
-        version.use(kept[role.VERSION])
+    point("before-guardian")
     _stay({**_standing(opened), **about}, kept)
 
 
@@ -209,15 +207,26 @@ def _take_place(state: dict[str, Any], ward: Ward) -> NoReturn:
     if not ward.unmet and version.complete(ward.kept[role.VERSION]):
         with suppress(OSError):
             role.become(state, ward.kept)
+    disarm()
     _stay(state, ward.kept)
 
 
 def _stay(state: dict[str, Any], kept: dict[str, int]) -> NoReturn:
     """Be the guardian as this process, with all that it has."""
-    from tm.cli.guardian import stay  # which is elsewhere at all other times
+    from tm.cli.guardian import be_guardian  # which is elsewhere at all other times
 
     close_but({state["hall"], *kept.values()})
-    os._exit(stay({**state, "kept": kept}))
+    os._exit(be_guardian({**state, "kept": kept}, _keep_version(kept)))
+
+
+def _keep_version(kept: dict[str, int]) -> Iterator[None]:
+    """Put down this version, when there is time, and import from that."""
+    point("before-version")
+    with suppress(OSError):  # whom it has become may not read this Python
+        if not version.complete(kept[role.VERSION]):
+            version.write(kept[role.VERSION])
+        version.use(kept[role.VERSION])
+    yield
 
 
 def _standing(opened: Opened) -> dict[str, Any]:
