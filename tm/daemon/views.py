@@ -20,6 +20,7 @@ from tm.core.process import Process
 from tm.core.records import Record
 from tm.core.report import ailment, cause, command_text, hint, place, ready, table, uptime
 from tm.core.signal_names import signal_name
+from tm.core.spellings import OF_A_TASK
 from tm.core.task import MERGED, Need, Task
 from tm.core.template import Template
 from tm.core.timers import Instant
@@ -240,9 +241,7 @@ def _text(key: str, value: object) -> str:
 
 
 def _configuration(task: Task, env: bool) -> dict[str, object]:
-    from tm.core.task_keys import FIELDS  # a daemon that was handed its tasks settled begins without the keys
-
-    shown = {field.key: _shown_value(getattr(task, field.attribute)) for field in FIELDS}
+    shown = {key.spelling: _shown_value(getattr(task, attribute)) for attribute, key in OF_A_TASK.items()}
     shown["sockets"] = {each.name: each.text for each in task.sockets}
     shown |= as_written(task)
     shown["environment"] = {name: value.text if env else "***" for name, value in task.environment}
