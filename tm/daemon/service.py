@@ -252,6 +252,7 @@ class Service:
         self.attendants.dropped(row)
         self.outputs.forget(key)
         self.control.history.forget(key)
+        self.control.views.facts.forget(key)
         self.on_dropped(row)
         self._title.update()
         self._departure.leave_if_over()
