@@ -424,7 +424,9 @@ class Ends:
         self.ended = self.closed = 0
         self.room = Room(room_bytes)
         self.connection = Connection(self.loop, ours, self.room)
-        self.connection.open(Calls(self._line, self._end, lambda: False, self._close, lambda: False, _lost))
+        self.held = False
+        asks = lambda: False, lambda: self.held
+        self.connection.open(Calls(self._line, self._end, *asks, self._close, lambda: False, _lost))
         self._on_line = on_line
 
     def _line(self, line: bytes | None) -> None:
@@ -484,6 +486,20 @@ def test_lines_are_answered_in_order(echo: Ends) -> None:
     echo.theirs.sendall(b"ee\n")
     echo.turns(lambda: len(echo.lines) == 3)
     assert echo.theirs.recv(100) == b"one\ntwo\nthree\n"
+
+
+def test_no_line_is_handed_over_before_the_answer_that_it_has_to_wait_for(echo: Ends) -> None:
+    """The end of the input is heard of all the same."""
+    echo.held = True
+    echo.theirs.sendall(b"one\ntwo\n")
+    echo.quiet()
+    assert echo.lines == []
+    echo.held = False
+    echo.connection.go_on()
+    echo.turns(lambda: len(echo.lines) == 2)
+    echo.held = True
+    echo.theirs.shutdown(socket.SHUT_WR)
+    echo.turns(lambda: echo.closed)
 
 
 def test_a_long_line_is_told_and_skipped(echo: Ends) -> None:

@@ -113,7 +113,7 @@ def test_a_reload_changes_the_limit_of_what_runs(place: Place, tmp_path: Path) -
     script = f"seq 1000; read x < {go}; seq 1000"
     writer = place.start(WORKER, launch_of(log), "sh", "-c", script)
     place.until(lambda: log.exists() and log.stat().st_size > 3000, "the first half")
-    place.outputs.adopt({"worker": LogPolicy(2000, 100, Form.STAMPED)})
+    place.outputs.adopt({"worker": LogPolicy(2000, 100, Form.STAMPED)}.get)
     go.write_text("\n")
     place.ended(WORKER, writer)
     assert len(parts(log)) > 10
@@ -383,7 +383,7 @@ def test_who_waits_goes_on_once_a_reload_lets_it_lose_lines(place: Place, disk: 
     log, _ = disk / "log", filled(disk)
     writer = place.start(WORKER, launch_of(log), *NUMBERED, "w", "5000")
     place.until(place.outputs.troubles, "a disk that is full")
-    place.outputs.adopt({"worker": LogPolicy(discards=True)})
+    place.outputs.adopt({"worker": LogPolicy(discards=True)}.get)
     place.later(1.1)
     place.ended(WORKER, writer)
     assert len(place.told) in (2, 3), "that it waits, perhaps that something is lost, and at the end how much"

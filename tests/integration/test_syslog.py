@@ -92,7 +92,7 @@ def test_objects_are_the_texts_and_a_reload_changes_that_for_what_runs(
     writer = waiting(place, WORKER, tmp_path, "echo one; wait_for_go; echo two", form=Form.JSON)
     go(tmp_path, WORKER)
     place.until(receiver.read, "the first line")
-    place.outputs.adopt({"worker": LogPolicy(form=Form.STAMPED)})
+    place.outputs.adopt({"worker": LogPolicy(form=Form.STAMPED)}.get)
     go(tmp_path, WORKER)
     place.ended(WORKER, writer)
     first, second = receiver.texts()

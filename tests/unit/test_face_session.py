@@ -70,7 +70,7 @@ class FakeDesk:
         if asked.command.verb == "reload":
             raise RuntimeError("a bug")
         self.asked.append((asked.command, by))
-        if asked.command.verb == "logs":
+        if asked.command.verb in ("logs", "check"):
             self.later.append(answered)
         else:
             answered(self.answer)
@@ -102,6 +102,7 @@ class Line:
 
     sent: list[Any] = field(default_factory=list)
     lines: list[int] = field(default_factory=list)
+    went_on: int = 0
 
     def answer(self, data: bytes) -> None:
         self.sent.append(json.loads(data))
@@ -109,6 +110,9 @@ class Line:
     def notify(self, data: bytes, lines: int = 0) -> None:
         self.lines.append(lines)
         self.sent.append(json.loads(data))
+
+    def go_on(self) -> None:
+        self.went_on += 1
 
 
 class Talk:
@@ -346,3 +350,20 @@ def test_attaching_is_bounded_as_any_subscription(talk: Talk) -> None:
     assert talk.say("attach", {"words": ["web"]})[0]["error"]["code"] == -32000
     talk.session.end()
     assert [line.ended for line in talk.desk.lines] == [1] * SUBSCRIPTIONS_MOST
+
+
+def test_what_takes_long_holds_up_further_requests_until_it_is_answered_but_logs_do_not(talk: Talk) -> None:
+    talk.say("logs", {"words": ["web"]})
+    assert not talk.session.holds
+    assert talk.say("check") == []
+    assert talk.session.holds
+    before = talk.out.went_on
+    talk.desk.later[1](Answered(["no problems"]))
+    assert (talk.session.holds, talk.out.went_on) == (False, before + 1)
+
+
+def test_a_bug_holds_nothing_up(talk: Talk) -> None:
+    with pytest.raises(RuntimeError):
+        talk.say("reload")
+    assert not talk.session.holds
+    assert not talk.session.works

@@ -13,7 +13,20 @@ from tm.core.errors import Place
 from tm.core.launch import SpawnFailure
 from tm.core.probe import Probe
 from tm.core.process import Occurrence, Process
-from tm.core.report import ailment, cause, lifetime, lingering, place, ready, size, table, told, transition, uptime
+from tm.core.report import (
+    ailment,
+    cause,
+    cells,
+    lifetime,
+    lingering,
+    place,
+    ready,
+    size,
+    table,
+    told,
+    transition,
+    uptime,
+)
 from tm.core.task import Restart
 from tm.core.timers import Instant
 from tm.core.transitions import Event, State
@@ -42,7 +55,7 @@ def test_the_table_of_the_manual() -> None:
         row(State.RUNNING, task=WORKER, n=1, pid=1235, spawned_at=Instant(1000), restarts=1),
         row(State.STOPPED, task=WORKER, n=2),
     ]
-    assert table(rows, NOW, None, False) == [
+    assert table(rows, [cells(each, NOW) for each in rows], None, False) == [
         "Task      Status   PID   Uptime  Restarts  Command",
         "nginx     RUNNING  1234  2m15s   0         /usr/local/bin/nginx",
         "worker_1  RUNNING  1235  2m15s   1         python3 worker.py",
@@ -51,21 +64,22 @@ def test_the_table_of_the_manual() -> None:
 
 
 def test_an_empty_table_is_its_header() -> None:
-    assert table([], NOW, None, False) == ["Task  Status  PID  Uptime  Restarts  Command"]
+    assert table([], [], None, False) == ["Task  Status  PID  Uptime  Restarts  Command"]
 
 
 def test_commands_are_cut_to_the_terminal_and_stay_one_line() -> None:
     long = row(task=task("web", command="run \x1b[2J\n" + "x" * 200))
-    lines = table([long], NOW, 80, False)
+    lines = table([long], [cells(long, NOW)], 80, False)
     assert len(lines) == 2
     assert len(lines[1]) == 80
     assert lines[1].endswith("...")
-    assert len(table([long], NOW, None, False)[1]) == len("web   STOPPED  -    -       0         ") + 100
-    assert len(table([long], NOW, 5, False)[1]) == len("web   STOPPED  -    -       0         ") + 10
+    assert len(table([long], [cells(long, NOW)], None, False)[1]) == len("web   STOPPED  -    -       0         ") + 100
+    assert len(table([long], [cells(long, NOW)], 5, False)[1]) == len("web   STOPPED  -    -       0         ") + 10
 
 
 def test_colours_by_state_and_a_bold_header() -> None:
-    header, line = table([row(State.FATAL)], NOW, 80, True)
+    given_up = row(State.FATAL)
+    header, line = table([given_up], [cells(given_up, NOW)], 80, True)
     assert header == "\x1b[1;37mTask  Status  PID  Uptime  Restarts  Command\x1b[0m"
     assert line == "web   \x1b[31mFATAL\x1b[0m   -    -       0         run"
 

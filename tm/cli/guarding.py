@@ -51,16 +51,22 @@ class Loaded:
         """Keep it from now on, where there is a guardian."""
         self._ward, reloading = opened.parts.estate.ward, opened.parts.reloading
         if self._ward.guarded:
-            reloading.on_loaded = self.put
+            reloading.room, reloading.on_loaded = self.room, self.put
             if LOADED not in self._ward.kept:
-                self.put(reloading.reading)
+                self.put(self.room(pickle.dumps(reloading.reading, pickle.HIGHEST_PROTOCOL)))
 
-    def put(self, reading: Reading) -> None:
-        """It is this one from now on; where there is no room for it, the next daemon reads the file."""
-        content = pickle.dumps(reading, pickle.HIGHEST_PROTOCOL)
+    def room(self, content: bytes = b"") -> int | None:
+        """A file for what is loaded; None: there is no room for one."""
         try:
-            fresh = hall.in_memory(content)
+            return hall.in_memory(content)
         except OSError:
+            return None
+
+    def put(self, fresh: int | None) -> None:
+        """It is what this file holds from now on; where there is none, or not all is in it, the next daemon reads the
+        configuration's.
+        """
+        if fresh is None:
             self._ward.discard(LOADED)
         else:
             self._ward.exchange(LOADED, fresh)

@@ -28,6 +28,7 @@ from tm.cli.options import config_path, parser, with_flags
 from tm.cli.upgrading import arrange, try_out
 from tm.core.errors import ConfigError
 from tm.core.report import blamed, cause, hint
+from tm.daemon.readings import Found, wait_for
 from tm.daemon.reloading import Reading
 from tm.daemon.role import FORWARDED
 from tm.daemon.service import Service
@@ -62,7 +63,7 @@ def _begin_anew(options: argparse.Namespace) -> int:
         here = places.here()
         read = partial(_read, options, here)
         path = config_path(options, form)
-        reading = read(os.path.join(here, path) if form is Form.DAEMON else path)
+        reading = _read_apart(read, os.path.join(here, path) if form is Form.DAEMON else path)
     except (ConfigError, places.NoConfiguration) as error:
         return _fail(str(error), USAGE)
     if options.check:
@@ -93,7 +94,7 @@ def _follow(left: Inheritance) -> int:
         read = partial(_read, options, place.directory)
         if left.trial is not None:
             return try_out(left, read)
-        reading = loaded(left) or read(place.configuration)
+        reading = loaded(left) or _read_apart(read, place.configuration)
         return _run(follow(reading, read, form, place, left), _nothing)
     except ConfigError as error:
         return _fail(str(error), USAGE)
@@ -226,12 +227,21 @@ def _with_shell(service: Service, opened: Opened) -> int:
 
 
 def _read(options: argparse.Namespace | SimpleNamespace, here: str, path: str) -> Reading:
-    """Read and check; flags win over the file, `here` is where relative directories begin. Raises ConfigError."""
-    from tm.core.loading import load  # YAML and the keys: a start that is handed a configuration does without
+    """Read and check; flags win over the file, `here` is where relative directories begin. Raises ConfigError.
+
+    Whoever does it has YAML and the keys in its memory for good: a process that ends with that.
+    """
+    from tm.core.loading import load
 
     world = World(os.environ, here)
     config = load(path, world, "--user" if options.user is not None else "")
     return Reading(replace(config, settings=with_flags(config.settings, options, here)), world)
+
+
+def _read_apart(read: Callable[[str], Reading], path: str) -> Reading:
+    """The same, and neither this process nor its forks hold what it takes. Raises ConfigError."""
+    reading: Reading = wait_for(lambda: Found(read(path)), path)
+    return reading
 
 
 def _fail(text: str, code: int) -> int:

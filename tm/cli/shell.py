@@ -217,4 +217,4 @@ def _look() -> Look:
 
 
 def _json(answer: Answer) -> str:
-    return json.dumps(answer.data, ensure_ascii=True, indent=2)
+    return json.dumps(answer.data, ensure_ascii=True, indent=2, default=list)

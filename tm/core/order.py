@@ -12,7 +12,7 @@ they can be carried out (`daemon.order`).
 from __future__ import annotations
 
 import heapq
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import NamedTuple, assert_never
 
@@ -62,9 +62,9 @@ class Order:
     def __init__(self, tasks: Mapping[str, Task], keys: Iterable[Key]) -> None:
         self._tasks = tasks
         self._keys: dict[str, list[Key]] = {}
-        self._needs: dict[str, list[Need]] = {}
+        self._needs: dict[str, Sequence[Need]] = dict.fromkeys(tasks, ())
         self.dependents: dict[str, list[str]] = {}
-        for task in tasks.values():
+        for task in [task for task in tasks.values() if task.depends_on]:
             self._needs[task.name] = [need for need in task.depends_on if need.task in tasks]
             for need in self._needs[task.name]:
                 self.dependents.setdefault(need.task, []).append(task.name)

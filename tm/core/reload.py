@@ -7,7 +7,7 @@ Leaves to others: carrying it out (`daemon.supervisor.apply`).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -15,6 +15,7 @@ from tm.core.config import Config
 from tm.core.process import Process
 from tm.core.saved import Key
 from tm.core.settings import Settings
+from tm.core.spellings import OF_A_TASK, OF_THE_DAEMON
 from tm.core.task import OnReload, Task
 
 
@@ -53,8 +54,9 @@ class Plan:
 def diff(old: Mapping[str, Task], new: Mapping[str, Task]) -> Plan:
     """The plan from the tasks `old` to the tasks `new`; `settings` is left empty (`changed_settings`)."""
     both = [(old[name], task) for name, task in new.items() if name in old]
+    others = [(was, now) for was, now in both if was is not now and was != now]
     changes = {
-        rule: tuple(Change(was, now, keys) for was, now in both if (keys := tuple(changed(was, now, rule))))
+        rule: tuple(Change(was, now, keys) for was, now in others if (keys := tuple(changed(was, now, rule))))
         for rule in OnReload
     }
     respawned = {change.new.name for change in changes[OnReload.RESPAWN]}
@@ -71,14 +73,12 @@ def diff(old: Mapping[str, Task], new: Mapping[str, Task]) -> Plan:
 
 def changed(old: Task, new: Task, rule: OnReload) -> Iterator[str]:
     """The keys under `rule` whose values differ; a command differs too where its text is the same and means another."""
-    from tm.core.task_keys import FIELDS  # a boot compares nothing, and is quicker without the keys
-
-    for field in FIELDS:
-        same = getattr(old, field.attribute) == getattr(new, field.attribute)
-        if field.key == "command":
+    for attribute, key in OF_A_TASK.items():
+        same = getattr(old, attribute) == getattr(new, attribute)
+        if attribute == "command":
             same = same and old.argv == new.argv
-        if field.on_reload is rule and not same:
-            yield field.key
+        if key.on_reload is rule and not same:
+            yield key.spelling
 
 
 def lasting(task: Task, up: bool) -> bool | None:
@@ -98,9 +98,7 @@ def changed_settings(old: Settings, new: Settings) -> tuple[str, ...]:
     """The keys of the `taskmaster:` block whose values differ."""
     if old == new:
         return ()
-    from tm.core.setting_keys import FIELDS  # as in `changed`
-
-    return tuple(each.key for each in FIELDS if getattr(old, each.attribute) != getattr(new, each.attribute))
+    return tuple(key for name, key in OF_THE_DAEMON.items() if getattr(old, name) != getattr(new, name))
 
 
 def describe(plan: Plan) -> list[str]:
@@ -139,6 +137,42 @@ def plan_for(old: Config, new: Config) -> Plan:
 def keys_of(config: Config) -> dict[Key, None]:
     """The instances of a configuration, in its order."""
     return {(task.name, n): None for task in config.tasks.values() for n in range(1, task.instances + 1)}
+
+
+def to_cycle(config: Config, plan: Plan, wanted: Mapping[Key, Process], outdated: Collection[Key]) -> list[Key]:
+    """Those of the `wanted` that get a new process, in the order of the configuration: for the plan, or since they are
+    `outdated` as it is.
+    """
+    respawn = {change.new.name for change in plan.respawn}
+    if not respawn and not outdated:
+        return []
+    changed = [key for key in keys_of(config) if (key[0] in respawn or key in outdated) and key in wanted]
+    return [key for key in changed if cycles(wanted[key], config.tasks[key[0]])]
+
+
+def launched(old: Config, new: Config, up: Collection[str], wishes: Mapping[Key, bool]) -> list[Key]:
+    """The instances that `new` has beyond `old` and that are to be up: as operators wish, else as the others of their
+    task are (`up`: the tasks that have one that is), else as the task says. In the order of their priorities.
+    """
+    had = {name: task.instances for name, task in old.tasks.items()}
+    fresh = [
+        (task.name, n) for task in new.tasks.values() for n in range(had.get(task.name, 0) + 1, task.instances + 1)
+    ]
+    return [
+        key
+        for key in sorted(fresh, key=lambda each: new.tasks[each[0]].priority)
+        if wishes.get(key, key[0] in up if had.get(key[0]) else new.tasks[key[0]].auto_launch)
+    ]
+
+
+def restated(config: Config, tasks: Mapping[str, Task]) -> Config:
+    """The same with these tasks, which differ in nothing but the place where they stand; each keeps its instances."""
+    counts = {name: config.tasks[name].instances for name in tasks}
+    now = {
+        name: task if task.instances == counts[name] else replace(task, instances=counts[name])
+        for name, task in tasks.items()
+    }
+    return replace(config, tasks={**config.tasks, **now})
 
 
 def as_data(plan: Plan) -> dict[str, object]:

@@ -85,9 +85,10 @@ def cells(row: Process, now: Instant) -> tuple[str, ...]:
     return row.name, row.state.value, pid, up, str(row.restarts), command_text(row.task)
 
 
-def table(rows: Sequence[Process], now: Instant, width: int | None, colour: bool) -> list[str]:
-    """The table, a line each; commands are cut so that a line has `width` columns, or to COMMAND_WIDTH."""
-    body = [cells(row, now) for row in rows]
+def table(rows: Sequence[Process], body: Sequence[tuple[str, ...]], width: int | None, colour: bool) -> list[str]:
+    """The table, a line each, from the `cells` of the rows; commands are cut so that a line has `width` columns, or to
+    COMMAND_WIDTH.
+    """
     widths = [max(map(len, column)) for column in zip(COLUMNS, *body, strict=True)]
     room = COMMAND_WIDTH if width is None else max(10, width - sum(widths[:-1]) - 2 * (len(COLUMNS) - 1))
     form = "".join(f"%-{width}s  " for width in widths[:-1])

@@ -53,7 +53,7 @@ class Attendants:
         self._limits = Limits(parties, estate.ward)
         self.rolling = Rolling(loop, supervisor, log, estate.ward)
         self.rolling.tell, control.roll = lambda text: control.tell(text), self.rolling.asked
-        control.views.last_answer, control.views.said = self._health.last, self._hearing.said
+        control.views.last_answer, control.views.facts.said = self._health.last, self._hearing.said
         hear = (self.hooks, self._health, self._hearing, self._limits, self.rolling, self.terminals)
         supervisor.observers += [each.observe for each in hear]
 

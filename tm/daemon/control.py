@@ -1,7 +1,7 @@
 """Carrying out a command: from what an operator asked for to what follows and what is answered.
 
 Guarantees: every verb of `core.commands` has its handler here; a selection that finds nothing carries out nothing;
-nothing here waits. Leaves to others: start, stop and restart (`daemon.asking`).
+nothing here waits. Leaves to others: start, stop and restart (`daemon.asking`), reload and check (`daemon.rereading`).
 """
 
 from __future__ import annotations
@@ -13,10 +13,8 @@ from typing import TypeAlias
 
 import tm
 from tm.core.commands import Command, UsageError, help_text
-from tm.core.errors import ConfigError
 from tm.core.process import Process
 from tm.core.records import Level
-from tm.core.reload import as_data, describe
 from tm.core.report import place
 from tm.core.select import NotFound, select
 from tm.core.verbs import BY_NAME
@@ -27,6 +25,7 @@ from tm.daemon.log_sources import clear, key_of
 from tm.daemon.output_views import Told
 from tm.daemon.outputs import Outputs
 from tm.daemon.reloading import Reloading
+from tm.daemon.rereading import Rereading
 from tm.daemon.searching import Answered, Audience, End, Logs, Searching
 from tm.daemon.selection import Selection
 from tm.daemon.supervisor import CONFIGURATION, Supervisor
@@ -34,14 +33,15 @@ from tm.daemon.views import Look, Views
 from tm.edge.eventlog import EventLog
 from tm.edge.loop import Loop
 
-Handler: TypeAlias = Callable[[Command, Look], "Answer | Searching"]
+Later: TypeAlias = Callable[[Answered], End]
+"""Answers when it is done; call what it returns to give that up."""
+Handler: TypeAlias = Callable[[Command, Look], "Answer | Searching | Later"]
 _WORD_SHOWN = 80
 
 
 class Control:
     """What every face calls. `tell` is for what becomes known after the answer; `leave` begins the shutdown, `keep` the
-    end that leaves everything running; `on_reload` hears of a reload when it begins (True) and when it is through or
-    refused; `on_refused` of one that is refused: who asked for it, and why.
+    end that leaves everything running.
     """
 
     def __init__(
@@ -57,8 +57,7 @@ class Control:
         self.tell: Callable[[str], None] = lambda text: None
         self.leave: Callable[[str], None] = lambda by: None
         self.keep: Callable[[str], Answer] = lambda by: Answer()
-        self.on_reload: Callable[[bool], None] = lambda begins: None
-        self.on_refused: Callable[[str, ConfigError], None] = lambda by, error: None
+        self.rereading = Rereading(supervisor, reloading, log, lambda: self.leaving)
         self.reopen: Callable[[], list[str]] = list
         self.upgrade: Callable[[str, Answered], End] = lambda by, answered: _nothing
         self.roll: Callable[[list[Process], str], Answer]
@@ -86,14 +85,16 @@ class Control:
         }
 
     def carry_out(self, command: Command, by: str, look: Look, answered: Answered) -> End:
-        """Do it on behalf of `by`, and answer, at once but for a long search; what is returned gives that up."""
+        """Do it on behalf of `by`, and answer, at once but for what takes long; what is returned gives that up."""
         if command.verb == "upgrade":
             return self.upgrade(by, answered)
         outcome = self._begin(command, by, look)
         if isinstance(outcome, Searching):
             return self._logs.run(outcome, answered)
-        answered(outcome)
-        return _nothing
+        if isinstance(outcome, Answer):
+            answered(outcome)
+            return _nothing
+        return outcome(answered)
 
     def follow(self, command: Command, by: str, look: Look, audience: Audience) -> End:
         """Answer `logs` or `events`, and tell what comes, until what is returned is called."""
@@ -112,7 +113,7 @@ class Control:
             if audience.after is not None:
                 outcome.after(audience.after)
             ends.append(self._logs.run(outcome, answered))
-        else:
+        elif isinstance(outcome, Answer):
             listen = partial(self._listen, command, audience.tell)
             answered(outcome)
 
@@ -122,7 +123,7 @@ class Control:
 
         return end
 
-    def _begin(self, command: Command, by: str, look: Look) -> Answer | Searching:
+    def _begin(self, command: Command, by: str, look: Look) -> Answer | Searching | Later:
         level = Level.DEBUG if BY_NAME[command.verb].reads else Level.INFO
         self._log.write(level, "taskmaster", "command", f"{command.spelled}, by {by}")
         self._by = by
@@ -130,7 +131,7 @@ class Control:
             return self.handlers[command.verb](command, look)
         except NoSuchTask as error:
             return failed(str(error), Outcome.NO_SUCH_TASK)
-        except (UsageError, ConfigError) as error:
+        except UsageError as error:
             return failed(str(error), Outcome.USAGE)
 
     def rows(self, words: tuple[str, ...]) -> list[Process]:
@@ -147,23 +148,6 @@ class Control:
                 raise NoSuchTask(f"Task '{task.name}' has no instances{see or f'; type: scale {task.name} 1'}")
             raise NoSuchTask(str(found._replace(word=found.word[:_WORD_SHOWN])))
         return found
-
-    def reload(self, by: str) -> Answer:
-        """Reload on behalf of `by`."""
-        if self.leaving:
-            return failed("Taskmaster is shutting down.")
-        self.on_reload(True)
-        try:
-            plan = self.reloading.reload(self._supervisor, by)
-        except ConfigError as error:
-            self._log.write(Level.ERROR, "taskmaster", "reload", f"refused, nothing changed, by {by}: {error}")
-            self.on_refused(by, error)
-            return failed(f"{error}\nNothing was changed.", Outcome.USAGE)
-        finally:
-            self.on_reload(False)
-        what = "; ".join(describe(plan)) or "nothing changed"
-        self._log.write(Level.INFO, "taskmaster", "reload", f"{what}, by {by}")
-        return Answer(["Configuration reloaded.", *(f"  {line}" for line in describe(plan))], as_data(plan))
 
     def _status(self, command: Command, look: Look) -> Answer:
         rows = self.rows(command.words)
@@ -198,11 +182,9 @@ class Control:
             return self.roll(rows, self._by)
         return self._asking.wish(command.verb, rows, len(rows) > len(command.words), self._by)
 
-    def _reload(self, command: Command, _look: Look) -> Answer:
-        if "--dry-run" not in command.options:
-            return self.reload(self._by)
-        plan = self.reloading.plan(self._supervisor)
-        return Answer(describe(plan) or ["Nothing would change."], as_data(plan))
+    def _reload(self, command: Command, _look: Look) -> Later:
+        dry = "--dry-run" in command.options
+        return self.rereading.plan if dry else partial(self.rereading.reload, self._by)
 
     def _scale(self, command: Command, _look: Look) -> Answer:
         from tm.daemon.scaling import Scaling  # rarely asked for
@@ -242,10 +224,8 @@ class Control:
     def _recent(self, command: Command, _look: Look) -> Answer:
         return self.views.events({row.name for row in self.rows(command.words)} if command.words else None)
 
-    def _check(self, command: Command, _look: Look) -> Answer:
-        reading = self.reloading.read(command.words[0] if command.words else None)
-        count = len(reading.config.tasks)
-        return Answer((f"{reading.config.path}: no problems, {count} task(s).",), {"tasks": count})
+    def _check(self, command: Command, _look: Look) -> Later:
+        return partial(self.rereading.check, command.words[0] if command.words else None)
 
     def _help(self, command: Command, _look: Look) -> Answer:
         lines = help_text(command.words[0] if command.words else None).splitlines()

@@ -137,6 +137,7 @@ class Departure:
     def _begin(self, grace_s: float) -> None:
         """Nothing new is begun from now on, and everybody is told."""
         self._parts.control.leaving = True
+        self._parts.reloading.readings.end()
         self._parts.tidings.leaving(grace_s)
         self._parts.notifications.hush()
         self._on_begin()

@@ -52,7 +52,7 @@ class OnDemand:
             self._jobs = Jobs(Parts(*where, lambda: self._control.leaving, self._by))
             observers = self._supervisor.observers  # it comes after who asked is known, and before the journal
             observers.insert(observers.index(self._control.history.observe) + 1, self._jobs.observe)
-            self._control.views.jobs = self._jobs
+            self._control.views.facts.jobs = self._jobs
 
     def _by(self, key: Key) -> str:
         change = self._control.history.last.get(key)

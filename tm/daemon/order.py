@@ -56,7 +56,8 @@ class Held:
     def applied(self, config: Config) -> None:
         """These rows hold from now on, under this configuration; some may have waited for an earlier daemon."""
         rows = self._rows()
-        self._order = Order({row.task.name: row.task for row in rows.values()} | dict(config.tasks), rows)
+        leaving = {key[0]: row.task for key, row in rows.items() if key[0] not in config.tasks}
+        self._order = Order({**leaving, **config.tasks}, rows)
         waiting = [key for key, row in rows.items() if row.blocked]
         self._waiting = {key: self._waiting.get(key, "an earlier daemon") for key in waiting}
         self.stuck.intersection_update(waiting)

@@ -9,7 +9,7 @@ minute.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Container, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator
 from functools import partial
 
 from tm.core.launch import Launch, SpawnFailure
@@ -122,11 +122,11 @@ class Outputs:
             then()
         return failed
 
-    def adopt(self, policies: Mapping[str, LogPolicy]) -> None:
-        """From now on the logs of these tasks are kept in this way."""
+    def adopt(self, policy: Callable[[str], LogPolicy | None]) -> None:
+        """From now on the logs of each task are kept in this way; None: as they were."""
         for key, wiring in self._current.items():
-            if key[0] in policies:
-                wiring.adopt(key, policies[key[0]])
+            if (wanted := policy(key[0])) is not None:
+                wiring.adopt(key, wanted)
 
     def troubles(self) -> list[str]:
         """The logs that take nothing at present, each with its reason."""

@@ -31,6 +31,7 @@ from tm.daemon.notification import Notifications
 from tm.daemon.outputs import Outputs
 from tm.daemon.platform import Machine
 from tm.daemon.reach import Reach
+from tm.daemon.readings import Readings
 from tm.daemon.reloading import Reloading, empty
 from tm.daemon.succession import Estate, Succession
 from tm.daemon.supervisor import Supervisor
@@ -74,6 +75,7 @@ class Service:
         self._reloading = parts.reloading
         config = parts.reloading.config
         self.loop = Loop(self._bug)
+        self._reloading.readings = Readings(self.loop)
         self._stderr = Outlet(self.loop, 2) if parts.log.path is None else None
         if self._stderr is not None:
             self._log.put = self._stderr.put
@@ -89,8 +91,9 @@ class Service:
         self._notifications = Notifications(self.loop, self.supervisor, self.outputs, self._log, sender)
         self._deaths.on_other = self._other_child
         self.upgrade = Upgrade(self.loop, self.supervisor, self._notifications, self._log)
+        self.upgrade.settle = self._reloading.readings.rest
         self.control.reopen, self.control.upgrade = self._reopen, self.upgrade.begin
-        self.control.on_refused = self._notifications.reload_refused
+        self.control.rereading.on_refused = self._notifications.reload_refused
         self.outputs.reports.on_change = self._log_changed
         parties = Parties(self.loop, self.supervisor, machine, self.outputs, self._deaths, self._log)
         self.succession = Succession(parts.estate, parties, self._reloading.place, self._journal_trouble)
@@ -107,7 +110,7 @@ class Service:
         self.on_dropped: Callable[[Process], None] = lambda row: None
 
     def _listen_to_rows(self) -> None:
-        self.control.on_reload = self._tidings.reload
+        self.control.rereading.on_reload = self._tidings.reload
         self.supervisor.on_bug = self._impossible
         self.supervisor.on_unsent = self._unsent
         self.supervisor.on_dropped = self._dropped
@@ -128,6 +131,7 @@ class Service:
             self.loop.run()
         finally:
             self.outputs.settle(self._departure.kept())
+            self._reloading.readings.end()
             self._departure.end()
             self._notifications.end()
             self.attendants.end()
@@ -207,7 +211,7 @@ class Service:
         if signum in (signal.SIGHUP, signal.SIGUSR2):
             self.on_renew()
         if signum == signal.SIGHUP:
-            self.control.tell(self.control.reload(by).text)
+            self.control.rereading.reload(by, lambda answer: self.control.tell(answer.text))
         elif signum in LEAVE:
             self.leave(by)
         elif signum == signal.SIGUSR2:
@@ -216,6 +220,7 @@ class Service:
             self.upgrade.begin(by, lambda answer: self.control.tell("\n".join(answer.lines)))
 
     def _other_child(self, pid: int, status: ExitStatus) -> None:
+        self._reloading.readings.reaped(pid, status)
         self._notifications.errands.reaped(pid, status)
         self.attendants.reaped(pid, status)
         self.upgrade.reaped(pid, status)
@@ -237,7 +242,7 @@ class Service:
         """Another configuration holds from now on."""
         self._tails.budget = config.settings.tail_memory_bytes
         self.outputs.files.move_syslog(config.settings.syslog_socket)
-        self.outputs.adopt({task.name: log_policy(task) for task in config.tasks.values()})
+        self.outputs.adopt(lambda name: log_policy(task) if (task := config.tasks.get(name)) else None)
         self.attendants.applied(config)
         self._title.update()
 
@@ -247,6 +252,7 @@ class Service:
         self.attendants.dropped(row)
         self.outputs.forget(key)
         self.control.history.forget(key)
+        self.control.views.facts.forget(key)
         self.on_dropped(row)
         self._title.update()
         self._departure.leave_if_over()

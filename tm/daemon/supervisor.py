@@ -26,7 +26,8 @@ from tm.core.effects import Await, Effect, Send, Spawn
 from tm.core.exitstatus import ExitStatus
 from tm.core.launch import SpawnFailure, inherited, launch
 from tm.core.process import Impossible, Occurrence, Process, restart_due, step
-from tm.core.reload import Plan, cycles, keys_of, plan_for
+from tm.core.reload import Plan, keys_of, launched, plan_for, restated, to_cycle
+from tm.core.task import Task
 from tm.core.transitions import Event, Refused
 from tm.daemon.gate import OPEN, Gate
 from tm.daemon.order import Hands, Held
@@ -46,6 +47,9 @@ Answer: TypeAlias = Callable[[Process, Refused | None], None]
 
 CONFIGURATION = "the configuration"
 """Who wishes what nobody asked for."""
+_AT_ONCE = 50
+Tasks: TypeAlias = Mapping[str, Task]
+_NONE: Tasks = {}
 _BUG = SpawnFailure("spawn", "a bug of taskmaster kept it from being started; the event log has the details")
 
 
@@ -54,15 +58,13 @@ class Supervisor:
 
     def __init__(self, loop: Loop, platform: Platform, config: Config, environ: Mapping[str, str]) -> None:
         """Begin with `config` and no rows; `environ` is what children inherit where the configuration lets them."""
-        self._loop = loop
-        self._platform = platform
+        self._loop, self._platform = loop, platform
         self.environ = inherited(environ)
         self.timers = RowTimers(loop, self._due)
         self._by_pid: dict[int, Key] = {}
         self._remains = Remains(loop, platform)
         self._outdated: set[Key] = set()
-        self._hurry = False
-        self._wishes = Slices(loop)
+        self._hurry, self._wishes = False, Slices(loop)
         self.config = config
         self.rows: dict[Key, Process] = {}
         self.held = Held(loop, Hands(lambda: self.rows, self._become, self.then, self._wish))
@@ -100,47 +102,36 @@ class Supervisor:
 
     def take_over(self, config: Config, rows: Mapping[Key, Process], outdated: Collection[Key] = ()) -> None:
         """Begin with rows that another daemon has left, under `config`, for which the `outdated` need a new process."""
-        self._outdated = set(outdated)
-        self.config = config
-        self.rows = dict(rows)
+        self._outdated, self.config, self.rows = set(outdated), config, dict(rows)
         self._by_pid = {row.pid: key for key, row in rows.items() if row.pid is not None}
         self._remains.resume(rows)
         self.held.applied(config)
 
-    def apply(self, config: Config, wishes: Mapping[Key, bool], by: str = CONFIGURATION) -> Plan:
+    def apply(self, config: Config, wishes: Mapping[Key, bool], by: str = CONFIGURATION, moved: Tasks = _NONE) -> Plan:
         """Carry out the difference between the present configuration and `config`.
 
         `wishes` are the operators' (up or down), which count for instances that are new here; `by`: who wants it. The
-        plan names what is started by it.
+        plan names what is started by it. `moved`: tasks that only stand elsewhere in their files now; rows follow soon.
         """
-        plan, had = plan_for(self.config, config), keys_of(self.config)
+        plan, old, had = plan_for(self.config, config), self.config, self.rows
         self.config, keys = config, keys_of(config)
         self.on_applied(config)
-        wanted = {key for key, row in self.rows.items() if row.wanted_up and wishes.get(key, True)}
-        up, with_siblings = {name for name, _ in wanted}, {name for name, _ in had}
-        doomed = [key for key in self.rows if key not in keys]
-        respawn = {change.new.name for change in plan.respawn}
-        changed = [key for key in keys if (key[0] in respawn or key in self._outdated) and key in wanted]
-        cycled = [key for key in changed if cycles(self.rows[key], config.tasks[key[0]])]
+        wanted = {key: row for key, row in had.items() if row.wanted_up and wishes.get(key, True)}
+        doomed = [key for key in had if key not in keys]
+        cycled = to_cycle(config, plan, wanted, self._outdated)
         self._outdated.clear()
-        self.rows = {key: self._row(key) for key in keys} | {key: self.rows[key] for key in doomed}
+        self.rows = {key: self._row(key) for key in keys} | {key: had[key] for key in doomed}
         self.held.applied(config)
-        for key in keys:
+        for key in [key for key in keys if self.rows[key] is not had.get(key)]:
             self.timers.arm(key, self.rows[key].deadline)
         for key in reversed(self.held.ordered(doomed)):
             self._take_down(key, by)
-        fresh = [key for key in keys if key not in had]
-        launched = [
-            key
-            for key in sorted(fresh, key=lambda each: config.tasks[each[0]].priority)
-            if wishes.get(key, key[0] in up if key[0] in with_siblings else config.tasks[key[0]].auto_launch)
-        ]
-        launched = self.held.with_needed(launched, wishes)
-        starts = tuple(self.rows[key].name for key in (*cycled, *launched))
+        launches = self.held.with_needed(launched(old, config, {name for name, _ in wanted}, wishes), wishes)
         self.cycle(cycled, by)
-        for key in launched:
+        for key in launches:
             self.ask(key, Event.START, by=by)
-        return replace(plan, starts=starts)
+        self._move(moved)
+        return replace(plan, starts=tuple(self.rows[key].name for key in (*cycled, *launches)))
 
     def end_grace(self) -> None:
         """Kill now whatever is on its way down, and whatever is still to be stopped as soon as it is."""
@@ -262,10 +253,21 @@ class Supervisor:
 
     def _row(self, key: Key) -> Process:
         """The row of a key that the configuration has: the one there is under the new policy, or a new one."""
-        task = self.config.tasks[key[0]]
-        floor_s = self.config.settings.restart_floor_s
-        row = self.rows.get(key) or Process(task, key[1], self._loop.now)
-        return replace(row, task=task, restart_floor_s=floor_s)
+        task, floor_s = self.config.tasks[key[0]], self.config.settings.restart_floor_s
+        row = self.rows.get(key) or Process(task, key[1], self._loop.now, floor_s)
+        same = row.task is task and row.restart_floor_s == floor_s
+        return row if same else replace(row, task=task, restart_floor_s=floor_s)
+
+    def _move(self, tasks: Tasks) -> None:
+        self.config = restated(self.config, tasks)
+        keys = [key for key in self.rows if key[0] in tasks]
+        for at in range(0, len(keys), _AT_ONCE):
+            self.then(partial(self._renew, keys[at : at + _AT_ONCE]))
+        if tasks:
+            self.then(lambda: self.held.applied(self.config))
+
+    def _renew(self, keys: Sequence[Key]) -> None:
+        self.rows.update({key: self._row(key) for key in keys if key in self.rows and self.keeps(key)})
 
     def keeps(self, key: Key) -> bool:
         """Whether the configuration has it; the row of one that it has not lives until it is at rest."""
@@ -280,12 +282,10 @@ class Supervisor:
 
     def _drop_if_over(self, key: Key) -> None:
         if not self.keeps(key) and self.rows[key].at_rest:
-            row = self.rows.pop(key)
             self.timers.disarm(key)
-            self.on_dropped(row)
+            self.on_dropped(self.rows.pop(key))
 
     def _cycle(self, keys: Sequence[Key], by: str) -> None:
-        """All of them at once."""
         for key in keys:
             self.ask(key, Event.RESTART, by=by)
 

@@ -33,7 +33,7 @@ _SAID_BYTES = 16 * 1024
 class Upgrade:
     """`cannot` says why there can be none, or ''. `try_out` starts the new version, to be tried out, and gives its pid
     and the end of a pipe with what it says; it raises OSError. `hand_over` becomes the new version; where it returns,
-    with why, everything is as it was.
+    with why, everything is as it was. `settle` calls back when no configuration is being read.
     """
 
     def __init__(self, loop: Loop, supervisor: Supervisor, notifications: Notifications, log: EventLog) -> None:
@@ -51,6 +51,7 @@ class Upgrade:
         self.cannot: Callable[[], str] = lambda: "this taskmaster has nobody who could do it"
         self.try_out: Callable[[], tuple[int, int]]
         self.hand_over: Callable[[str], str]
+        self.settle: Callable[[Callable[[], None]], None] = lambda then: then()
 
     def begin(self, by: str, answered: Answered) -> End:
         """Try the new version out, then become it, on behalf of `by`. A refusal is answered here; else the new version
@@ -101,7 +102,8 @@ class Upgrade:
             lines = [text for line in self._said.split(b"\n") if (text := plain(decoded(line)).strip())]
             self._give_up(f"the new version cannot start: {lines[-1].rstrip('.') if lines else self._status}")
             return
-        self._supervisor.then(partial(self._notifications.rest, self._become))
+        rest = partial(self._notifications.rest, self._become)
+        self.settle(partial(self._supervisor.then, rest))
 
     def _become(self) -> None:
         if self._answered is None:  # tried already, and in vain

@@ -18,14 +18,16 @@ from tm.core.lines import plain
 from tm.core.probe import Probe, given
 from tm.core.process import Process
 from tm.core.records import Record
-from tm.core.report import ailment, cause, command_text, hint, place, ready, table, uptime
+from tm.core.report import ailment, place, ready, table, uptime
 from tm.core.signal_names import signal_name
+from tm.core.spellings import OF_A_TASK
 from tm.core.task import MERGED, Need, Task
 from tm.core.template import Template
 from tm.core.timers import Instant
-from tm.core.utterance import Said, shown
+from tm.core.utterance import shown
 from tm.daemon import unkillable
 from tm.daemon.answers import Answer
+from tm.daemon.facts import Facts
 from tm.daemon.history import Change
 from tm.daemon.log_sources import key_of, last_lines, last_words
 from tm.daemon.output_views import Told
@@ -39,7 +41,7 @@ from tm.edge import procfs
 from tm.edge.eventlog import EventLog
 
 if TYPE_CHECKING:
-    from tm.daemon.jobs import Jobs
+    pass
 
 _NAMED = 10
 _EVENTS_SHOWN = 20
@@ -77,22 +79,21 @@ class Views:
         self._changes = changes
         self.daemon = os.getpid()
         self.last_answer: Callable[[Process], str] = lambda row: ""
-        self.said: Callable[[Process], Said | None] = lambda row: None
-        self.jobs: Jobs | None = None
+        self.facts = Facts()
 
     def status(self, rows: Sequence[Process], now: Instant, look: Look, long: bool) -> Answer:
         """The table, and what ails the failing below it."""
-        lines = table(rows, now, look.width, look.colour)
-        data = [self._row(row, now) for row in rows]
+        lines = table(rows, [self.facts.cells(row, now) for row in rows], look.width, look.colour)
+        data: Sequence[object] = self.facts.written(rows, now)
         if long:
             used = Usage(self._look_around())
             lines = self._long(lines, rows, now, used)
-            data = [{**each, **used.facts(row, now)} for each, row in zip(data, rows, strict=True)]
-        ailing = [row for row in rows if row.failing]
-        below = [ailment(row, now, last_words(self._outputs, row)) for row in ailing]
-        below += [line for row in rows for line in unkillable.lines(row, now)]
-        below += [f"{row.name} {row.blocked}" for row in rows if row.blocked]
-        below += self.jobs.lines(rows) if self.jobs else []
+            data = [{**self.facts.data(row, now), **used.facts(row, now)} for row in rows]
+        special = [row for row in rows if row.failing or row.stopping or row.blocked]
+        below = [ailment(row, now, last_words(self._outputs, row)) for row in special if row.failing]
+        below += [line for row in special for line in unkillable.lines(row, now)]
+        below += [f"{row.name} {row.blocked}" for row in special if row.blocked]
+        below += self.facts.jobs.lines(rows) if self.facts.jobs else []
         below += self._outputs.troubles()
         below += _adopted([row.name for row in rows if self._outputs.wiring(key_of(row)).adopted])
         return Answer(lines + (["", *below] if below else []), data)
@@ -120,8 +121,10 @@ class Views:
 
     def show(self, rows: Sequence[Process], now: Instant, env: bool) -> Answer:
         """Everything about each."""
-        runs = self.jobs.history_data if self.jobs else lambda row: {}
-        data = [{**self._row(row, now), **runs(row), "configuration": _configuration(row.task, env)} for row in rows]
+        runs = self.facts.jobs.history_data if self.facts.jobs else lambda row: {}
+        data = [
+            {**self.facts.data(row, now), **runs(row), "configuration": _configuration(row.task, env)} for row in rows
+        ]
         return Answer(WhenRead(lambda: self._everything(rows, now, env)), data)
 
     def _everything(self, rows: Sequence[Process], now: Instant, env: bool) -> Iterator[str]:
@@ -138,28 +141,6 @@ class Views:
                 yield from [self._title(row, now), *self._shown(row, used, now)]
             if rest := of_task[_INSTANCES_SHOWN:]:
                 yield f"... and {len(rest)} more; type: show {rest[0].name}"
-
-    def _row(self, row: Process, now: Instant) -> dict[str, object]:
-        up_s = round(now - row.spawned_at, 3) if row.alive and row.spawned_at is not None else None
-        return {
-            "name": row.name,
-            "task": row.task.name,
-            "instance": row.n,
-            "oneshot": row.task.oneshot,
-            "status": row.state.value,
-            "pid": row.pid,
-            "uptime": up_s,
-            "restarts": row.restarts,
-            "ready": ready(row),
-            "retries": row.retries,
-            "exit": row.exit_status.number if row.exit_status else None,
-            "cause": "" if row.alive else cause(row),
-            "hint": hint(row) or unkillable.obstacle(row),
-            "blocked": row.blocked,
-            "command": command_text(row.task),
-            "says": said._asdict() if (said := self.said(row)) else None,
-            **(self.jobs.members(row) if self.jobs else {}),
-        }
 
     def _long(self, lines: list[str], rows: Sequence[Process], now: Instant, used: Usage) -> list[str]:
         """Two lines a process: the table's, and what it uses and what changed last."""
@@ -179,7 +160,7 @@ class Views:
         return {None: "Ready -", True: "Ready yes", False: "Ready no"}[ready(row)] + why
 
     def _says(self, row: Process) -> str:
-        return shown(self.said(row))
+        return shown(self.facts.said(row))
 
     def _title(self, row: Process, now: Instant) -> str:
         blocked = f", {row.blocked}" if row.blocked else ""
@@ -189,7 +170,7 @@ class Views:
         held, lines = self._outputs.held(key_of(row)), used.lines(row, now)
         if held:
             lines.append(f"    {held} pipe(s) of ended processes are still held by descendants or wait for their log")
-        if self.jobs and (runs := self.jobs.history(row)):
+        if self.facts.jobs and (runs := self.facts.jobs.history(row)):
             lines += ["  runs", *(f"    {line}" for line in runs)]
         lines.append("  events")
         lines += [f"    {each.as_text()}" for each in self._log.records if each.who == row.name][-5:]
@@ -240,9 +221,7 @@ def _text(key: str, value: object) -> str:
 
 
 def _configuration(task: Task, env: bool) -> dict[str, object]:
-    from tm.core.task_keys import FIELDS  # a daemon that was handed its tasks settled begins without the keys
-
-    shown = {field.key: _shown_value(getattr(task, field.attribute)) for field in FIELDS}
+    shown = {key.spelling: _shown_value(getattr(task, attribute)) for attribute, key in OF_A_TASK.items()}
     shown["sockets"] = {each.name: each.text for each in task.sockets}
     shown |= as_written(task)
     shown["environment"] = {name: value.text if env else "***" for name, value in task.environment}

@@ -1,6 +1,7 @@
 """One client on a stream socket: lines come in, answers and notifications go out, and neither takes more than its room.
 
-Guarantees: lines are handed over in order and one at a time, each whole; a longer one than `LINE_BYTES` is told as such
+Guarantees: lines are handed over in order and one at a time, each whole, and none before the answer that it has to wait
+for; a longer one than `LINE_BYTES` is told as such
 and skipped to its end; what was sent before the end of the input is handed over though nobody is left to hear the
 answer. Nothing waits and nothing raises: not for a reader that is slow, stopped or gone. While answers of more than
 `OWED_BYTES` wait for their reader, no further line is taken from him. Notifications beyond `NOTICE_BYTES` are lost;
@@ -41,6 +42,8 @@ class Calls(NamedTuple):
     """Nothing more will come from there; true: and nobody is there any more."""
     works: Callable[[], bool]
     """Whether an answer is still to come."""
+    holds: Callable[[], bool]
+    """Whether it has to come before any further line is handed over."""
     on_closed: Callable[[], None]
     """It is closed."""
     spent: Callable[[], bool]
@@ -141,6 +144,10 @@ class Connection:
         else:
             self._put(data)
 
+    def go_on(self) -> None:
+        """What held further lines up is answered."""
+        self._arrange()
+
     def finish(self, until: float) -> None:
         """Neither read nor watch any more; what waits is written as far as the reader takes it until then
         (`time.monotonic`). It is still to be closed.
@@ -237,7 +244,7 @@ class Connection:
         try:
             for _ in range(LINES_A_TURN):
                 calls = self._calls
-                if calls is None or self._owed > OWED_BYTES or not self._inbox.ready:
+                if calls is None or self._owed > OWED_BYTES or not self._inbox.ready or calls.holds():
                     break
                 calls.on_line(self._inbox.take())
                 if calls.spent():
@@ -246,7 +253,7 @@ class Connection:
             self._serving = False
             self._arrange()
 
-    def _go_on(self) -> None:
+    def _serve_again(self) -> None:
         self._due = False
         self._serve()
 
@@ -257,9 +264,9 @@ class Connection:
         if self._calls is None or self._serving:
             return
         paused = self._owed > OWED_BYTES
-        if self._inbox.ready and not paused and not self._due:
+        if self._inbox.ready and not (paused or self._due or self._calls.holds()):
             self._due = True
-            self._watcher.call_at(self._watcher.now, self._go_on)
+            self._watcher.call_at(self._watcher.now, self._serve_again)
         if self._ended and not self._inbox.ready:
             self._tell_end(self._gone or self._hung_up())
             if not self._backlog and not (self._calls.works() and not self._gone):

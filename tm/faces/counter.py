@@ -98,3 +98,6 @@ class Out(Protocol):
 
     def notify(self, data: bytes, lines: int = 0) -> None:
         """Send what may be lost. `lines`: how many lines of output it holds."""
+
+    def go_on(self) -> None:
+        """What further requests may have waited for is answered."""

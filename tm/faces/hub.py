@@ -191,7 +191,8 @@ class Hub:
         connection = Connection(self._watcher, client, self._room)
         session = self._clients[connection] = Session(self._desk, connection, who, owner)
         heard, forgotten = partial(self._line, session), partial(self._forget, connection)
-        connection.open(Calls(heard, session.end, lambda: session.works, forgotten, self._spent, lost), left)
+        asks = lambda: session.works, lambda: session.holds
+        connection.open(Calls(heard, session.end, *asks, forgotten, self._spent, lost), left)
         return session
 
     # ---- between two daemons

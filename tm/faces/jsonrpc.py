@@ -16,6 +16,8 @@ import math
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple, TypeAlias
 
+from tm.core.written import Written
+
 PARSE, REQUEST, METHOD, PARAMS, INTERNAL = -32700, -32600, -32601, -32602, -32603
 BUSY, NOT_ALLOWED = -32000, -32001
 
@@ -92,8 +94,11 @@ def _request(value: object) -> Request | Failure:
 
 
 def result(asked: Id, value: object) -> bytes:
-    """The answer to a request."""
-    return _line({"jsonrpc": "2.0", "id": asked, "result": value})
+    """The answer to a request; of an object's members, what is written already goes as it is."""
+    if not isinstance(value, dict):
+        return _line({"jsonrpc": "2.0", "id": asked, "result": value})
+    members = ",".join(f"{_text(name)}:{_text(each)}" for name, each in value.items())
+    return f'{{"jsonrpc":"2.0","id":{_text(asked)},"result":{{{members}}}}}\n'.encode()
 
 
 def error(failure: Failure) -> bytes:
@@ -110,7 +115,13 @@ def notification(method: str, params: Mapping[str, object]) -> bytes:
 
 
 def _line(value: object) -> bytes:
-    return json.dumps(value, ensure_ascii=True, allow_nan=False, separators=(",", ":")).encode() + b"\n"
+    return f"{_text(value)}\n".encode()
+
+
+def _text(value: object) -> str:
+    if isinstance(value, Written):
+        return value.text
+    return json.dumps(value, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
 
 
 def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:

@@ -22,8 +22,8 @@ from tm.faces.methods import METHODS, Asked, BadParams, Method, asked, describe,
 
 ANSWER_BYTES: Final = 16 * 1024 * 1024
 SUBSCRIPTIONS_MOST: Final = 100
-
-
+OVERTAKEN: Final = frozenset({"logs", "logs.follow", "upgrade"})
+"""What takes long, and keeps nothing from being carried out meanwhile."""
 _TOO_MANY: Final = Failure(jsonrpc.BUSY, f"a client has {SUBSCRIPTIONS_MOST} subscriptions at most", "End one of them.")
 Reply: TypeAlias = Callable[["Failure | dict[str, object]"], None]
 
@@ -43,10 +43,8 @@ class Session:
     """What one client has asked for and not ended yet. `by`: who it is, in words; `owner`: root or the daemon's own."""
 
     def __init__(self, desk: Desk, out: Out, by: str, owner: bool = True) -> None:
-        self._desk = desk
-        self._out = out
-        self.owner = owner
-        self.by = by
+        self._desk, self._out = desk, out
+        self.owner, self.by = owner, by
         self._last = 0
         self._told: dict[int, _Ongoing] = {}
         self._works: dict[int, _Ongoing] = {}
@@ -73,6 +71,11 @@ class Session:
             self._send(request, _reply(request, failure))
         elif request is not None:
             self._carry_out(request)
+
+    @property
+    def holds(self) -> bool:
+        """Whether its further requests have to wait for an answer that is still to come."""
+        return any(each.request.method not in OVERTAKEN for each in self._works.values())
 
     @property
     def works(self) -> bool:
@@ -177,8 +180,13 @@ class Session:
         def answered(answer: Answer) -> None:
             self._works.pop(number, None)
             reply(_result(answer))
+            self._out.go_on()
 
-        work.end = self._desk.carry_out(wanted, self.by, answered)
+        try:
+            work.end = self._desk.carry_out(wanted, self.by, answered)
+        finally:
+            if work.end is _nothing:  # a bug, which is answered: nothing has to wait for it
+                self._works.pop(number, None)
 
     def _follow(self, request: Request, wanted: Asked, reply: Reply) -> Failure | None:
         """Answer, and let what comes be told from then on. It is no subscription, which could be ended, before that."""
