@@ -17,7 +17,7 @@ from tests.waiting import until
 from tm.core.errors import ConfigError
 from tm.core.exitstatus import ExitStatus
 from tm.daemon import readings
-from tm.daemon.readings import LIMIT_S, WAITING_MOST, Found, Readings, wait_for
+from tm.daemon.readings import LIMIT_S, WAITING_MOST, Found, Readings, begin
 from tm.edge import ends
 from tm.edge.loop import Loop
 
@@ -116,7 +116,7 @@ def test_what_is_wrong_comes_with_all_it_says(house: House) -> None:
     house.ask("one", fail)
     assert text(house.hear(1)[0][1]) == str(error)
     with pytest.raises(ConfigError, match="it is elsewhere") as found:
-        wait_for(fail, "web.yaml")
+        begin(fail, "web.yaml")()
     assert found.value.problems == error.problems
 
 
@@ -127,7 +127,7 @@ def test_a_library_that_is_not_there_is_named(house: House) -> None:
     house.ask("one", fail)
     assert "'web.yaml' cannot be read: No module named 'yaml'" in text(house.hear(1)[0][1])
     with pytest.raises(ModuleNotFoundError) as found:
-        wait_for(fail, "web.yaml")
+        begin(fail, "web.yaml")()
     assert found.value.name == "yaml"
 
 
@@ -139,7 +139,7 @@ def test_one_that_dies_is_told_with_how_and_the_next_one_is_read(house: House, t
     assert "'web.yaml' cannot be read: the process that reads it ended with signal SIGKILL" in text(died)
     assert two == ("two", Found("two", []))
     with pytest.raises(ConfigError, match="ended with exit code 7"):
-        wait_for(lambda: os._exit(7), "web.yaml")
+        begin(lambda: os._exit(7), "web.yaml")()
 
 
 @linux
@@ -232,11 +232,11 @@ def test_it_has_nothing_of_its_parents_but_its_memory(house: House) -> None:
 def test_nothing_of_its_parents_end_is_run_in_it() -> None:
     code = """if True:
         import atexit, os, sys
-        from tm.daemon.readings import Found, wait_for
+        from tm.daemon.readings import Found, begin
         atexit.register(lambda: os.write(1, b"the end"))
         sys.stdout.write("not written yet, ")
         try:
-            assert wait_for(lambda: Found("found"), "web.yaml") == "found"
+            assert begin(lambda: Found("found"), "web.yaml")() == "found"
         finally:
             os.write(2, b"once")
     """

@@ -14,7 +14,7 @@ from tm.cli.guarding import LOADED, loaded
 from tm.core.config import Config
 from tm.core.settings import Settings
 from tm.core.task import Task
-from tm.daemon.reloading import Reading
+from tm.daemon.reading import Reading
 from tm.daemon.ward import Inheritance
 from tm.edge.hall import in_memory
 from tm.edge.world import Machine

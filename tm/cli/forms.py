@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from contextlib import suppress
@@ -35,3 +36,16 @@ def say(text: str) -> None:
 def reason(error: OSError) -> str:
     """Why, in the system's words or in ours."""
     return error.strerror or os.strerror(error.errno or 0)
+
+
+def fail(text: str, code: int) -> int:
+    """Say what is wrong; the exit code."""
+    print(text if "\n" in text else f"taskmaster: {text}", file=sys.stderr)
+    return code
+
+
+def write_anything() -> None:
+    """Let half a character, as a file's name may hold it, be shown as an escape instead of being an error."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")

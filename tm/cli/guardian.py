@@ -2,7 +2,7 @@
 
 Guarantees: the next daemon is a fork of it, and has nothing left to import; what it imports late comes from the version
 that is kept, whatever is installed by now.
-Leaves to others: what a guardian does (`daemon.guardian`), and what the daemon begins with (`cli.main`).
+Leaves to others: what a guardian does (`daemon.guardian`), and what the daemon begins with (`cli.running`).
 
 It is in no hurry: while the daemon before it starts, it keeps what that has, and prepares itself, by imports or by
 putting down its version, a bit whenever nothing else is to be done.
@@ -22,7 +22,7 @@ from tm.edge import faults
 from tm.edge.hall import VARIABLE, read_state
 from tm.edge.ps import show
 
-_BITS = ("dataclasses", "tm.core.config", "tm.core.process", "tm.daemon.outputs", "tm.daemon.service", "tm.cli.main")
+_BITS = ("dataclasses", "tm.core.config", "tm.core.process", "tm.daemon.outputs", "tm.daemon.service", "tm.cli.running")
 """Each imports what those before it have left."""
 
 

@@ -28,7 +28,7 @@ from tm.core.config import Config
 from tm.core.records import Level
 from tm.core.timers import Instant
 from tm.daemon import role
-from tm.daemon.reloading import Reading
+from tm.daemon.reading import Reading
 from tm.daemon.service import Service
 from tm.daemon.ward import Inheritance, Ward
 from tm.edge import hall, ps, reap, version

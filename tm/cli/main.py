@@ -1,42 +1,22 @@
-"""`taskmaster`: the command line, and the forms it starts.
+"""`taskmaster`: the command line, and which way it goes from there.
 
 Guarantees: the exit codes of the manual (0 orderly end, 1 could not start, 2 usage or configuration, 3 another daemon
-has what this one needs); what is wrong is told where it was started, also when it is found in the background.
+has what this one needs). While the configuration is read, what a daemon is made of is imported.
 """
 
 from __future__ import annotations
 
-import importlib
-import io
 import os
-import signal
-import sys
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
-from dataclasses import replace
+from collections.abc import Sequence
 from functools import partial
-from types import SimpleNamespace
-from typing import Any
 
-from tm.cli import guarding, places
-from tm.cli.container import contain
-from tm.cli.face import serve
-from tm.cli.forms import DONE, NOT_STARTED, USAGE, Form, Refusal, reason, say
-from tm.cli.guarding import Loaded, loaded, take_role, where
-from tm.cli.opening import Opened, follow, open_daemon
-from tm.cli.options import config_path, parser, with_flags
-from tm.cli.upgrading import arrange, try_out
+from tm.cli import places
+from tm.cli.forms import DONE, USAGE, Form, fail, say, write_anything
+from tm.cli.options import config_path, parser
+from tm.cli.reading import begin_apart, read
 from tm.core.errors import ConfigError
-from tm.core.report import blamed, cause, hint
-from tm.daemon.readings import Found, wait_for
-from tm.daemon.reloading import Reading
-from tm.daemon.role import FORWARDED
-from tm.daemon.service import Service
-from tm.daemon.ward import Inheritance, inheritance, inherited
-from tm.edge import version
-from tm.edge.daemonize import Readiness, detach, prevent_core
 from tm.edge.descriptors import tidy
-from tm.edge.world import Machine as World
+from tm.edge.hall import VARIABLE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -46,60 +26,33 @@ if TYPE_CHECKING:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the form that the command line asks for; the exit code."""
     tidy()
-    _write_anything()
-    try:
-        left = inherited(os.environ)
-    except ValueError as error:
-        return _fail(f"{error}.", USAGE)
-    return _begin_anew(parser().parse_args(arguments)) if left is None else _follow(left)
+    write_anything()
+    if VARIABLE not in os.environ:
+        return _begin_anew(parser().parse_args(arguments))
+    from tm.cli.running import go_on_here
+
+    return go_on_here()
 
 
 def _begin_anew(options: argparse.Namespace) -> int:
     """Started by a person or an init system."""
     form = _form(options)
     if options.echo and form is not Form.PLAIN:
-        return _fail("--echo is for the foreground without a shell, where stdout is free: type -n as well.", USAGE)
+        return fail("--echo is for the foreground without a shell, where stdout is free: type -n as well.", USAGE)
     try:
         here = places.here()
-        read = partial(_read, options, here)
+        reads = partial(read, options, here)
         path = config_path(options, form)
-        reading = _read_apart(read, os.path.join(here, path) if form is Form.DAEMON else path)
+        reading = begin_apart(reads, os.path.join(here, path) if form is Form.DAEMON else path)
+        if options.check:
+            config = reading().config
+            print(f"{config.path}: no problems, {len(config.tasks)} task(s).")
+            return DONE
+        from tm.cli.running import start  # while it is read
+
+        return start(reading(), reads, form, options)
     except (ConfigError, places.NoConfiguration) as error:
-        return _fail(str(error), USAGE)
-    if options.check:
-        print(f"{reading.config.path}: no problems, {len(reading.config.tasks)} task(s).")
-        return DONE
-    signal.pthread_sigmask(signal.SIG_BLOCK, FORWARDED)  # the daemon takes them when it can
-    try:
-        opened = open_daemon(reading, read, form, vars(options))
-        return _in_background(opened) if form is Form.DAEMON else _run(opened, _nothing)
-    except Refusal as error:
-        return _fail(str(error), error.code)
-
-
-def go_on(state: dict[str, Any]) -> int:
-    """In a fork of the guardian of a daemon that is no more, with what that has left; the exit code."""
-    _write_anything()
-    return _follow(inheritance(state))
-
-
-def _follow(left: Inheritance) -> int:
-    """After another daemon, with what that has left, the options among it."""
-    try:
-        place = where(left)
-        options = SimpleNamespace(**place.options)
-        form = Form.DAEMON if options.daemon else Form.PLAIN
-        if form is Form.DAEMON:
-            prevent_core()
-        read = partial(_read, options, place.directory)
-        if left.trial is not None:
-            return try_out(left, read)
-        reading = loaded(left) or _read_apart(read, place.configuration)
-        return _run(follow(reading, read, form, place, left), _nothing)
-    except ConfigError as error:
-        return _fail(str(error), USAGE)
-    except Refusal as error:
-        return _fail(str(error), error.code)
+        return fail(str(error), USAGE)
 
 
 def _form(options: argparse.Namespace) -> Form:
@@ -114,140 +67,3 @@ def _form(options: argparse.Namespace) -> Form:
         return Form.SHELL
     say("no input, so no shell (as with -n).")
     return Form.PLAIN
-
-
-def _in_background(opened: Opened) -> int:
-    """Detach and run there; here, wait until it is up. Raises Refusal."""
-    try:
-        end = detach(opened.descriptors())
-    except OSError as error:
-        opened.held.close()
-        raise Refusal(f"no way into the background: {reason(error)}.") from None
-    if isinstance(end, int):
-        return end
-    try:
-        return _run(opened, partial(_up, end))
-    except Refusal as error:
-        say(str(error))
-        end.tell(error.code)
-        return error.code
-
-
-def _up(end: Readiness, service: Service) -> None:
-    """Everything has been started, or tried: tell the starter, with what did not start and where that is written."""
-    if service.control.leaving:
-        say("it was told to leave before it was up.")
-        end.tell(NOT_STARTED)
-        return
-    failed = [row for row in service.supervisor.rows.values() if row.failure is not None]
-    for row in failed:
-        fact = f"; {hint(row)}" if hint(row) else ""
-        say(f"process '{row.name}' failed to start: {cause(row)}{fact}; see {blamed(row)}")
-    if failed:
-        say("the daemon is up and keeps the rest.")
-    end.tell(NOT_STARTED if failed else DONE)
-
-
-def _run(opened: Opened, on_up: Callable[[Service], None]) -> int:
-    """Serve until the end; everything is given back then, also when the daemon never came so far. Raises Refusal.
-
-    Clients are hung up on last: who waits for that, as `taskmasterctl shutdown` does, may start the next one at once.
-    A daemon with a guardian that fails on the way gives nothing back: the next one goes on with it.
-    """
-    first, over = opened.parts.estate.left.hall is None, False
-    with ExitStack() as last:
-        try:
-            _lower(opened)
-            opened = guarding.guard(opened)
-            service = _begin(opened, last)
-            service.on_booted = partial(opened.parts.estate.ward.when_met, partial(on_up, service))
-            contain(opened, service)
-            code = _with_shell(service, opened) if opened.form is Form.SHELL else service.run()
-            over = True
-        except Refusal:
-            over = first
-            raise
-        finally:
-            if over or not opened.parts.estate.ward.guarded:
-                opened.held.close()
-    return code
-
-
-def _begin(opened: Opened, last: ExitStack) -> Service:
-    """The daemon, about to run: its pid is written, its socket served. Raises Refusal."""
-    try:
-        opened.sign(opened.parts.estate.ward.guardian)
-    except OSError as error:
-        raise Refusal(f"the pidfile or the lock cannot be written: {reason(error)}.") from None
-    service = Service(opened.parts)
-    opened.held.callback(service.close)
-    opened.parts.estate.ward.on_lost = partial(take_role, opened, service)
-    hub = None
-    if opened.listener is not None:
-        hub = serve(service, opened.listener, opened.parts)
-        last.callback(hub.hang_up)
-        opened.held.callback(hub.close)
-    Loaded(opened)
-    arrange(opened, service, hub)
-    return service
-
-
-def _lower(opened: Opened) -> None:
-    """Give up root, if somebody was named, also for the guardian. What is imported late is imported while that may be
-    read. Raises Refusal.
-    """
-    if opened.ids is not None:
-        for name in (*version.modules(), "difflib", "hashlib"):
-            importlib.import_module(name)
-    try:
-        opened.lower()
-    except OSError as error:
-        user = opened.parts.reloading.config.settings.user
-        raise Refusal(f"user '{user}' cannot be taken on: {reason(error)}.") from None
-
-
-def _write_anything() -> None:
-    """Let half a character, as a file's name may hold it, be shown as an escape instead of being an error."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
-
-
-def _with_shell(service: Service, opened: Opened) -> int:
-    from tm.cli.shell import Shell, greeting  # readline and more, which a daemon in the background never needs
-
-    shell = Shell(service, opened.history)
-    config = opened.parts.reloading.config
-    processes = sum(task.instances for task in config.tasks.values())
-    try:
-        shell.open(greeting(config.path, len(config.tasks), processes))
-        return service.run()
-    finally:
-        shell.close()
-
-
-def _read(options: argparse.Namespace | SimpleNamespace, here: str, path: str) -> Reading:
-    """Read and check; flags win over the file, `here` is where relative directories begin. Raises ConfigError.
-
-    Whoever does it has YAML and the keys in its memory for good: a process that ends with that.
-    """
-    from tm.core.loading import load
-
-    world = World(os.environ, here)
-    config = load(path, world, "--user" if options.user is not None else "")
-    return Reading(replace(config, settings=with_flags(config.settings, options, here)), world)
-
-
-def _read_apart(read: Callable[[str], Reading], path: str) -> Reading:
-    """The same, and neither this process nor its forks hold what it takes. Raises ConfigError."""
-    reading: Reading = wait_for(lambda: Found(read(path)), path)
-    return reading
-
-
-def _fail(text: str, code: int) -> int:
-    print(text if "\n" in text else f"taskmaster: {text}", file=sys.stderr)
-    return code
-
-
-def _nothing(_service: Service) -> None:
-    pass

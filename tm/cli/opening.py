@@ -26,7 +26,8 @@ from tm.core.journal import Head, Ledger
 from tm.core.records import Level
 from tm.core.settings import Settings
 from tm.core.syslog import SYSLOG
-from tm.daemon.reloading import Reading, Reloading
+from tm.daemon.reading import Reading
+from tm.daemon.reloading import Reloading
 from tm.daemon.service import Parts
 from tm.daemon.succession import Estate
 from tm.daemon.ward import Inheritance, Ward

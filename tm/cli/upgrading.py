@@ -24,7 +24,7 @@ from tm.cli.opening import Opened
 from tm.core.records import Level, Record
 from tm.daemon import role
 from tm.daemon.history import Change
-from tm.daemon.reloading import Reading
+from tm.daemon.reading import Reading
 from tm.daemon.service import Service
 from tm.daemon.ward import Inheritance
 from tm.daemon.wiring import Key

@@ -2,7 +2,7 @@
 
 Guarantees: `FIELDS` is all there is to know of the keys.
 Leaves to others: what they come to (`core.settings`), and the flags of the command line, which win over them
-(`cli.main`).
+(`cli.options`).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The daemon's own settings: what the `taskmaster:` block comes to.
 
 Guarantees: `Settings()` is what holds when nothing is given.
-Leaves to others: the keys (`core.setting_keys`), flags of the command line, which win over it (`cli.main`).
+Leaves to others: the keys (`core.setting_keys`), flags of the command line, which win over it (`cli.options`).
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ from tm.core.errors import ConfigError, Place, Problem, quoted
 from tm.core.exitstatus import ExitStatus
 from tm.core.timers import Instant, Timer
 from tm.daemon.slices import Slices
-from tm.edge import apart, reap
+from tm.edge import apart, reap, version
 from tm.edge.descriptors import close_but
 from tm.edge.loop import Callback, Loop
 
@@ -203,14 +203,19 @@ class Readings:
         self._run = None
 
 
-def wait_for(work: Work, path: str) -> Any:
-    """What is found, waited for: before there is a loop. Raises ConfigError, ModuleNotFoundError."""
+def begin(work: Work, path: str) -> Callable[[], Any]:
+    """Begin with it where there is no loop yet; what is returned waits for what is found. Both raise ConfigError, the
+    latter ModuleNotFoundError as well.
+    """
     try:
         pid, fd = apart.begin(partial(_answer, work, ()))
     except OSError as error:
         raise _not_begun(path, error) from None
-    os.set_blocking(fd, True)
-    value = apart.Value(fd)
+    return partial(_wait_for, pid, apart.Value(fd), path)
+
+
+def _wait_for(pid: int, value: apart.Value, path: str) -> Any:
+    os.set_blocking(value.fd, True)
     try:
         while value.take():
             pass
@@ -234,7 +239,7 @@ def _not_begun(path: str, error: OSError) -> ConfigError:
 
 def _answer(work: Work, kept: Iterable[int], fd: int) -> bytes:
     """In the process that reads."""
-    close_but({fd, *kept})
+    close_but({fd, *kept, *version.in_use()})
     found: Found | ConfigError | ModuleNotFoundError
     try:
         what, parts = work()

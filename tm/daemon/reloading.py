@@ -12,7 +12,7 @@ import pickle
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 
 from tm.core.config import Config
 from tm.core.errors import ConfigError
@@ -21,21 +21,14 @@ from tm.core.process import Process
 from tm.core.reload import Plan, as_data, describe, plan_for
 from tm.core.scale import Scale, settled
 from tm.core.task import Task
+from tm.daemon.reading import Reading
 from tm.daemon.readings import End, Found, Readings, Then
 from tm.daemon.supervisor import Supervisor
 from tm.daemon.wiring import Key
 from tm.edge.wishes import Wishes, save
-from tm.edge.world import Machine as World
 
 _AT_ONCE = 20
 """So many tasks are taken over in one go."""
-
-
-class Reading(NamedTuple):
-    """A configuration that was read and checked, with the world as it was then."""
-
-    config: Config
-    world: World
 
 
 Reloaded: TypeAlias = Callable[["Plan | ConfigError | None"], None]

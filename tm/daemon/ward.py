@@ -83,15 +83,12 @@ class Inheritance:
         return {name: fd for name, fd in named if name is not None}
 
 
-def inherited(environ: dict[str, str] | os._Environ[str]) -> Inheritance | None:
-    """What this process was given by a guardian or an earlier daemon; None where it was started by anybody else. The
-    variable is gone then. Raises ValueError where it makes no sense.
+def inherited(environ: dict[str, str] | os._Environ[str]) -> Inheritance:
+    """What this process was given by an earlier daemon, by the variable that has it, which is gone then. Raises
+    ValueError where that makes no sense.
     """
-    word = environ.pop(VARIABLE, None)
-    if word is None:
-        return None
     try:
-        return inheritance(read_state(int(word)))
+        return inheritance(read_state(int(environ.pop(VARIABLE))))
     except (OSError, ValueError, EOFError, TypeError, KeyError, AttributeError) as error:
         raise ValueError(f"the variable {VARIABLE} is taskmaster's own and not to be set by others") from error
 

@@ -41,7 +41,7 @@ class _Kept:
     """Finds and loads what is in the file."""
 
     def __init__(self, fd: int) -> None:
-        self._fd = fd
+        self.kept_in = fd
         at = int.from_bytes(os.pread(fd, _MARK_BYTES, 0), "little")
         self._modules: dict[str, _Place] = marshal.loads(os.pread(fd, os.fstat(fd).st_size - at, at))
 
@@ -53,7 +53,7 @@ class _Kept:
 
     def get_code(self, name: str) -> CodeType:
         _, _, begin, size = self._modules[name]
-        return marshal.loads(os.pread(self._fd, size, begin))  # type: ignore[no-any-return]
+        return marshal.loads(os.pread(self.kept_in, size, begin))  # type: ignore[no-any-return]
 
     def create_module(self, spec: ModuleSpec) -> None:
         return None
@@ -66,6 +66,11 @@ class _Kept:
 def use(fd: int) -> None:
     """Import from this file from now on."""
     sys.meta_path.insert(0, _Kept(fd))
+
+
+def in_use() -> list[int]:
+    """The descriptors of the files that this interpreter and its forks import from."""
+    return [each.kept_in for each in sys.meta_path if hasattr(each, "kept_in")]
 
 
 def modules() -> list[str]:
