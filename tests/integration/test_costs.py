@@ -83,7 +83,7 @@ COSTS: Final = {
         "close=4 epoll_ctl=2 epoll_wait=3 ioctl kill=3 lseek=3 mkdir newfstatat=8 openat prctl=2 read=2 "
         "recvfrom rename rt_sigreturn sendmsg=2 sendto splice wait4 waitid=3 write=8"
     ),
-    "status": _cost("epoll_wait newfstatat recvfrom sendto"),
+    "status": _cost("epoll_wait newfstatat poll recvfrom sendto"),
 }
 """What each operation was seen to do: `start` and `stop` by a client's request, `death` with the start that follows it;
 `quick` by vfork(2), `full` by fork(2). A hundred other processes live beside it.
@@ -96,10 +96,10 @@ PERIODS: Final = 9
 WAKE_UPS: Final = 2
 """A question's: one to ask it, one for the answer."""
 
-ROW_BLOCKS: Final = 8
-"""Of Python's memory, that live until a row of a status is written; 7.0 were seen."""
-ROW_BYTES: Final = 3_500
-"""At the peak, with the row as JSON; 3,222 were seen."""
+ROW_BLOCKS: Final = 3
+"""Of Python's memory, that live until a row of a status is written; 2.0 were seen."""
+ROW_BYTES: Final = 1_400
+"""At the peak, with the row as JSON; 1,178 were seen."""
 PROCESS_BYTES: Final = 8_600
 """Of the daemon's, for a quiet process; 7,730 to 7,830 were seen."""
 KEPT_BYTES: Final = 700

@@ -502,6 +502,15 @@ def test_no_line_is_handed_over_before_the_answer_that_it_has_to_wait_for(echo: 
     echo.turns(lambda: echo.closed)
 
 
+def test_that_nobody_is_left_is_told_before_what_he_has_asked_for(echo: Ends) -> None:
+    ended: list[int] = []
+    echo._on_line = lambda self, _line: ended.append(self.ended)
+    echo.theirs.sendall(b"one\ntwo\n")
+    echo.theirs.close()
+    echo.turns(lambda: echo.closed)
+    assert (echo.lines, ended) == ([b"one", b"two"], [1, 1])
+
+
 def test_a_long_line_is_told_and_skipped(echo: Ends) -> None:
     echo.theirs.sendall(b"x" * (LINE_BYTES + 1) + b"yyy\nnext\n")
     echo.turns(lambda: len(echo.lines) == 2)

@@ -469,3 +469,20 @@ def test_another_user_is_refused_although_the_file_would_let_him(daemon: Taskmas
     assert "uid 65534" in refused["error"]["message"]
     until(lambda: "uid 65534 (pid" in daemon.errors, "a line in the log")
     answers(daemon)
+
+
+def test_questions_of_who_is_gone_are_left_and_what_else_he_has_asked_for_is_carried_out(tmp_path: Path) -> None:
+    with Taskmaster(tmp_path, CONFIG, "-n", "-l", "taskmaster.log", "--log-level", "debug") as daemon:
+        path = listens(daemon)
+        with Rpc(path) as client, Rpc(path) as other:
+            client.call("version")
+            other.call("version")
+            os.kill(daemon.daemon, signal.SIGSTOP)
+            client.send(
+                b"".join(request(n, "show", words=["all"]) for n in range(50)) + request(51, "stop", words=["web"])
+            )
+            client.socket.close()
+            os.kill(daemon.daemon, signal.SIGCONT)
+            until(lambda: other.call("status", words=["web"])["data"][0]["status"] == "STOPPED", "web is stopped")
+        assert "command: stop web, by" in daemon.log
+        assert "command: show" not in daemon.log

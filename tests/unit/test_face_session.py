@@ -367,3 +367,17 @@ def test_a_bug_holds_nothing_up(talk: Talk) -> None:
         talk.say("reload")
     assert not talk.session.holds
     assert not talk.session.works
+
+
+def test_of_who_is_gone_only_what_changes_something_is_carried_out(talk: Talk) -> None:
+    talk.session.end(gone=True)
+    for method in ("status", "show", "logs", "logs.follow", "pid"):
+        talk.say(method, {"words": ["web"]})
+    assert talk.desk.asked == []
+    talk.say("stop", {"words": ["web"]})
+    assert [command.verb for command, _ in talk.desk.asked] == ["stop"]
+
+
+def test_who_has_only_ended_his_input_is_answered(talk: Talk) -> None:
+    talk.session.end(gone=False)
+    assert len(talk.say("status")) == 1

@@ -91,14 +91,11 @@ class Connection:
     """A client. Owns its socket, which does not block. `active_at`: when something last came or went."""
 
     def __init__(self, watcher: Watcher, client: socket.socket, room: Room) -> None:
-        self._watcher = watcher
-        self._socket = client
-        self._room = room
+        self._watcher, self._socket, self._room = watcher, client, room
         self._calls: Calls | None = None
         self._inbox = Inbox()
         self._backlog = bytearray()
-        self._written = 0
-        self._owed = 0
+        self._written = self._owed = 0
         self._answers: deque[tuple[int, int]] = deque()
         self._lost = self._lost_lines = 0
         self._ended = self._told = self._told_gone = self._gone = self._due = self._serving = False
@@ -239,11 +236,17 @@ class Connection:
             self._ended = True
 
     def _serve(self) -> None:
-        """Hand over lines, one at least, as long as this turn's share and the reader's room last."""
+        """Hand over lines, one at least, as long as this turn's share and the reader's room last. Whether there is a
+        reader is known before.
+        """
         self._serving = True
         try:
+            if self._inbox.ready and not self._told_gone and self._hung_up():
+                self._lose_reader()
             for _ in range(LINES_A_TURN):
                 calls = self._calls
+                if self._gone:
+                    self._tell_end(True)
                 if calls is None or self._owed > OWED_BYTES or not self._inbox.ready or calls.holds():
                     break
                 calls.on_line(self._inbox.take())

@@ -191,6 +191,12 @@ def asked(verb: Verb, given: Mapping[str, Any]) -> Asked:
     return Asked(command, given.get("width"), given.get("colour", False), given.get("after"))
 
 
+def only_asks(name: str) -> bool:
+    """Whether it changes nothing, so that it is for its answer alone."""
+    method = METHODS.get(name)
+    return method is not None and method.verb is not None and method.verb.reads
+
+
 def unknown(name: str) -> str:
     """What the sender hears of a method that does not exist."""
     if name in _OWN or any(verb.name == name for verb in VERBS):

@@ -18,7 +18,7 @@ from tm.faces import jsonrpc
 from tm.faces.attaching import DETACHED, Attaching
 from tm.faces.counter import Answer, Desk, End, Going, Out
 from tm.faces.jsonrpc import Failure, Request
-from tm.faces.methods import METHODS, Asked, BadParams, Method, asked, describe, settled, unknown
+from tm.faces.methods import METHODS, Asked, BadParams, Method, asked, describe, only_asks, settled, unknown
 
 ANSWER_BYTES: Final = 16 * 1024 * 1024
 SUBSCRIPTIONS_MOST: Final = 100
@@ -45,7 +45,7 @@ class Session:
     def __init__(self, desk: Desk, out: Out, by: str, owner: bool = True) -> None:
         self._desk, self._out = desk, out
         self.owner, self.by = owner, by
-        self._last = 0
+        self._last, self._gone = 0, False
         self._told: dict[int, _Ongoing] = {}
         self._works: dict[int, _Ongoing] = {}
         self._attaching = Attaching(desk, by)
@@ -69,7 +69,7 @@ class Session:
             hint = "Nothing was carried out. Try again soon."
             failure = Failure(jsonrpc.BUSY, "clients that do not read have filled the room", hint)
             self._send(request, _reply(request, failure))
-        elif request is not None:
+        elif request is not None and not (self._gone and only_asks(request.method)):
             self._carry_out(request)
 
     @property
@@ -84,7 +84,7 @@ class Session:
 
     def end(self, gone: bool = True) -> None:
         """The client says nothing more, and hears of nothing more but answers; not even those where he is gone."""
-        over, self._told = list(self._told.values()), {}
+        over, self._told, self._gone = list(self._told.values()), {}, gone
         if gone:
             over += self._works.values()
             self._works = {}
