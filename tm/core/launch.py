@@ -7,8 +7,9 @@ Leaves to others: whether the program, directory, user or log exists (found out 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from tm.core.listening import Socket
 from tm.core.log_policy import PLAIN, Form, LogPolicy
@@ -88,6 +89,21 @@ class SpawnFailure:
     reason: str
     hint: str = ""
     shortage: bool = False
+
+
+class Words(NamedTuple):
+    """What a program is handed, as the kernel takes it: its words, and its variables as `NAME=value`."""
+
+    argv: Sequence[bytes]
+    environment: Sequence[bytes]
+
+
+class Failed(NamedTuple):
+    """The step that failed (`stage` as in `SpawnFailure`), its errno, and what exactly: a limit, a sentence, or ''."""
+
+    stage: str
+    number: int
+    detail: str = ""
 
 
 def inherited(environ: Mapping[str, str]) -> dict[str, str]:
