@@ -10,9 +10,9 @@ import os
 import signal
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from typing import Protocol
 
+from tm.core.altered import altered
 from tm.core.launch import Failed, Launch, SpawnFailure
 from tm.core.task import KillMode, Task
 from tm.daemon import starting
@@ -89,7 +89,7 @@ class Machine:
         if (refused := self.intend(key)) is not None:
             return refused
         point("after-intent")
-        heard = self.hear(key, replace(launch, environment={**launch.environment, **self.marks(key)}))
+        heard = self.hear(key, altered(launch, environment={**launch.environment, **self.marks(key)}))
         if isinstance(heard, SpawnFailure):
             return heard
         launch = heard

@@ -17,10 +17,10 @@ from __future__ import annotations
 import signal
 from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import TypeAlias
 
+from tm.core.altered import altered
 from tm.core.config import Config
 from tm.core.effects import Await, Effect, Send, Spawn
 from tm.core.exitstatus import ExitStatus
@@ -140,7 +140,7 @@ class Supervisor:
         self.cycle(cycled, by)
         for key in launched:
             self.ask(key, Event.START, by=by)
-        return replace(plan, starts=starts)
+        return altered(plan, starts=starts)
 
     def end_grace(self) -> None:
         """Kill now whatever is on its way down, and whatever is still to be stopped as soon as it is."""
@@ -249,7 +249,7 @@ class Supervisor:
         return Occurrence(Event.SPAWNED, pid=outcome)
 
     def _leader_ended(self, key: Key, what: Occurrence) -> None:
-        again = restart_due(replace(self.rows[key], exit_status=what.status))
+        again = restart_due(altered(self.rows[key], exit_status=what.status))
         if not self._remains.outlast(key, self.rows[key], again, partial(self._happened, key, what)):
             self._post(key, what)
 
@@ -265,7 +265,7 @@ class Supervisor:
         task = self.config.tasks[key[0]]
         floor_s = self.config.settings.restart_floor_s
         row = self.rows.get(key) or Process(task, key[1], self._loop.now)
-        return replace(row, task=task, restart_floor_s=floor_s)
+        return altered(row, task=task, restart_floor_s=floor_s)
 
     def keeps(self, key: Key) -> bool:
         """Whether the configuration has it; the row of one that it has not lives until it is at rest."""

@@ -20,7 +20,6 @@ import errno
 import fcntl
 import os
 import resource
-import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from typing import Final
@@ -129,7 +128,9 @@ def told(pipe: int, known: bool) -> bytes:
 
 
 def by_popen(launch: Launch, stdio: Stdio) -> int | Failed:
-    """The same, by what is public."""
+    """The same, by what is public; imported only where it is needed, which is nowhere as a rule."""
+    import subprocess
+
     try:
         child = subprocess.Popen(
             launch.argv,
