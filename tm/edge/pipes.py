@@ -58,6 +58,8 @@ def pipe() -> tuple[int, int]:
 class Pipe:
     """The daemon's end. Owns its descriptor. `line_bytes`: an unfinished line of so many bytes counts as whole."""
 
+    __slots__ = ("_capacity", "_full_times", "_held", "_wide", "fd", "line_bytes")
+
     _flooded: ClassVar[set[int]] = set()
     """The descriptors of the pipes that were widened because they were full."""
 
