@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import signal
 from dataclasses import dataclass
-from typing import NamedTuple, assert_never
+from typing import Any, NamedTuple, assert_never
 
 from tm.core.altered import altered
 from tm.core.backoff import delay_s
@@ -254,33 +254,34 @@ def _take_in(process: Process, what: Occurrence, now: Instant) -> Process:
 
 
 def _take(edge: Edge, process: Process, what: Occurrence, now: Instant) -> tuple[Process, tuple[Effect, ...]]:
-    """Do the edge's actions in their order and enter its state."""
+    """Do the edge's actions in their order and enter its state. Each judges the row as it was before all of them."""
     effects: list[Effect] = []
+    changes: dict[str, Any] = {}
     for action in edge.actions:
-        process = _act(action, process, what, now, effects)
+        changes |= _act(action, process, what, now, effects)
     if edge.to is not process.state:
-        process = altered(process, state=edge.to, since=now)
-    return process, tuple(effects)
+        changes |= {"state": edge.to, "since": now}
+    return (altered(process, **changes) if changes else process), tuple(effects)
 
 
-def _act(action: Action, process: Process, what: Occurrence, now: Instant, effects: list[Effect]) -> Process:
-    """One action: an effect that is owed, or a count."""
+def _act(action: Action, process: Process, what: Occurrence, now: Instant, effects: list[Effect]) -> dict[str, Any]:
+    """One action: an effect that is owed, or a count, with what it sets in the row."""
     match action:
         case Action.SPAWN:
             effects.append(Spawn())
-            return altered(process, spawned_at=None, exit_status=None, hint="", failure=None, fault="", proven=False)
+            return {"spawned_at": None, "exit_status": None, "hint": "", "failure": None, "fault": "", "proven": False}
         case Action.SEND_STOP | Action.RELEASE:
             held = action is Action.SEND_STOP and process.task.pre_stop_s > 0
             effects.append(Await() if held else _send(process, process.task.stop_signal))
-            return altered(process, held=held, since=now)
+            return {"held": held, "since": now}
         case Action.SEND_KILL:
             effects.append(_send(process, signal.SIGKILL))
-            return process
+            return {}
         case Action.FAULT:
-            return altered(process, fault=what.hint, proven=process.running and not process.task.oneshot)
+            return {"fault": what.hint, "proven": process.running and not process.task.oneshot}
         case _:
             was = Counted(process.retries, process.shortages, process.restarts, process.task.oneshot)
-            return altered(process, **counts(action, was, now))
+            return counts(action, was, now)
 
 
 def _send(process: Process, signum: int) -> Send:
