@@ -145,7 +145,8 @@ def test_who_cannot_enter_runs_outside_and_it_is_told(tmp_path: Path) -> None:
     assert Path(prepared.cgroup).parent == place
     from dataclasses import replace
 
-    runs = replace(prepared, argv=("sleep", "1000"), directory="/")
+    marked = {**prepared.environment, **reach.mark}
+    runs = replace(prepared, argv=("sleep", "1000"), directory="/", environment=marked)
     os.rmdir(prepared.cgroup)
     pid = start(reach, runs)
     way = reach.way(tree, pid)

@@ -89,7 +89,8 @@ class Machine:
         if (refused := self.intend(key)) is not None:
             return refused
         point("after-intent")
-        heard = self.hear(key, altered(launch, environment={**launch.environment, **self.marks(key)}))
+        environment = {**launch.environment, **self.marks(key), **self.reach.mark}
+        heard = self.hear(key, altered(launch, environment=environment))
         if isinstance(heard, SpawnFailure):
             return heard
         launch = heard
