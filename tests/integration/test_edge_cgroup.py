@@ -17,8 +17,9 @@ from tests.unit.build import task
 from tests.waiting import until
 from tm.core.launch import Launch, launch
 from tm.core.task import KillMode
+from tm.daemon import starting
 from tm.daemon.reach import Reach
-from tm.edge import cgroup, pidfd, spawn
+from tm.edge import cgroup, pidfd
 
 V1 = "32 31 0:29 / /sys/fs/cgroup/cpu rw,relatime - cgroup cgroup rw,cpu\n"
 WHOLE = "41 31 0:38 / /sys/fs/cgroup rw shared:9 - cgroup2 cgroup2 rw\n"
@@ -130,7 +131,7 @@ def test_nobody_but_who_is_meant_is_signalled(tmp_path: Path) -> None:
 def start(reach: Reach, started: Launch) -> int:
     """As the daemon starts it."""
     with open(os.devnull, "r+b", buffering=0) as null:
-        outcome = spawn.spawn(started, (null.fileno(),) * 3)
+        outcome = starting.spawn(started, (null.fileno(),) * 3)
     assert isinstance(outcome, int), outcome
     reach.spawned(("web", 1), started, outcome)
     return outcome
@@ -144,7 +145,8 @@ def test_who_cannot_enter_runs_outside_and_it_is_told(tmp_path: Path) -> None:
     assert Path(prepared.cgroup).parent == place
     from dataclasses import replace
 
-    runs = replace(prepared, argv=("sleep", "1000"), directory="/")
+    marked = {**prepared.environment, **reach.mark}
+    runs = replace(prepared, argv=("sleep", "1000"), directory="/", environment=marked)
     os.rmdir(prepared.cgroup)
     pid = start(reach, runs)
     way = reach.way(tree, pid)

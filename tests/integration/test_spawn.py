@@ -23,12 +23,13 @@ from typing import Any
 
 import pytest
 
-from tm.core.launch import Launch, SpawnFailure
+from tm.core.launch import Failed, Launch, SpawnFailure
 from tm.core.listening import Socket
 from tm.daemon.failures import explain
+from tm.daemon.starting import spawn
+from tm.edge import vfork
 from tm.edge.descriptors import tidy
 from tm.edge.signals import default_for_child
-from tm.edge.spawn import Failed, spawn
 
 WHAT_I_AM = Path(__file__).resolve().parents[1] / "programs" / "what_i_am.py"
 PYTHON = sys.executable
@@ -136,6 +137,12 @@ def in_a_fork(body: Callable[[], None]) -> None:
             sys.excepthook(*sys.exc_info())  # type: ignore[arg-type]
             os._exit(1)
     assert os.waitpid(pid, 0)[1] == 0
+
+
+def by_the_public_way(launch: Launch, fd: int) -> int | Failed:
+    """As where nobody knows the parameters of the private function."""
+    with default_for_child():
+        return vfork.by_popen(launch, (fd, fd, fd))
 
 
 # ---- what the child gets
@@ -693,3 +700,67 @@ def test_what_a_program_writes_and_how_it_ends_is_its_own(way: Way, null: int, t
     assert result.stdout == b"755\n"
     assert run(way(launch_of("touch", str(tmp_path / "made"), umask=0o077)), null) == 0
     assert stat.S_IMODE((tmp_path / "made").stat().st_mode) == 0o600
+
+
+# ---- vfork
+
+
+def test_where_the_private_function_is_not_known_the_public_way_does_the_same(null: int, tmp_path: Path) -> None:
+    as_user = launch_of(directory=str(tmp_path), environment={"PATH": "/usr/bin:/bin", "B": "2"}, umask=0o027)
+    word = str(WHAT_I_AM), str(tmp_path / "told")
+    launch = replace(as_user, argv=(PYTHON, "-S", *word))
+    found = []
+    for begin in (start, by_the_public_way):
+        pid = begin(launch, null)
+        assert isinstance(pid, int)
+        assert os.waitpid(pid, 0)[1] == 0
+        found.append(json.loads((tmp_path / "told").read_text()))
+    own = [{name: value for name, value in each.items() if str(value) != str(each["pid"])} for each in found]
+    assert own[0] == own[1]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"argv": ("no-such-program",)},
+        {"argv": ("/no/such/program",)},
+        {"argv": ("/etc/passwd",)},
+        {"directory": "/no/such/directory"},
+        {"directory": "/etc/passwd"},
+    ],
+)
+def test_a_step_that_fails_is_the_same_by_the_public_way(null: int, changes: dict[str, Any]) -> None:
+    launch = launch_of(*changes.pop("argv", ("/bin/true",)), **changes)
+    failed = start(launch, null)
+    assert isinstance(failed, Failed)
+    assert by_the_public_way(launch, null) == failed
+
+
+def test_a_failure_is_heard_also_where_the_kernel_takes_fork_instead(null: int) -> None:
+    """The function that is called takes fork where vfork is refused: the child may not have begun when we go on."""
+    reading, writing = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+    try:
+        assert vfork.told(reading, known=True) == b""
+        if (pid := os.fork()) == 0:
+            signal.sigtimedwait([], 0.05)
+            os.write(writing, b"OSError:2:")
+            os._exit(0)
+        os.close(writing)
+        assert vfork.told(reading, known=False) == b"OSError:2:"
+        assert os.waitpid(pid, 0)[1] == 0
+    finally:
+        os.close(reading)
+
+
+@pytest.mark.skipif(not vfork.KNOWN, reason="the function is not known here")
+def test_a_vfork_counts_as_a_wait_so_that_a_start_waits_for_nothing_else(null: int) -> None:
+    """Not where the child was quicker than we are, hence some of them."""
+
+    def counts() -> bool:
+        before = vfork.waits()
+        pid = start(launch_of("/bin/true"), null)
+        counted = vfork.waits() > before
+        assert isinstance(pid, int)
+        return os.waitpid(pid, 0)[1] == 0 and counted
+
+    assert any(counts() for _ in range(20))

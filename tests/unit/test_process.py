@@ -9,13 +9,14 @@ from typing import Any
 import pytest
 
 from tests.unit.build import died, happen, row, task
+from tm.core.counts import Counted, counts
 from tm.core.effects import Await, Send, Spawn
 from tm.core.launch import SpawnFailure
 from tm.core.probe import Probe
 from tm.core.process import Impossible, Occurrence, Process, step
 from tm.core.task import Hook, Restart, Task
 from tm.core.timers import Instant
-from tm.core.transitions import TABLE, Edge, Event, Guard, Refused, State
+from tm.core.transitions import TABLE, Action, Edge, Event, Guard, Refused, State
 
 ALWAYS = task(restart=Restart.ALWAYS)
 ON_FAILURE = task(restart=Restart.ON_FAILURE)
@@ -450,3 +451,8 @@ def test_who_is_at_fault_is_held_back_too_and_who_has_ended_is_not() -> None:
 def test_a_hook_that_a_reload_takes_away_holds_nothing_back() -> None:
     held, _ = happen(row(State.RUNNING, task=HELD_BACK, pid=7), Event.STOP, 200.0)
     assert replace(held, task=task()).deadline == 200.0
+
+
+def test_an_action_that_counts_nothing_is_no_count() -> None:
+    with pytest.raises(ValueError, match="send SIGKILL counts nothing"):
+        counts(Action.SEND_KILL, Counted(0, 0, 0), Instant(1.0))

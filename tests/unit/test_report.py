@@ -240,7 +240,7 @@ def test_the_words_of_the_event_log() -> None:
         "RUNNING -> BACKOFF (reaped), pid 7, exit code 1 after 11.0s, a fact"
     )
     cycled = happen(happen(up, Event.RESTART)[0], Event.REAPED, 101, status=died(0))[0]
-    assert transition(replace(up, state=State.STOPPING), replace(ended, status=died(0), hint=""), cycled, []) == (
+    assert transition(replace(up, state=State.STOPPING), ended._replace(status=died(0), hint=""), cycled, []) == (
         "STOPPING -> STARTED (reaped), pid 7, exit code 0"
     )
     failed = Occurrence(Event.SPAWN_FAILED, failure=SpawnFailure("exec", "not found"))

@@ -66,6 +66,6 @@ def test_who_was_told_to_wait_goes_before_who_comes_later_and_behind_the_dead() 
 
 def test_who_is_about_to_write_is_told() -> None:
     turns, told = Turns(), list[object]()
-    turns.on_turn = told.append
+    turns.on_turn = lambda _turns, writer: told.append(writer)
     turns.begin("a")
     assert (turns.last, told) == ("a", ["a"])

@@ -29,6 +29,7 @@ from tm.core.saved import Key, Saved, count, end_members, from_members, members,
 VERSION: Final = 1
 BEGIN: Final = b'{"kind":"'
 """How every line begins that is ours."""
+_encode: Final = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 
 
 class Head(NamedTuple):
@@ -120,8 +121,7 @@ def compacted(ledger: Ledger) -> list[bytes]:
 
 
 def _line(kind: str, about: Mapping[str, object]) -> bytes:
-    content = json.dumps({"kind": kind, **about}, separators=(",", ":"), allow_nan=False)
-    return content.encode("ascii") + b"\n"
+    return _encode({"kind": kind, **about}).encode("ascii") + b"\n"
 
 
 # ---- replay

@@ -7,6 +7,7 @@ Leaves to others: the lasting row itself, from and to JSON (`core.saved`).
 from __future__ import annotations
 
 from collections.abc import Mapping
+from operator import attrgetter
 from typing import Any, Final
 
 from tm.core.process import Process
@@ -22,6 +23,7 @@ _SHARED: Final = (
 )
 # fmt: on
 """What a process and its saved row call by the same name."""
+_read: Final = attrgetter(*_SHARED)
 
 
 def saved(
@@ -32,7 +34,7 @@ def saved(
     imprint: str = "",
 ) -> Saved:
     """What lasts of a process; all but `failure`."""
-    shared: dict[str, Any] = {name: getattr(process, name) for name in _SHARED}
+    shared: dict[str, Any] = dict(zip(_SHARED, _read(process), strict=True))
     task, state = process.task.name, process.state.value
     known: dict[str, Any] = {"start": identity.start, "identity": identity.number, "pipes": pipes or {}}
     return Saved(task, generation=generation, state=state, imprint=imprint, **known, **shared)

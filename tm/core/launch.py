@@ -7,8 +7,9 @@ Leaves to others: whether the program, directory, user or log exists (found out 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Final, NamedTuple
 
 from tm.core.listening import Socket
 from tm.core.log_policy import PLAIN, Form, LogPolicy
@@ -21,6 +22,8 @@ _PRIVATE = ("NOTIFY_SOCKET", "WATCHDOG_", "LISTEN_", "TASKMASTER_")
 """Beginnings of names that are meant for the daemon alone."""
 _OF_ANOTHER = frozenset({"TERM", "COLUMNS", "LINES"})
 """What says something of the terminal that the daemon was started at."""
+_NONE: Final[frozenset[str]] = frozenset()
+"""One for all: an empty set of its own would be 216 bytes of each process."""
 TERM = "xterm-256color"
 """What terminals that people attach with understand, nearly all."""
 
@@ -90,6 +93,21 @@ class SpawnFailure:
     shortage: bool = False
 
 
+class Words(NamedTuple):
+    """What a program is handed, as the kernel takes it: its words, and its variables as `NAME=value`."""
+
+    argv: Sequence[bytes]
+    environment: Sequence[bytes]
+
+
+class Failed(NamedTuple):
+    """The step that failed (`stage` as in `SpawnFailure`), its errno, and what exactly: a limit, a sentence, or ''."""
+
+    stage: str
+    number: int
+    detail: str = ""
+
+
 def inherited(environ: Mapping[str, str]) -> dict[str, str]:
     """The part of the daemon's own environment that a child may see."""
     return {name: value for name, value in environ.items() if not name.startswith(_PRIVATE)}
@@ -133,8 +151,8 @@ def launch(task: Task, n: int, base: Mapping[str, str]) -> Launch:
         oom_score=task.oom_score_adjust,
         given=frozenset(key for key, _ in task.environment),
         logs=log_policy(task),
-        sent=frozenset(name for name, log in logs.items() if log == SENT),
-        common=frozenset(name for name, log in logs.items() if task.instances > 1 and _is_common(log)),
+        sent=frozenset(name for name, log in logs.items() if log == SENT) or _NONE,
+        common=_common(task) if task.instances > 1 else _NONE,
         tree=task.kill_mode is KillMode.TREE,
         weighed=task.memory_max_bytes is not None,
         sockets=task.sockets,
@@ -153,9 +171,18 @@ def waits_for_word(task: Task) -> bool:
     return task.readiness is not None and task.readiness.kind == NOTIFY
 
 
+def _common(task: Task) -> frozenset[str]:
+    """The streams whose log all instances have."""
+    return (
+        frozenset(name for name, log in (("stdout", task.stdout), ("stderr", task.stderr)) if _is_common(log)) or _NONE
+    )
+
+
 def _is_common(log: Template | None) -> bool:
-    """Whether all instances of a task have this log."""
-    return log is not None and log.fill("", "1", 1) == log.fill("", "2", 2)
+    """Whether it is a file, and all instances of a task have it."""
+    if log is None or log in (MERGED, SENT):
+        return False
+    return log.fill("", "1", 1) == log.fill("", "2", 2)
 
 
 def _path(log: Template | None, fill: tuple[str, str, int]) -> str | None:

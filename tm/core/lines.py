@@ -71,6 +71,8 @@ def without_colours(text: str) -> str:
 
 def plain(text: str) -> str:
     """One line without any control character, for tables and messages; line ends become spaces."""
+    if text.isascii() and text.isprintable():
+        return text
     return without_colours(printable(" ".join(text.split("\n"))))
 
 

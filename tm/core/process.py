@@ -8,9 +8,10 @@ a running deadline and nothing can be armed twice. Leaves to others: carrying ef
 from __future__ import annotations
 
 import signal
-from dataclasses import dataclass, replace
-from typing import assert_never
+from dataclasses import dataclass
+from typing import Any, NamedTuple, assert_never
 
+from tm.core.altered import altered
 from tm.core.backoff import delay_s
 from tm.core.counts import Counted, counts
 from tm.core.effects import Await, Effect, Send, Spawn
@@ -25,8 +26,7 @@ class Impossible(Exception):
     """The caller broke its promise: the table calls this cell NEVER."""
 
 
-@dataclass(frozen=True, slots=True)
-class Occurrence:
+class Occurrence(NamedTuple):
     """Something that happened: the event with what came along.
 
     `pid` goes with SPAWNED, `failure` with SPAWN_FAILED, `status` and `hint` (a fact that explains it, or '') with
@@ -244,43 +244,44 @@ def _take_in(process: Process, what: Occurrence, now: Instant) -> Process:
     """The row with the facts of the occurrence, before any judgement."""
     match what.event:
         case Event.SPAWNED:
-            return replace(process, pid=what.pid, spawned_at=now, shortages=0)
+            return altered(process, pid=what.pid, spawned_at=now, shortages=0)
         case Event.SPAWN_FAILED:
-            return replace(process, failure=what.failure)
+            return altered(process, failure=what.failure)
         case Event.REAPED:
-            return replace(process, pid=None, exit_status=what.status, hint=process.fault or what.hint, held=False)
+            return altered(process, pid=None, exit_status=what.status, hint=process.fault or what.hint, held=False)
         case _:
             return process
 
 
 def _take(edge: Edge, process: Process, what: Occurrence, now: Instant) -> tuple[Process, tuple[Effect, ...]]:
-    """Do the edge's actions in their order and enter its state."""
+    """Do the edge's actions in their order and enter its state. Each judges the row as it was before all of them."""
     effects: list[Effect] = []
+    changes: dict[str, Any] = {}
     for action in edge.actions:
-        process = _act(action, process, what, now, effects)
+        changes |= _act(action, process, what, now, effects)
     if edge.to is not process.state:
-        process = replace(process, state=edge.to, since=now)
-    return process, tuple(effects)
+        changes |= {"state": edge.to, "since": now}
+    return (altered(process, **changes) if changes else process), tuple(effects)
 
 
-def _act(action: Action, process: Process, what: Occurrence, now: Instant, effects: list[Effect]) -> Process:
-    """One action: an effect that is owed, or a count."""
+def _act(action: Action, process: Process, what: Occurrence, now: Instant, effects: list[Effect]) -> dict[str, Any]:
+    """One action: an effect that is owed, or a count, with what it sets in the row."""
     match action:
         case Action.SPAWN:
             effects.append(Spawn())
-            return replace(process, spawned_at=None, exit_status=None, hint="", failure=None, fault="", proven=False)
+            return {"spawned_at": None, "exit_status": None, "hint": "", "failure": None, "fault": "", "proven": False}
         case Action.SEND_STOP | Action.RELEASE:
             held = action is Action.SEND_STOP and process.task.pre_stop_s > 0
             effects.append(Await() if held else _send(process, process.task.stop_signal))
-            return replace(process, held=held, since=now)
+            return {"held": held, "since": now}
         case Action.SEND_KILL:
             effects.append(_send(process, signal.SIGKILL))
-            return process
+            return {}
         case Action.FAULT:
-            return replace(process, fault=what.hint, proven=process.running and not process.task.oneshot)
+            return {"fault": what.hint, "proven": process.running and not process.task.oneshot}
         case _:
             was = Counted(process.retries, process.shortages, process.restarts, process.task.oneshot)
-            return replace(process, **counts(action, was, now))
+            return counts(action, was, now)
 
 
 def _send(process: Process, signum: int) -> Send:

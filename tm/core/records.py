@@ -7,8 +7,8 @@ terminal.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from enum import IntEnum
+from typing import NamedTuple
 
 from tm.core.lines import plain
 
@@ -22,8 +22,7 @@ class Level(IntEnum):
     ERROR = 40
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """Something worth telling. `when`: ISO 8601 text; `who`: an instance or `taskmaster`; `event`: its kind."""
 
     when: str

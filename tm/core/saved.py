@@ -11,8 +11,8 @@ pid is still the same process (`edge.pidfd`).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, Final, TypeAlias
+from operator import attrgetter
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from tm.core.exitstatus import ExitStatus
 from tm.core.transitions import TABLE, Event, Never, State
@@ -28,16 +28,14 @@ Key: TypeAlias = tuple[str, int]
 """(task, number of the instance)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
+class Identity(NamedTuple):
     """What tells one process from all others, as `Saved` has it."""
 
     start: int | None = None
     number: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Saved:
+class Saved(NamedTuple):
     """A row's lasting facts. `state` is the word of `transitions.State`; `generation` counts the starts.
 
     `start` is when the process began, in clock ticks since boot, `identity` the inode of its pidfd or 0, `pipes` the
@@ -80,7 +78,7 @@ class Saved:
 def members(row: Saved) -> dict[str, object]:
     """The row as an object of JSON."""
     ended = None if row.exit_status is None else end_members(row.exit_status)
-    return {name: getattr(row, name) for name in _MEMBERS} | {"exit_status": ended}
+    return dict(zip(_MEMBERS, _read(row), strict=True)) | {"exit_status": ended}
 
 
 def end_members(status: ExitStatus) -> list[object]:
@@ -194,5 +192,7 @@ _MEMBERS: Final[Mapping[str, Callable[[object], Any]]] = {
     "held": _flag,
 }
 """How each member is read; its name is that of `Saved`."""
+_read: Final = attrgetter(*_MEMBERS)
+"""All of them of a row, at once: it is done with each change of each row."""
 _LATER: Final[Mapping[str, object]] = {"imprint": "", "fault": "", "proven": False, "blocked": "", "held": False}
 """Those that a journal of an earlier taskmaster does not have."""

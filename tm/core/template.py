@@ -55,6 +55,8 @@ class Template(NamedTuple):
 
     def fill(self, task: str, instance: str, n: int | str) -> str:
         """The text for one instance."""
+        if len(self.parts) == 1 and isinstance(text := self.parts[0], str):
+            return text
         values = {Slot.TASK: task, Slot.INSTANCE: instance, Slot.N: str(n)}
         return "".join(part if isinstance(part, str) else values[part] for part in self.parts)
 

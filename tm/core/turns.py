@@ -8,20 +8,26 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable
+from typing import Final
+
+_NOT_YET: Final = OSError(errno.EAGAIN, "another writer goes first")
 
 
 class Turns:
     """The writers of one log that have a claim to be first. `cut_short`: the one that has to finish a line;
     `in_line_of`: whose line the log ends in, None: it ends with a line; `last`: who has written last; `refusal`: why
-    the log took nothing, the last time. `on_turn` hears who is about to write.
+    the log took nothing, the last time. `on_turn` hears who is about to write; `slot`: where that is noted, if it is.
     """
+
+    __slots__ = ("_last_words", "_waiting", "cut_short", "in_line_of", "last", "on_turn", "refusal", "slot")
 
     def __init__(self) -> None:
         self.cut_short: object | None = None
         self.in_line_of: object | None = None
         self.last: object | None = None
-        self.on_turn: Callable[[object], None] = lambda writer: None
-        self.refusal = OSError(errno.EAGAIN, "another writer goes first")
+        self.on_turn: Callable[[Turns, object], None] = _nobody_hears
+        self.slot: int | None = None
+        self.refusal = _NOT_YET
         self._last_words: list[object] = []
         self._waiting: dict[object, None] = {}
 
@@ -34,7 +40,7 @@ class Turns:
     def begin(self, writer: object) -> None:
         """It is about to write."""
         self.last = writer
-        self.on_turn(writer)
+        self.on_turn(self, writer)
 
     def place(self, writer: object) -> int:
         """When it is its turn, among those that wait: the least is first, equals in the order of their refusals."""
@@ -70,3 +76,7 @@ class Turns:
         self.had(writer)
         if self.cut_short is writer:
             self.cut_short = None
+
+
+def _nobody_hears(_turns: Turns, _writer: object) -> None:
+    """Nobody wants to know."""

@@ -21,8 +21,9 @@ from tm.core.launch import Launch, SpawnFailure
 from tm.core.lines import decoded, plain
 from tm.core.report import lifetime
 from tm.core.timers import Instant, Timer
+from tm.daemon import starting
 from tm.daemon.failures import explain
-from tm.edge import reap, spawn
+from tm.edge import reap
 from tm.edge.loop import Callback, Loop, Rank
 from tm.edge.pipes import Pipe, pipe
 from tm.edge.signals import default_for_child
@@ -181,7 +182,7 @@ def start(launch: Launch) -> tuple[int, Pipe] | SpawnFailure:
             return SpawnFailure("fork", reason, shortage=True)
         opened.callback(os.close, theirs)
         with default_for_child():
-            outcome = spawn.spawn(launch, (null, theirs, theirs))
+            outcome = starting.spawn(launch, (null, theirs, theirs))
         if isinstance(outcome, int):
             return outcome, Pipe(ours)
         opened.callback(os.close, ours)

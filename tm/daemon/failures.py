@@ -2,7 +2,7 @@
 
 Guarantees: a hint says facts only, looked up at the time of the failure; values of the environment are not told; a
 failure that is the machine's, which has too little of something left, is told apart from one of the program's.
-Leaves to others: the step and its errno (`edge.spawn`).
+Leaves to others: the step and its errno (`daemon.starting`).
 """
 
 from __future__ import annotations
@@ -12,9 +12,8 @@ import os
 import stat
 from dataclasses import replace
 
-from tm.core.launch import Launch, SpawnFailure
+from tm.core.launch import Failed, Launch, SpawnFailure
 from tm.core.lines import plain
-from tm.edge.spawn import Failed
 
 _WORD_BYTES = 131071
 """The longest word that Linux passes to a program."""

@@ -13,10 +13,10 @@ Leaves to others: what depends on what, and who has come how far (`core.order`).
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import replace
 from functools import partial
 from typing import NamedTuple, TypeAlias
 
+from tm.core.altered import altered
 from tm.core.config import Config
 from tm.core.effects import Send
 from tm.core.order import Obstacle, Order, ending
@@ -122,23 +122,24 @@ class Held:
         row = self._rows()[key]
         if obstacle is None:
             self._forget(key)
-            self._rows()[key] = replace(row, blocked="")
+            if row.blocked:
+                self._rows()[key] = altered(row, blocked="")
             return False
         self._waiting[key] = what.by
         self._mark(key, obstacle)
         up = what.event is not Event.STOP
-        self._hands.note(key, what, replace(row, blocked=obstacle.reason, wanted_up=up))
+        self._hands.note(key, what, altered(row, blocked=obstacle.reason, wanted_up=up))
         return True
 
     def _take_back(self, key: Key, what: Occurrence, row: Process, up: bool) -> None:
         self._forget(key)
-        self._hands.note(key, what, replace(row, blocked="", wanted_up=up))
+        self._hands.note(key, what, altered(row, blocked="", wanted_up=up))
 
     def _ended(self, key: Key, row: Process) -> None:
         """What was to be stopped has ended by itself; it may be about to be started again."""
         if row.at_rest:
             self._forget(key)
-            self._rows()[key] = replace(row, blocked="", wanted_up=False)
+            self._rows()[key] = altered(row, blocked="", wanted_up=False)
         else:
             self._carry_out(key, Event.STOP)
 
@@ -181,7 +182,7 @@ class Held:
             self._carry_out(key, event)
             return
         row = self._rows()[key]
-        waits_on = replace(row, blocked=obstacle.reason) if row.blocked != obstacle.reason else row
+        waits_on = altered(row, blocked=obstacle.reason) if row.blocked != obstacle.reason else row
         if self._mark(key, obstacle):
             self._hands.note(key, Occurrence(event, by=self._waiting[key]), waits_on)
         else:

@@ -10,11 +10,12 @@ import os
 import signal
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from typing import Protocol
 
-from tm.core.launch import Launch, SpawnFailure
+from tm.core.altered import altered
+from tm.core.launch import Failed, Launch, SpawnFailure
 from tm.core.task import KillMode, Task
+from tm.daemon import starting
 from tm.daemon.failures import explain
 from tm.daemon.outputs import Outputs
 from tm.daemon.reach import Reach, Way
@@ -88,7 +89,8 @@ class Machine:
         if (refused := self.intend(key)) is not None:
             return refused
         point("after-intent")
-        heard = self.hear(key, replace(launch, environment={**launch.environment, **self.marks(key)}))
+        environment = {**launch.environment, **self.marks(key), **self.reach.mark}
+        heard = self.hear(key, altered(launch, environment=environment))
         if isinstance(heard, SpawnFailure):
             return heard
         launch = heard
@@ -102,11 +104,11 @@ class Machine:
         self._give(launch, wiring)
         launch = self.reach.prepare(key, launch)
         with default_for_child():
-            outcome = spawn.spawn(launch, (wiring.stdio[0] if launch.tty else self._null, *wiring.stdio), sockets)
+            outcome = starting.spawn(launch, (wiring.stdio[0] if launch.tty else self._null, *wiring.stdio), sockets)
         point("after-spawn")
-        self.reach.spawned(key, launch, None if isinstance(outcome, spawn.Failed) else outcome)
+        self.reach.spawned(key, launch, None if isinstance(outcome, Failed) else outcome)
         wiring.close_childs_ends()
-        if isinstance(outcome, spawn.Failed):
+        if isinstance(outcome, Failed):
             self._outputs.discard(wiring)
             return explain(launch, outcome)
         self._outputs.attach(key, wiring, outcome)

@@ -53,10 +53,13 @@ class Tree:
 
 
 class Reach:
-    """The trees of one daemon. `journal` is the path of a file in its state directory; None where it has none."""
+    """The trees of one daemon. `journal` is the path of a file in its state directory; None where it has none. `mark`:
+    the variable that all processes of this daemon have.
+    """
 
     def __init__(self, journal: str | None) -> None:
         self._identity = _identity(journal)
+        self.mark = {"TASKMASTER_DAEMON": self._identity}
         self._trees: dict[int, Tree] = {}
         self._home: tuple[str, str] | None = None
         self._not_empty: set[str] = set()
@@ -71,10 +74,9 @@ class Reach:
         self._weighs = self._weighs or (bool(home) and cgroup.weigh(home, ours))
 
     def prepare(self, key: Key, launch: Launch) -> Launch:
-        """The launch with the mark of this daemon, and with a cgroup that is there where it is to begin in one."""
-        marked = {**launch.environment, "TASKMASTER_DAEMON": self._identity}
+        """The launch, with a cgroup that is there where it is to begin in one."""
         path = self._make(key, launch.tree) if launch.tree or (launch.weighed and self._weighs) else ""
-        return replace(launch, environment=marked, cgroup=path)
+        return replace(launch, cgroup=path) if path else launch
 
     def spawned(self, key: Key, launch: Launch, pid: int | None) -> None:
         """What came of it: where the child really is; None when it was not started."""

@@ -17,10 +17,10 @@ from __future__ import annotations
 import signal
 from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import TypeAlias
 
+from tm.core.altered import altered
 from tm.core.config import Config
 from tm.core.effects import Await, Effect, Send, Spawn
 from tm.core.exitstatus import ExitStatus
@@ -131,7 +131,7 @@ class Supervisor:
         for key in launches:
             self.ask(key, Event.START, by=by)
         self._move(moved)
-        return replace(plan, starts=tuple(self.rows[key].name for key in (*cycled, *launches)))
+        return altered(plan, starts=tuple(self.rows[key].name for key in (*cycled, *launches)))
 
     def end_grace(self) -> None:
         """Kill now whatever is on its way down, and whatever is still to be stopped as soon as it is."""
@@ -240,7 +240,7 @@ class Supervisor:
         return Occurrence(Event.SPAWNED, pid=outcome)
 
     def _leader_ended(self, key: Key, what: Occurrence) -> None:
-        again = restart_due(replace(self.rows[key], exit_status=what.status))
+        again = restart_due(altered(self.rows[key], exit_status=what.status))
         if not self._remains.outlast(key, self.rows[key], again, partial(self._happened, key, what)):
             self._post(key, what)
 
@@ -256,7 +256,7 @@ class Supervisor:
         task, floor_s = self.config.tasks[key[0]], self.config.settings.restart_floor_s
         row = self.rows.get(key) or Process(task, key[1], self._loop.now, floor_s)
         same = row.task is task and row.restart_floor_s == floor_s
-        return row if same else replace(row, task=task, restart_floor_s=floor_s)
+        return row if same else altered(row, task=task, restart_floor_s=floor_s)
 
     def _move(self, tasks: Tasks) -> None:
         self.config = restated(self.config, tasks)

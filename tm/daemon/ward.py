@@ -117,6 +117,7 @@ class Ward:
         """`end` is ours of the hall, which is the ward's from now on; `kept`: what it has already."""
         self.kept = dict(kept)
         self._names = {fd: name for name, fd in kept.items()}
+        self._dropped: list[str] = []
         self._hall = None if end is None else Hall(end, self.kept)
         self.lasting = end is not None
         self._guardian = guardian
@@ -184,10 +185,20 @@ class Ward:
         self._say(Word.KEEP, *fresh)
 
     def drop(self, fd: int) -> None:
-        """It is about to be closed."""
+        """It is about to be closed, which is said once a turn, of all that are: a death has several."""
         if (name := self._names.pop(fd, None)) is not None:
             del self.kept[name]
-            self._say(Word.DROP, name)
+            self._dropped.append(name)
+            if self._loop is None:
+                self._say_dropped()
+            elif len(self._dropped) == 1:
+                self._loop.call_at(self._loop.now, self._say_dropped)
+
+    def _say_dropped(self) -> None:
+        """Not of a name that means another one by now."""
+        names, self._dropped = [name for name in self._dropped if name not in self.kept], []
+        if names:
+            self._say(Word.DROP, *names)
 
     def exchange(self, name: str, fd: int) -> None:
         """Have this kept under the name, and close what was; both are the ward's."""

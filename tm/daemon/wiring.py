@@ -19,6 +19,7 @@ from tm.core.log_policy import PLAIN, Form, LogPolicy, Source, formed
 from tm.core.log_search import Held
 from tm.core.syslog import SYSLOG, messenger
 from tm.core.tail import Tail, Tails
+from tm.core.turns import Turns
 from tm.edge import files, logfile
 from tm.edge.eventlog import stamp
 from tm.edge.formatted import Formatted
@@ -49,16 +50,12 @@ def piped(_wiring: Wiring, held: int) -> tuple[flow.Pipe, int]:
 
 @dataclass(slots=True)
 class Wiring:
-    """The pipes of one start. `childs_ends` are given to the child; a stream goes by its name, and stands in `senders`
-    where it goes to syslog, in `files` where it goes to a file, in `formed` where its lines have a form there;
-    `instance` and `pid` say who writes; `adopted`: another daemon has started it; `common`: the streams into whose file
-    others write, now or soon; `tty`: its only stream is to be a `terminal`.
+    """The pipes of one start. `childs_ends` are given to the child; a stream goes by its name; `instance` and `pid` say
+    who writes; `adopted`: another daemon has started it; `common`: the streams into whose file others write, now or
+    soon; `tty`: its only stream is to be a `terminal`.
     """
 
     streams: dict[str, Stream] = field(default_factory=dict)
-    senders: dict[str, Sender] = field(default_factory=dict)
-    files: dict[str, LogFile] = field(default_factory=dict)
-    formed: dict[str, Formatted] = field(default_factory=dict)
     childs_ends: list[int] = field(default_factory=list)
     policy: LogPolicy = PLAIN
     instance: str = ""
@@ -73,6 +70,11 @@ class Wiring:
     def stdio(self) -> tuple[int, int]:
         """What the child has as stdout and as stderr."""
         return self.childs_ends[0], self.childs_ends[-1]
+
+    @property
+    def files(self) -> dict[str, LogFile]:
+        """The streams that go to a file, each with its own."""
+        return {name: each.log for name, each in self.streams.items() if isinstance(each.log, LogFile)}
 
     def pipes(self) -> dict[str, int]:
         """The inode of each pipe, by stream."""
@@ -93,9 +95,9 @@ class Wiring:
             sink = MemorySink(tail())
         elif target == SYSLOG:
             log = syslog = logs.syslog()
-            sink = self.senders[name] = Sender(syslog, tail())
+            sink = Sender(syslog, tail())
         else:
-            log = sink = self.files[name] = logs.file(target)
+            log = sink = logs.file(target)
         try:
             source, theirs = self.ends(self, held)
         except OSError:
@@ -113,23 +115,23 @@ class Wiring:
         self.policy = policy
         for name, stream in self.streams.items():
             stream.discards = policy.discards
-            if name in self.files:
-                self.files[name].policy = policy
+            if isinstance(file := stream.log, LogFile):
+                file.policy = policy
                 if policy.discards or name in self.common:
-                    self.files[name].share()
-            self._form(name, stream, Source(key[0], self.instance, self.pid, name))
+                    file.share()
+            self._form(stream, Source(key[0], self.instance, self.pid, name))
 
-    def _form(self, name: str, stream: Stream, source: Source) -> None:
+    def _form(self, stream: Stream, source: Source) -> None:
         """Let its lines have their form. What was formed once goes through `Formatted` for good, since it may owe
         something to the file.
         """
         how = self.policy.form
-        if name in self.senders:
-            self.senders[name].form = lambda: messenger(how, stamp(), source)
-        elif name in self.formed:
-            self.formed[name].form = partial(_formed_now, how, source)
-        elif name in self.files and how is not Form.RAW:
-            stream.sink = self.formed[name] = Formatted(self.files[name], partial(_formed_now, how, source))
+        if isinstance(stream.sink, Sender):
+            stream.sink.form = lambda: messenger(how, stamp(), source)
+        elif isinstance(stream.sink, Formatted):
+            stream.sink.form = partial(_formed_now, how, source)
+        elif isinstance(stream.log, LogFile) and how is not Form.RAW:
+            stream.sink = Formatted(stream.log, partial(_formed_now, how, source))
 
 
 class LogFiles:
@@ -140,7 +142,7 @@ class LogFiles:
         self._by_path: dict[str, LogFile] = {}
         self._paths: dict[LogFile, list[str]] = {}
         self._by_identity: dict[tuple[int, int], LogFile] = {}
-        self._slots: dict[Log, int] = {}
+        self._on_begin, self._on_turn = self._begun, self._note  # one for all files
         self._syslog: Syslog | None = None
         self.syslog_path = ""
         self.slots: Slots | None = None
@@ -167,11 +169,10 @@ class LogFiles:
 
     def _add(self, file: LogFile) -> None:
         if self.slots is not None and (slot := self.slots.take(_number(file.path))) is not None:
-            file.turns.on_turn = partial(self._note, slot)
-            self._slots[file] = slot
+            file.turns.slot, file.turns.on_turn = slot, self._on_turn
         self._paths[file] = []
         self._by_identity[file.identity] = file
-        file.on_begin = partial(self._begun, file)
+        file.on_begin = self._on_begin
 
     def _begun(self, file: LogFile, before: tuple[int, int]) -> None:
         """It goes on as another file than the one that it was."""
@@ -182,19 +183,19 @@ class LogFiles:
         if self._by_identity.get(identity) is file:
             del self._by_identity[identity]
 
-    def _note(self, slot: int, writer: object) -> None:
+    def _note(self, turns: Turns, writer: object) -> None:
         """Leave behind whose line it is that stands half in a file, if this is the end."""
-        if self.slots is not None and isinstance(writer, Stream):
-            self.slots.note(slot, writer.inode)
+        if self.slots is not None and turns.slot is not None and isinstance(writer, Stream):
+            self.slots.note(turns.slot, writer.inode)
 
     def resume(self, wiring: Wiring) -> None:
         """Lines that the last daemon has left half in files: finished by whom they are of, else ended."""
-        for name, stream in wiring.streams.items():
-            file = wiring.files.get(name)
-            if file is None or file.at_line_end() or not (file.shared or name in wiring.formed):
+        for stream in wiring.streams.values():
+            file, formed = stream.log, isinstance(stream.sink, Formatted)
+            if not isinstance(file, LogFile) or file.at_line_end() or not (file.shared or formed):
                 continue
             owner = self.slots.left.get(_number(file.path)) if self.slots is not None else None
-            if owner == stream.inode and name not in wiring.formed:
+            if owner == stream.inode and not formed:
                 file.turns.cut_short = file.turns.in_line_of = stream
             elif file.turns.cut_short is None:
                 file.turns.in_line_of = file
@@ -243,8 +244,8 @@ class LogFiles:
                 for path in self._paths.pop(log, ()):
                     del self._by_path[path]
                 self._forget_identity(log, log.identity)
-            if self.slots is not None and (slot := self._slots.pop(log, None)) is not None:
-                self.slots.give_back(slot)
+            if self.slots is not None and log.turns.slot is not None:
+                self.slots.give_back(log.turns.slot)
             self._syslog = None if log is self._syslog else self._syslog
             log.close()
 

@@ -13,16 +13,19 @@ import errno
 import fcntl
 import os
 import stat
+import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
+from functools import lru_cache
 from typing import Protocol, TypeAlias
 
 from tm.core.records import Level, Record
 from tm.core.trust import others_can_write
 
 KEPT = 2000
+_DATE = len("2026-01-31T12:00:00")
 
 OpenNext: TypeAlias = Callable[[str, int], int]
 """From a path and its open file to the file that takes its place, as `tm.edge.files.open_next` does. Raises OSError."""
@@ -30,7 +33,16 @@ OpenNext: TypeAlias = Callable[[str, int], int]
 
 def stamp() -> str:
     """The time as every log has it: ISO 8601 with milliseconds and the local offset."""
-    return datetime.now().astimezone().isoformat(timespec="milliseconds")
+    ms = time.time_ns() // 1_000_000
+    date, offset = _second(ms // 1000)
+    return f"{date}.{ms % 1000:03}{offset}"
+
+
+@lru_cache(maxsize=1)
+def _second(second: int) -> tuple[str, str]:
+    """What the stamps of this second have in common: made once for all of them."""
+    text = datetime.fromtimestamp(second).astimezone().isoformat()
+    return text[:_DATE], text[_DATE:]
 
 
 class Target(Protocol):
@@ -115,6 +127,7 @@ class LogFile:
         self._torn = False
         self._fd = 2 if path is None else _open(path)
         self._open_next = open_next
+        self._room_bytes = 0
         self._limit = self._next_limit = limit_bytes if stat.S_ISREG(os.fstat(self._fd).st_mode) and path else 0
 
     def write(self, record: Record, as_json: bool) -> None:
@@ -122,10 +135,17 @@ class LogFile:
         line = b"\n" * self._torn + _line(record, as_json)
         size = os.write(self._fd, line)
         cut_short = self._torn = size < len(line)
-        if self._limit and os.fstat(self._fd).st_size >= self._next_limit:
-            self._rotate()
+        self._room_bytes -= size
+        if self._limit and self._room_bytes <= 0:
+            self._look()
         if cut_short:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def _look(self) -> None:
+        """Whether it is complete; not before we have written what it had room for, the last time. Raises OSError."""
+        if os.fstat(self._fd).st_size >= self._next_limit:
+            self._rotate()
+        self._room_bytes = self._next_limit - os.fstat(self._fd).st_size
 
     def _rotate(self) -> None:
         """Begin the next file; where that fails go on in this one as long again. Raises OSError."""
@@ -145,6 +165,7 @@ class LogFile:
         self._fd = fd
         self._torn = False
         self._next_limit = self._limit
+        self._room_bytes = 0
 
     def fileno(self) -> int:
         """The descriptor it writes to, still its own."""

@@ -38,10 +38,13 @@ def place(path: str) -> str:
 
 def open_log(path: str) -> int:
     """Open a log, or create it; not at its end yet. Raises OSError, ENXIO for a FIFO that nobody reads."""
-    flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK
+    flags = os.O_CREAT | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK
     if _is_open_to_others(path):
         flags |= os.O_NOFOLLOW
-    return _readable(os.open(path, flags, 0o644))
+    if _is_file(path):
+        with suppress(PermissionError):  # it may be one that we can only write to
+            return os.open(path, flags | os.O_RDWR, 0o644)
+    return os.open(path, flags | os.O_WRONLY, 0o644)
 
 
 def open_next(path: str, keep: int, fd: int) -> int:
@@ -56,11 +59,11 @@ def open_next(path: str, keep: int, fd: int) -> int:
         with suppress(FileNotFoundError):
             os.unlink(path)
     model = os.fstat(fd)
-    fresh = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    fresh = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     with suppress(OSError):  # only root can give it to somebody else
         os.fchown(fresh, model.st_uid, model.st_gid)
     os.fchmod(fresh, stat.S_IMODE(model.st_mode))
-    return _readable(fresh)
+    return fresh
 
 
 def _is_open_to_others(path: str) -> bool:
@@ -70,11 +73,13 @@ def _is_open_to_others(path: str) -> bool:
     return False
 
 
-def _readable(fd: int) -> int:
-    """The same file, to be read as well where it is a regular one and that is allowed."""
-    if stat.S_ISREG(os.fstat(fd).st_mode):
-        with suppress(OSError):
-            both = os.open(f"/proc/self/fd/{fd}", os.O_RDWR | os.O_CLOEXEC)
-            os.close(fd)
-            return both
-    return fd
+def _is_file(path: str) -> bool:
+    """Whether it is a regular file, or will be one when it is made: to be read as well. To open something else for
+    both does what nobody wants: a FIFO has a reader then.
+    """
+    try:
+        return stat.S_ISREG(os.stat(path).st_mode)
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False

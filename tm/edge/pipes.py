@@ -41,12 +41,12 @@ _NONBLOCK = 2
 
 def pipe() -> tuple[int, int]:
     """A pipe: the daemon's end, which never blocks, and the child's. Both are the caller's. Raises OSError."""
-    ours, theirs = os.pipe2(os.O_CLOEXEC)
-    os.set_blocking(ours, False)
+    ours, theirs = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
     try:
-        both_ways = os.open(f"/proc/self/fd/{theirs}", os.O_RDWR | os.O_CLOEXEC)
+        both_ways = os.open(f"/proc/self/fd/{theirs}", os.O_RDWR | os.O_CLOEXEC)  # which blocks, being opened anew
     except OSError as error:
         if error.errno not in (errno.EMFILE, errno.ENFILE):
+            os.set_blocking(theirs, True)
             return ours, theirs
         os.close(ours)
         os.close(theirs)
@@ -57,6 +57,8 @@ def pipe() -> tuple[int, int]:
 
 class Pipe:
     """The daemon's end. Owns its descriptor. `line_bytes`: an unfinished line of so many bytes counts as whole."""
+
+    __slots__ = ("_capacity", "_full_times", "_held", "_wide", "fd", "line_bytes")
 
     _flooded: ClassVar[set[int]] = set()
     """The descriptors of the pipes that were widened because they were full."""

@@ -56,7 +56,7 @@ class LogFile:
         self.lost = 0
         self.fd = -1
         self.identity = (-1, -1)
-        self.on_begin: Callable[[tuple[int, int]], None] = lambda before: None
+        self.on_begin: Callable[[LogFile, tuple[int, int]], None] = lambda file, before: None
         self._begin(files.open_log(path))
 
     def mark(self, before: int) -> str:
@@ -247,7 +247,7 @@ class LogFile:
         self.turns.in_line_of = None
         self._rotates_from = 0
         self._looked_at = time.monotonic()
-        self.on_begin(before)
+        self.on_begin(self, before)
 
     def _append(self) -> None:
         """Let the kernel find the end at every write."""

@@ -1,24 +1,24 @@
-"""Starting a program: one function, two ways, the same outcome.
+"""Starting a program the full way: fork(2), after which the child is set up in Python.
 
 The child gets what its `Launch` says and nothing else: descriptors 0 to 2, and the sockets that it is given from 3 on
 (LISTEN_PID is its own pid then, which only a fork knows in time); default signal dispositions, an empty signal mask,
 its own session and process group, and the exact umask, directory, environment, ids, groups, limits and niceness.
 A step that fails means that the program is never run, and the parent learns which step and why.
 
-The quick way is `subprocess.Popen` without a user, which takes vfork(2): the address space is not copied, so that a
-start costs 0.2 ms however big the daemon is. What vfork cannot do (limits, ids, a terminal, variables with the pid and
-the like) takes the full way, a fork(2) that sets the child up in Python: 3 ms for a daemon of 20 MB.
+It takes 3 ms for a daemon of 20 MB, whose address space is copied, and is for what vfork(2) cannot do (`edge.vfork`):
+limits, ids, a terminal, variables with the pid and the like.
 
-The order of the full way matters: cgroup, limits and the like while still privileged, groups before the user (setuid
+The order matters: cgroup, limits and the like while still privileged, groups before the user (setuid
 drops the right to set them), the directory after the user (a directory that only root may enter is refused, not
 entered), the program last. All signals are blocked from before the fork until the child has the default dispositions: a
 SIGTERM in between kills the child and never runs the daemon's handler in it.
 
-Leaves to others: the words for a step that failed (`daemon.failures`).
+Leaves to others: who is started in this way (`daemon.starting`), and the words for a step that failed
+(`daemon.failures`).
 
 Traps: every descriptor of the daemon is close-on-exec (main makes sure of inherited ones), hence `close_fds=False`,
 which would cost a system call each. Signals that the daemon ignores would stay ignored: `edge.signals` has
-`default_for_child` for the caller. Popen objects are disowned at once: `edge.reap` waits. ENOENT may be that of `#!`.
+`default_for_child` for the caller. ENOENT may be that of `#!`.
 """
 
 from __future__ import annotations
@@ -31,28 +31,17 @@ import os
 import pwd
 import resource
 import signal
-import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from functools import partial
 from typing import NamedTuple, NoReturn
 
-from tm.core.launch import Launch
-
-Stdio = tuple[int, int, int]
+from tm.core.launch import Failed, Launch
 
 _PR_SET_DUMPABLE = 4
 _LOOKUP_FDS = 3
 """A file or a socket of the name service, and what it opens in turn."""
-
-
-class Failed(NamedTuple):
-    """The step that failed (`stage` as in `SpawnFailure`), its errno, and what exactly: a limit, a sentence, or ''."""
-
-    stage: str
-    number: int
-    detail: str = ""
 
 
 class Ids(NamedTuple):
@@ -63,55 +52,8 @@ class Ids(NamedTuple):
     groups: list[int]
 
 
-def spawn(launch: Launch, stdio: Stdio, sockets: Sequence[int] = ()) -> int | Failed:
-    """Start the program with `stdio` as its descriptors 0 to 2, and those of `launch.sockets` from 3 on (they all stay
-    the caller's); its pid, or why not.
-    """
-    if why := _unpassable(launch):
-        return Failed("exec", errno.EINVAL, why)
-    try:
-        if not launch.needs_fork:
-            return _quick(launch, stdio)
-        return _full(launch, (*stdio, *sockets))
-    except OSError as error:
-        return Failed("fork", error.errno or 0)
-
-
-def _unpassable(launch: Launch) -> str:
-    """What the kernel has no way to hand over, or ''; asked beforehand, so that both ways say the same."""
-    texts = [*launch.argv, launch.directory, *launch.environment.keys(), *launch.environment.values()]
-    try:
-        os.fsencode("".join(texts))
-    except UnicodeEncodeError:
-        return "a character that has no bytes (a lone surrogate)"
-    if any("\0" in text for text in texts):
-        return "a NUL byte"
-    return "a '=' in a variable's name" if any("=" in name for name in launch.environment) else ""
-
-
-def _quick(launch: Launch, stdio: Stdio) -> int | Failed:
-    try:
-        child = subprocess.Popen(
-            launch.argv,
-            stdin=stdio[0],
-            stdout=stdio[1],
-            stderr=stdio[2],
-            cwd=os.fsencode(launch.directory),
-            env=launch.environment,
-            umask=launch.umask,
-            start_new_session=True,
-            close_fds=False,
-        )
-    except OSError as error:
-        # Popen names the directory (bytes, as given) where chdir failed, the program where exec did; else pipe or fork
-        named = error.filename
-        stage = "fork" if named is None else "workingDirectory" if isinstance(named, bytes) else "exec"
-        return Failed(stage, error.errno or 0)
-    child.returncode = 0
-    return child.pid
-
-
-def _full(launch: Launch, fds: Sequence[int]) -> int | Failed:
+def spawn(launch: Launch, fds: Sequence[int]) -> int | Failed:
+    """Start the program with `fds` as its descriptors from 0 on, which all stay the caller's; its pid, or why not."""
     ids = ids_of(launch)
     if isinstance(ids, Failed):
         return ids

@@ -35,6 +35,13 @@ class Stream:
     of making its writer wait.
     """
 
+    # fmt: off
+    __slots__ = (
+        "_inode", "_process_gone", "closed", "discards", "ended", "log", "pipe", "raw", "said", "sink", "stalled",
+        "trouble",
+    )
+    # fmt: on
+
     def __init__(self, pipe: Pipe, sink: Sink, log: Log | None = None) -> None:
         self.pipe = pipe
         self.sink = sink
