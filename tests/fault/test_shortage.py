@@ -47,26 +47,19 @@ def states(home: Path) -> Counter[str]:
     return Counter(row["status"] for name, row in rows_of(home).items() if name != "once")
 
 
-@contextmanager
-def our_limit(soft: int) -> Iterator[None]:
-    """The test's own limit of descriptors, which what it starts inherits."""
-    before = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, before)
-
-
 def raise_limit(pid: int, soft: int) -> None:
     resource.prlimit(pid, resource.RLIMIT_NOFILE, (soft, resource.prlimit(pid, resource.RLIMIT_NOFILE)[1]))
 
 
 def test_more_tasks_than_descriptors_wait_without_using_up_attempts_and_come_up(tmp_path: Path) -> None:
-    with our_limit(64):
-        taskmaster = Taskmaster(tmp_path, MANY, "-n", "-l", "taskmaster.log")
-    with taskmaster:
+    """The limit is lowered when it runs: before, it would be raised by taskmaster itself."""
+    config = MANY.replace("autoLaunch: true", "autoLaunch: false")
+    with Taskmaster(tmp_path, config, "-n", "-l", "taskmaster.log") as taskmaster:
         listening(tmp_path / "control.sock")
+        until(lambda: set(states(tmp_path)) == {"STOPPED"}, "a daemon that has begun")
+        raise_limit(taskmaster.daemon, 64)
+        with Rpc(tmp_path / "control.sock") as rpc:
+            rpc.call("start", words=["many"])
         until(lambda: "BACKOFF" in taskmaster.log, "a shortage")
         until(lambda: set(states(tmp_path)) == {"RUNNING", "BACKOFF"}, "as many as fit are up")
         until(lambda: taskmaster.log.count("many_40 state: STARTED -> BACKOFF") > 3, "more tries than attempts")

@@ -38,7 +38,7 @@ READING: Final = frozenset(
 )
 PROMPT: Final = frozenset({"tm.cli.shell", "tm.cli.notices", "tm.edge.console", "tm.edge.linedit", "tm.edge.history"})
 LIBRARIES: Final = frozenset({"yaml", "argparse", "difflib", "base64", "shutil", "tempfile", "daemon", "asyncio"})
-MODULES_MOST: Final = 166
+MODULES_MOST: Final = 170
 """Of our own; a new one on this path is to be weighed before the number is."""
 
 BACK: Final = """

@@ -27,6 +27,7 @@ from tm.daemon.log_sources import clear, key_of
 from tm.daemon.output_views import Told
 from tm.daemon.outputs import Outputs
 from tm.daemon.reloading import Reloading
+from tm.daemon.room import lacking
 from tm.daemon.searching import Answered, Audience, End, Logs, Searching
 from tm.daemon.selection import Selection
 from tm.daemon.supervisor import CONFIGURATION, Supervisor
@@ -163,7 +164,8 @@ class Control:
             self.on_reload(False)
         what = "; ".join(describe(plan)) or "nothing changed"
         self._log.write(Level.INFO, "taskmaster", "reload", f"{what}, by {by}")
-        return Answer(["Configuration reloaded.", *(f"  {line}" for line in describe(plan))], as_data(plan))
+        lines = [f"  {line}" for line in describe(plan)]
+        return Answer(["Configuration reloaded.", *lines, *self.reloading.lacking], as_data(plan))
 
     def _status(self, command: Command, look: Look) -> Answer:
         rows = self.rows(command.words)
@@ -245,7 +247,8 @@ class Control:
     def _check(self, command: Command, _look: Look) -> Answer:
         reading = self.reloading.read(command.words[0] if command.words else None)
         count = len(reading.config.tasks)
-        return Answer((f"{reading.config.path}: no problems, {count} task(s).",), {"tasks": count})
+        lines = [f"{reading.config.path}: no problems, {count} task(s).", *lacking(reading.config)]
+        return Answer(lines, {"tasks": count})
 
     def _help(self, command: Command, _look: Look) -> Answer:
         lines = help_text(command.words[0] if command.words else None).splitlines()

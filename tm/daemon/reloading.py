@@ -45,6 +45,8 @@ class Reloading:
         self.wishes_path, self.state = wishes_path, os.path.dirname(wishes_path)
         self.place = os.path.abspath(reading.config.path)
         self.problems: ConfigError | None = None
+        self.lacking: list[str] = []
+        """What the machine may have too little of for the configuration that holds, in sentences."""
         self.on_loaded: Callable[[Reading], None] = lambda reading: None
 
     @property
