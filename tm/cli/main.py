@@ -45,8 +45,10 @@ def _begin_anew(options: argparse.Namespace) -> int:
         path = config_path(options, form)
         reading = begin_apart(reads, os.path.join(here, path) if form is Form.DAEMON else path)
         if options.check:
+            from tm.daemon.room import lacking
+
             config = reading().config
-            print(f"{config.path}: no problems, {len(config.tasks)} task(s).")
+            print(f"{config.path}: no problems, {len(config.tasks)} task(s).", *lacking(config), sep="\n")
             return DONE
         from tm.cli.running import start  # while it is read
 

@@ -23,9 +23,11 @@ from tm.cli.opening import Opened, follow, open_daemon
 from tm.cli.reading import begin_apart, read
 from tm.cli.upgrading import arrange, try_out
 from tm.core.errors import ConfigError
+from tm.core.launch import OPEN_FILES
 from tm.core.report import blamed, cause, hint
 from tm.daemon.reading import Reading
 from tm.daemon.role import FORWARDED
+from tm.daemon.room import make_room
 from tm.daemon.service import Service
 from tm.daemon.ward import Inheritance, inheritance, inherited
 from tm.edge import version
@@ -41,9 +43,21 @@ def start(reading: Reading, read: Callable[[str], Reading], form: Form, options:
     signal.pthread_sigmask(signal.SIG_BLOCK, FORWARDED)  # the daemon takes them when it can
     try:
         opened = open_daemon(reading, read, form, vars(options))
+        _make_room(opened)
         return _in_background(opened) if form is Form.DAEMON else _run(opened, _nothing)
     except Refusal as error:
         return fail(str(error), error.code)
+
+
+def _make_room(opened: Opened) -> None:
+    """Have as many descriptors as may be needed, before there is a guardian, which has as many then; tell what is
+    lacking where the event log, which is told as well, is not seen.
+    """
+    os.environ.pop(OPEN_FILES, None)  # set by whoever it was, it is not about us
+    sentences = make_room(opened.parts.reloading.config, os.getpid())
+    if opened.form is not Form.SHELL and opened.parts.log.path is not None:
+        for sentence in sentences:
+            say(sentence)
 
 
 def go_on_here() -> int:

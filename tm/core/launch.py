@@ -20,6 +20,8 @@ from tm.core.template import Template
 
 _PRIVATE = ("NOTIFY_SOCKET", "WATCHDOG_", "LISTEN_", "TASKMASTER_")
 """Beginnings of names that are meant for the daemon alone."""
+OPEN_FILES = "TASKMASTER_OPEN_FILES"
+"""In the environment of a daemon that has raised its own limit of open files: the soft limit that its children get."""
 _OF_ANOTHER = frozenset({"TERM", "COLUMNS", "LINES"})
 """What says something of the terminal that the daemon was started at."""
 _NONE: Final[frozenset[str]] = frozenset()

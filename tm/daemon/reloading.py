@@ -23,6 +23,7 @@ from tm.core.scale import Scale, settled
 from tm.core.task import Task
 from tm.daemon.reading import Reading
 from tm.daemon.readings import End, Found, Readings, Then
+from tm.daemon.room import lacking
 from tm.daemon.supervisor import Supervisor
 from tm.daemon.wiring import Key
 from tm.edge.wishes import Wishes, save
@@ -56,6 +57,8 @@ class Reloading:
         self.problems: ConfigError | None = None
         self.room: Callable[[], int | None] = lambda: None
         self.on_loaded: Callable[[int | None], None] = lambda room: None
+        self.lacking: list[str] = []
+        """What the machine may have too little of for the configuration that holds, in sentences."""
 
     @property
     def directory(self) -> str:
@@ -83,7 +86,9 @@ class Reloading:
         return self.wishes.up.get(key) is False
 
     def check(self, path: str | None, then: Then) -> End:
-        """Find out the path and the number of tasks of a configuration, the daemon's own when none is given."""
+        """Find out the path and the number of tasks of a configuration, the daemon's own when none is given, and what
+        the machine may have too little of for it.
+        """
         path = path or self.config.path
         return self.readings.ask(partial(self._count, path), path, then)
 
@@ -138,7 +143,7 @@ class Reloading:
 
     def _count(self, path: str) -> Found:
         config = self._read(path).config
-        return Found((config.path, len(config.tasks)))
+        return Found((config.path, len(config.tasks), lacking(config)))
 
     def _plan(self, supervisor: Supervisor) -> Found:
         found = settled(self._read(self.config.path).config, self.wishes.scales)[0]

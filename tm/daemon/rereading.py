@@ -66,8 +66,8 @@ class Rereading:
             if isinstance(found, ConfigError):
                 answered(failed(str(found), Outcome.USAGE))
             else:
-                read, count = found.what
-                answered(Answer((f"{read}: no problems, {count} task(s).",), {"tasks": count}))
+                read, count, lacking = found.what
+                answered(Answer([f"{read}: no problems, {count} task(s).", *lacking], {"tasks": count}))
 
         return self._reloading.check(path, tell)
 
@@ -87,7 +87,8 @@ class Rereading:
     def _done(self, by: str, plan: Plan) -> Answer:
         lines = describe(plan)
         self._log.write(Level.INFO, "taskmaster", "reload", f"{'; '.join(lines) or 'nothing changed'}, by {by}")
-        return Answer(["Configuration reloaded.", *(f"  {line}" for line in lines)], as_data(plan))
+        said = ["Configuration reloaded.", *(f"  {line}" for line in lines), *self._reloading.lacking]
+        return Answer(said, as_data(plan))
 
     def _refused(self, by: str, error: ConfigError) -> Answer:
         if self._leaving():

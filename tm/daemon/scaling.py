@@ -46,7 +46,7 @@ class Scaling:
         plan, trouble = self._reloading.scale(self._supervisor, name, count, by)
         self._noted(trouble)
         self._log.write(Level.INFO, name, "scale", f"{'; '.join(describe(plan)) or 'nothing changed'}, by {by}")
-        return Answer(self._told(name, had, count), as_data(plan))
+        return Answer([*self._told(name, had, count), *self._reloading.lacking], as_data(plan))
 
     def _told(self, name: str, had: int, count: int) -> list[str]:
         given = self._reloading.reading.config.tasks[name].instances

@@ -33,6 +33,7 @@ from tm.daemon.platform import Machine
 from tm.daemon.reach import Reach
 from tm.daemon.readings import Readings
 from tm.daemon.reloading import Reloading, empty
+from tm.daemon.room import make_room
 from tm.daemon.succession import Estate, Succession
 from tm.daemon.supervisor import Supervisor
 from tm.daemon.tidings import Tidings
@@ -240,6 +241,10 @@ class Service:
 
     def _applied(self, config: Config) -> None:
         """Another configuration holds from now on."""
+        self._reloading.lacking = make_room(config, self.succession.pid)
+        for sentence in self._reloading.lacking:
+            self._log.write(Level.WARNING, "taskmaster", "limits", sentence)
+            self.control.tell(sentence)
         self._tails.budget = config.settings.tail_memory_bytes
         self.outputs.files.move_syslog(config.settings.syslog_socket)
         self.outputs.adopt(lambda name: log_policy(task) if (task := config.tasks.get(name)) else None)

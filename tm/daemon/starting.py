@@ -12,7 +12,7 @@ import errno
 import os
 from collections.abc import Sequence
 
-from tm.core.launch import Failed, Launch, Words
+from tm.core.launch import OPEN_FILES, Failed, Launch, Words
 from tm.edge import spawn as full
 from tm.edge import vfork
 from tm.edge.vfork import Stdio
@@ -26,7 +26,7 @@ def spawn(launch: Launch, stdio: Stdio, sockets: Sequence[int] = ()) -> int | Fa
     if isinstance(words, Failed):
         return words
     try:
-        if launch.needs_fork:
+        if launch.needs_fork or (OPEN_FILES in os.environ and not vfork.KNOWN):
             return full.spawn(launch, (*stdio, *sockets))
         return vfork.spawn(launch, words, stdio)
     except OSError as error:

@@ -23,6 +23,8 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
 from typing import Final, TypeAlias
 
+from tm.core.mounts import places
+
 Deliver: TypeAlias = Callable[[int, int, Callable[[int], bool]], bool]
 """Sends a signal to a pid, if the process that has it now is one that is meant: `edge.pidfd.deliver`."""
 
@@ -51,28 +53,6 @@ def own() -> tuple[str, str]:
         if os.access(each, os.W_OK) and os.access(f"{each}/{_JOINED}", os.W_OK):
             return each, ""
     return "", f"{found[0]} cannot be written"
-
-
-def places(mounts: str, membership: str) -> list[str]:
-    """Where a process with this /proc/PID/cgroup is seen, by this mountinfo: directories, the latest mount first."""
-    line = re.search("^0::(/.*)$", membership, re.M)
-    if line is None:
-        return []
-    path, found = line[1].removesuffix(" (deleted)"), []
-    for mount in mounts.splitlines():
-        before, _, after = mount.partition(" - ")
-        words = before.split(" ")
-        if after.partition(" ")[0] != "cgroup2" or len(words) < 5:
-            continue
-        root, point = (_unescaped(word).rstrip("/") for word in words[3:5])
-        if f"{path}/".startswith(f"{root}/"):
-            found.append((point + path[len(root) :]).rstrip("/"))
-    return found[::-1]
-
-
-def _unescaped(word: str) -> str:
-    r"""A path as mountinfo has it, where a space is `\040`."""
-    return re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), word)
 
 
 def of(pid: int) -> str:

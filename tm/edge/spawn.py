@@ -37,7 +37,7 @@ from dataclasses import replace
 from functools import partial
 from typing import NamedTuple, NoReturn
 
-from tm.core.launch import Failed, Launch
+from tm.core.launch import OPEN_FILES, Failed, Launch
 
 _PR_SET_DUMPABLE = 4
 _LOOKUP_FDS = 3
@@ -117,6 +117,9 @@ def _bounds(launch: Launch) -> Iterator[tuple[str, str, Callable[[], object]]]:
     """What it is bounded by: each step with its stage and what exactly, done before the next is asked for."""
     if launch.oom_score is not None:
         yield "oomScoreAdjust", str(launch.oom_score), partial(_set_oom_score, b"%d" % launch.oom_score)
+    if (given := os.environ.get(OPEN_FILES)) is not None:
+        ours = resource.getrlimit(resource.RLIMIT_NOFILE)
+        yield "limits", "nofile", partial(resource.setrlimit, resource.RLIMIT_NOFILE, (min(int(given), *ours), ours[1]))
     for name, soft, hard in launch.limits:  # which may leave no descriptor
         number = getattr(resource, f"RLIMIT_{name.upper()}", -1)
         yield "limits", name, partial(resource.setrlimit, number, (soft, hard))

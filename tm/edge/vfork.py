@@ -24,7 +24,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from tm.core.launch import Failed, Launch, Words
+from tm.core.launch import OPEN_FILES, Failed, Launch, Words
 
 if sys.platform.startswith("linux"):
     from _posixsubprocess import fork_exec
@@ -82,7 +82,7 @@ def _pipe() -> tuple[int, int]:
 
 def _begin(launch: Launch, words: Words, stdio: Stdio, pipe: tuple[int, int]) -> int:
     stdin, stdout, stderr = stdio
-    return _fork_exec(
+    arguments = (
         words.argv,
         _places(launch),
         False,  # close_fds
@@ -99,6 +99,20 @@ def _begin(launch: Launch, words: Words, stdio: Stdio, pipe: tuple[int, int]) ->
         None,  # nothing in Python comes between
         True,  # vfork
     )
+    soft = os.environ.get(OPEN_FILES)
+    return _fork_exec(*arguments) if soft is None else _under(int(soft), arguments)
+
+
+def _under(soft: int, arguments: Sequence[object]) -> int:
+    """Where our limit of open files was raised, it is what the child is to have while that begins: nobody can set it
+    there. What is open by then stays open.
+    """
+    ours = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(soft, *ours), ours[1]))
+    try:
+        return _fork_exec(*arguments)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, ours)
 
 
 def _places(launch: Launch) -> Sequence[bytes]:
