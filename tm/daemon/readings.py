@@ -11,11 +11,12 @@ from __future__ import annotations
 import os
 import pickle
 import signal
+import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 from tm.core.errors import ConfigError, Place, Problem, quoted
 from tm.core.exitstatus import ExitStatus
@@ -40,6 +41,13 @@ class Found(NamedTuple):
 End: TypeAlias = Callable[[], None]
 Work: TypeAlias = Callable[[], Found]
 Then: TypeAlias = Callable[["Found | ConfigError"], None]
+
+
+@runtime_checkable
+class _FromMemory(Protocol):
+    """Who imports from a file in memory."""
+
+    fd: int
 
 
 @dataclass(slots=True, eq=False)
@@ -192,7 +200,7 @@ class Readings:
         self._soon()
 
     def _kill(self, run: _Run) -> None:
-        if run.status is None:
+        if not run.ended:  # else it is on its way out, and its number may be another's soon
             reap.send(run.pid, signal.SIGKILL, group=False)
         self._release(run)
 
@@ -233,8 +241,8 @@ def _not_begun(path: str, error: OSError) -> ConfigError:
 
 
 def _answer(work: Work, kept: Iterable[int], fd: int) -> bytes:
-    """In the process that reads."""
-    close_but({fd, *kept})
+    """In the process that reads. What it imports may come from the version that is kept in memory (`edge.version`)."""
+    close_but({fd, *kept, *(finder.fd for finder in sys.meta_path if isinstance(finder, _FromMemory))})
     found: Found | ConfigError | ModuleNotFoundError
     try:
         what, parts = work()
