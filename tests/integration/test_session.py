@@ -280,7 +280,7 @@ def reloads(house: House, terminal: Terminal) -> None:
         "add      added: start 1 instance",
     ]
     terminal.type("reload --dry-run\r")
-    terminal.until_shown(f"^{PROMPT}reload --dry-run\n" + "\n".join(plan) + f"\n{PROMPT.rstrip()}$")
+    terminal.until_shown(f"^{PROMPT}reload --dry-run\n(?:Process .*\n)*" + "\n".join(plan))
     assert "added" not in terminal.status()
     terminal.type("reload\r")
     terminal.until_shown(
