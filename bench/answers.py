@@ -3,7 +3,8 @@
 Prints in Markdown the median and the worst in milliseconds of three kinds of answers, in turn: of `version` at the
 prompt, and over the control socket of `pid` of one process and `status` of all; and the ratio of the medians to the
 idle daemon of the same run. The figures include the way there and back and this program's own looking, the same in
-each case. The reload has one change, and is asked for by a client; the answers are those until it is done.
+each case. The reload has one change, and is asked for by a client; the answers are those until it is done, and where
+all other tasks stand a line further down so many more, since their places are taken over after that.
 """
 
 from __future__ import annotations
@@ -111,15 +112,21 @@ def deaths(busy: Busy) -> Iterator[None]:
     yield from so_often(busy)
 
 
-def reload(busy: Busy) -> Iterator[None]:
+def reload(busy: Busy, first: str = "") -> Iterator[None]:
     """Change one task and have the file read; ask until that is done."""
-    busy.path.write_text(many("changed"))
+    busy.path.write_text(first + many("changed"))
     with Rpc(busy.socket) as other:
         other.ask("reload")
         while not select.select([other.socket], [], [], 0)[0]:
             yield
         result = other.answer()["result"]
         assert list(result["data"]["respawn"]) == ["last"], result
+
+
+def reload_moved(busy: Busy) -> Iterator[None]:
+    """The same with all tasks a line further down; then ask on."""
+    yield from reload(busy, "# one line more\n")
+    yield from so_often(busy)
 
 
 class Case(NamedTuple):
@@ -139,6 +146,7 @@ CASES = {
     "1,000 deaths at once": Case(tasks(1000), deaths),
     f"idle, {TASKS:,} tasks": Case(many()),
     f"reload of {TASKS:,} tasks, one changed": Case(many(), reload),
+    f"reload of {TASKS:,} tasks, one changed, all moved": Case(many(), reload_moved),
 }
 ASKS: dict[str, Callable[[Busy], None]] = {
     "version at the prompt": Busy.prompt,

@@ -193,3 +193,11 @@ def test_no_yaml_is_in_the_daemon_nor_its_guardian(held: Held) -> None:
         client.call("show", words=["web"])
         for pid in (held.pid, held.daemon.process.pid):
             assert "/_yaml." not in Path(f"/proc/{pid}/maps").read_text()
+
+
+def test_a_daemon_that_runs_from_memory_reads_from_there(held: Held) -> None:
+    os.kill(held.pid, signal.SIGKILL)
+    until(held.daemon.answers, "the next daemon")
+    held.daemon.write(config(NEW))
+    with held.client() as client:
+        assert client.call("reload")["data"]["add"] == ["new"]

@@ -279,8 +279,8 @@ def reloads(house: House, terminal: Terminal) -> None:
         "restart  missing: command changed",
         "add      added: start 1 instance",
     ]
-    for line in plan:
-        assert line in terminal.ask("reload --dry-run").splitlines()
+    terminal.type("reload --dry-run\r")
+    terminal.until_shown(f"^{PROMPT}reload --dry-run\n(?:Process .*\n)*" + "\n".join(plan))
     assert "added" not in terminal.status()
     terminal.type("reload\r")
     terminal.until_shown(

@@ -21,6 +21,7 @@ from tm.core.records import Level, Record
 from tm.core.timers import Instant
 from tm.core.transitions import Event, State
 from tm.core.verbs import VERBS, Option, Takes, Verb
+from tm.core.written import Written
 from tm.daemon.views import PLAIN, Views
 from tm.daemon.wiring import Wiring
 from tm.faces import jsonrpc
@@ -210,7 +211,7 @@ class NoOutputs:
 def test_the_members_of_a_row_are_listed() -> None:
     views = Views(NoOutputs(), None, {})  # type: ignore[arg-type]
     data = views.status([row()], Instant(100.0), PLAIN, False).data
-    assert isinstance(data, list)
+    assert isinstance(data, Written)
     assert members("A row of `status`") == [*data[0]]
 
 

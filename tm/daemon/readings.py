@@ -192,7 +192,7 @@ class Readings:
         self._soon()
 
     def _kill(self, run: _Run) -> None:
-        if run.status is None:
+        if not run.ended:  # else it is on its way out, and its number may be another's soon
             reap.send(run.pid, signal.SIGKILL, group=False)
         self._release(run)
 
@@ -238,7 +238,7 @@ def _not_begun(path: str, error: OSError) -> ConfigError:
 
 
 def _answer(work: Work, kept: Iterable[int], fd: int) -> bytes:
-    """In the process that reads."""
+    """In the process that reads. What it imports may come from the version that is kept in memory."""
     close_but({fd, *kept, *version.in_use()})
     found: Found | ConfigError | ModuleNotFoundError
     try:
