@@ -61,22 +61,22 @@ def _cost(seen: str) -> dict[str, int]:
 COSTS: Final = {
     "start, quick": _cost(
         "close=9 epoll_ctl=2 epoll_wait getegid geteuid getrusage=2 ioctl lseek=3 mkdir newfstatat=9 openat=5 "
-        "pidfd_open pipe2=3 prctl=2 read=2 recvfrom rename rt_sigaction=4 rt_sigprocmask=4 sendmsg sendto vfork "
+        "pidfd_open pipe2=3 prctl=2 read=2 recvfrom rename rt_sigaction=4 rt_sigprocmask=3 sendmsg sendto vfork "
         "write=7"
     ),
     "death, quick": _cost(
         "close=12 epoll_ctl=4 epoll_wait=4 getegid geteuid getrusage=2 ioctl kill lseek=3 newfstatat=9 openat=5 "
-        "pidfd_open pipe2=3 prctl=4 read=5 rt_sigaction=4 rt_sigprocmask=4 rt_sigreturn sendmsg=2 splice vfork "
+        "pidfd_open pipe2=3 prctl=4 read=5 rt_sigaction=4 rt_sigprocmask=3 rt_sigreturn sendmsg=2 splice vfork "
         "wait4 waitid=3 write=9"
     ),
     "start, full": _cost(
         "clone close=9 epoll_ctl=2 epoll_wait getegid geteuid ioctl=2 lseek=5 mkdir newfstatat=11 openat=5 "
-        "pidfd_open pipe2=3 prctl=2 read=2 recvfrom rename rt_sigaction=4 rt_sigprocmask=4 sendmsg sendto "
+        "pidfd_open pipe2=3 prctl=2 read=2 recvfrom rename rt_sigaction=4 rt_sigprocmask=3 sendmsg sendto "
         "write=7"
     ),
     "death, full": _cost(
         "clone close=12 epoll_ctl=4 epoll_wait=4 getegid geteuid ioctl=2 kill lseek=5 newfstatat=11 openat=5 "
-        "pidfd_open pipe2=3 prctl=4 read=5 rt_sigaction=4 rt_sigprocmask=4 rt_sigreturn sendmsg=2 splice wait4 "
+        "pidfd_open pipe2=3 prctl=4 read=5 rt_sigaction=4 rt_sigprocmask=3 rt_sigreturn sendmsg=2 splice wait4 "
         "waitid=3 write=9"
     ),
     "stop": _cost(

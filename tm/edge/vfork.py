@@ -107,7 +107,8 @@ def _places(launch: Launch) -> Sequence[bytes]:
     if "/" in program:
         return (os.fsencode(program),)
     path = launch.environment.get("PATH", os.defpath)
-    return [os.fsencode(os.path.join(each, program)) for each in path.split(os.pathsep)]
+    places = [f"{each}/{program}" if each else program for each in path.split(os.pathsep)]
+    return os.fsencode("\0".join(places)).split(b"\0")  # none is in a word
 
 
 def waits() -> int:
