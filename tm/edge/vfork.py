@@ -118,10 +118,10 @@ def waits() -> int:
 
 def told(pipe: int, known: bool) -> bytes:
     """What the child has told, b'' if it has become the program; `known`: it has done one of the two."""
-    try:
-        return os.read(pipe, _MOST_TOLD)
-    except BlockingIOError:
-        if known:
+    if known:
+        try:
+            return os.read(pipe, _MOST_TOLD)
+        except BlockingIOError:
             return b""
     os.set_blocking(pipe, True)
     with open(pipe, "rb", closefd=False) as file:
