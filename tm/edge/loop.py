@@ -134,18 +134,20 @@ class Loop:
 
         (1) find out how long to wait: until the next deadline, or for ever;
         (2) wait for a descriptor that long at most, and take a nap where output trickles;
-        (3) sample `now`, once; look again where a timer is due by it;
+        (3) sample `now`, once; look again where a timer is due by it. Where (2) does not wait it is sampled just
+        before, so that (2) is that look;
         (4) serve the ready descriptors by rank, each if the same registration still stands; of output as much as
         OUTPUT_S allows;
         (5) serve the timers that are due, for at most SLICE_S.
         """
-        wait_s = self._wait_s(max_wait_s)
+        wait_s, before, at_once = self._wait_s(max_wait_s), self.now, self.sample()
         ready: list[Watch] = [key.data for key, _ in self._selector.select(wait_s)]
-        before, self.now = self.now, self.sample()
+        looked_since = wait_s == 0
+        self.now = at_once if looked_since else self.sample()
         if self._trickles(ready, self.now - before):
             self._nap(NAP_S)
-            self.now = self.sample()
-        if self._due():
+            self.now, looked_since = self.sample(), False
+        if not looked_since and self._due():
             ready = [key.data for key, _ in self._selector.select(0)]
         ready.extend(self._always_ready.values())
         self._serve(ready)

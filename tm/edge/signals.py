@@ -96,6 +96,7 @@ def default_for_child() -> Iterator[None]:
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        if mask:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         for signum in _IGNORED:
             signal.signal(signum, signal.SIG_IGN)

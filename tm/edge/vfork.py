@@ -121,7 +121,8 @@ def _places(launch: Launch) -> Sequence[bytes]:
     if "/" in program:
         return (os.fsencode(program),)
     path = launch.environment.get("PATH", os.defpath)
-    return [os.fsencode(os.path.join(each, program)) for each in path.split(os.pathsep)]
+    places = [f"{each}/{program}" if each else program for each in path.split(os.pathsep)]
+    return os.fsencode("\0".join(places)).split(b"\0")  # none is in a word
 
 
 def waits() -> int:
@@ -131,10 +132,10 @@ def waits() -> int:
 
 def told(pipe: int, known: bool) -> bytes:
     """What the child has told, b'' if it has become the program; `known`: it has done one of the two."""
-    try:
-        return os.read(pipe, _MOST_TOLD)
-    except BlockingIOError:
-        if known:
+    if known:
+        try:
+            return os.read(pipe, _MOST_TOLD)
+        except BlockingIOError:
             return b""
     os.set_blocking(pipe, True)
     with open(pipe, "rb", closefd=False) as file:
