@@ -80,58 +80,6 @@ def test_more_tasks_than_descriptors_wait_without_using_up_attempts_and_come_up(
     assert not processes(tmp_path)
 
 
-class Bounded(Taskmaster):
-    """One that may never have more descriptors."""
-
-    under = ("prlimit", "--nofile=120:120")
-
-
-def next_daemon(taskmaster: Taskmaster, before: int) -> None:
-    until(lambda: taskmaster.daemon not in (before, taskmaster.process.pid), "the next daemon")
-
-
-def test_no_more_are_started_than_a_next_daemon_could_take_over(tmp_path: Path) -> None:
-    """Each needs a descriptor more there. The others wait, and say so."""
-    with Bounded(tmp_path, MANY, "-n", "-l", "taskmaster.log") as taskmaster:
-        listening(tmp_path / "control.sock")
-        until(lambda: taskmaster.log.count("many_40 state: STARTED -> BACKOFF") > 1, "too few descriptors")
-        up = instances_pids(tmp_path)
-        assert 10 < len(up) < 40
-        waits = rows_of(tmp_path)["many_40"]
-        assert waits["cause"].startswith("no descriptors left for a next daemon to take it over")
-        assert "LimitNOFILE=" in waits["hint"]
-        for _ in range(2):
-            before = taskmaster.daemon
-            os.kill(before, signal.SIGKILL)
-            next_daemon(taskmaster, before)
-            until(lambda: taskmaster.log.count("-> BACKOFF (spawn-failed)"), "it has tried again")
-            listening(tmp_path / "control.sock")
-            assert states(tmp_path)["RUNNING"] == len(up)
-            assert instances_pids(tmp_path) == up
-        assert "is gone" not in taskmaster.log
-        assert " bug: " not in taskmaster.log
-
-
-def test_a_daemon_that_cannot_look_at_what_runs_starts_nothing(tmp_path: Path) -> None:
-    """It would take all of them for dead, and start them a second time."""
-    config = MANY.replace("instances: 40", "instances: 20")
-    with Taskmaster(tmp_path, config, "-n", "-l", "taskmaster.log") as taskmaster:
-        until(lambda: len(instances(tmp_path)) == 20, "twenty")
-        listening(tmp_path / "control.sock")
-        up, guardian = instances_pids(tmp_path), taskmaster.process.pid
-        limits = resource.prlimit(guardian, resource.RLIMIT_NOFILE)
-        resource.prlimit(guardian, resource.RLIMIT_NOFILE, (len(os.listdir(f"/proc/{guardian}/fd")) + 20, limits[1]))
-        os.kill(taskmaster.daemon, signal.SIGKILL)
-        until(lambda: "cannot be looked at (Too many open files)" in taskmaster.log, "one that gives up")
-        assert instances_pids(tmp_path) == up
-        resource.prlimit(guardian, resource.RLIMIT_NOFILE, limits)
-        until(lambda: taskmaster.log.count("is taken over") == 20, "one that takes over")
-        listening(tmp_path / "control.sock")
-        until(lambda: states(tmp_path) == {"RUNNING": 20}, "all as they were")
-        assert instances_pids(tmp_path) == up
-        assert "is gone" not in taskmaster.log
-
-
 def test_clients_that_take_every_descriptor_are_told_and_tasks_come_up_when_they_go(tmp_path: Path) -> None:
     """The limit is lowered when it runs, so that the clients reach it before their own number is too high."""
     config = MANY.replace("instances: 40", "instances: 4")

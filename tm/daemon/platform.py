@@ -123,11 +123,6 @@ class Machine:
         """The pidfd by which this process is reached; None where it is our child."""
         return self._adopted.get(pid)
 
-    @property
-    def held(self) -> int:
-        """How many are reached by a pidfd."""
-        return len(self._adopted)
-
     def disown(self, pid: int) -> None:
         """Nothing that has this number is ours, until a child has."""
         self._disowned.add(pid)

@@ -11,8 +11,9 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
-from typing import NamedTuple, NoReturn
+from typing import NamedTuple
 
 from tm.core.config import Config
 from tm.core.exitstatus import UNKNOWN, ExitStatus
@@ -25,7 +26,6 @@ from tm.core.saved import NUMBER_MOST, Identity, Saved
 from tm.core.timers import Instant
 from tm.core.transitions import State
 from tm.daemon.chronicle import Chronicle, identify
-from tm.daemon.failures import shortage
 from tm.daemon.ward import Inheritance, Ward
 from tm.daemon.wiring import Key
 from tm.edge import pidfd, procfs
@@ -117,17 +117,7 @@ class Recognition:
         if procfs.parent(known.pid) == os.getpid():
             return Look(None, UNKNOWN, heard=True, ours=True)
         heard = self._ward.guarded and procfs.parent(known.pid) == self._ward.guardian
-        try:
-            return _look(known, heard)
-        except OSError as error:
-            self._crash(known.pid, error)
-
-    def _crash(self, pid: int, error: OSError) -> NoReturn:
-        """End as by a kill, with all that is on record: whoever cannot see what runs would start it a second time."""
-        why, remedy = os.strerror(error.errno or 0), shortage(error.errno or 0)
-        text = f"pid {pid} cannot be looked at ({why}): what runs goes on, and nothing is started; {remedy}"
-        self._log.write(Level.ERROR, "taskmaster", "adopt", text)
-        os._exit(1)
+        return _look(known, heard)
 
     def told(self, known: Saved) -> ExitStatus | None:
         """How it ended, as somebody has said who saw it."""
@@ -147,16 +137,12 @@ def _words(variables: Mapping[str, str]) -> set[str]:
 
 
 def _look(known: Saved, heard: bool) -> Look:
-    """Raises OSError where the machine has too little left to look with."""
     assert known.pid is not None
-    try:
+    with suppress(OSError):
         fd = pidfd.recognized(known.pid, known.start, known.identity)
-    except OSError as error:
-        if shortage(error.errno or 0):
-            raise
-        return Look(None, UNKNOWN, heard)
-    if fd is not None and not heard and pidfd.ended(fd):
-        status = pidfd.exit_status(fd) or UNKNOWN
-        os.close(fd)
-        return Look(None, status, heard)
-    return Look(fd, UNKNOWN, heard)
+        if fd is not None and not heard and pidfd.ended(fd):
+            status = pidfd.exit_status(fd) or UNKNOWN
+            os.close(fd)
+            return Look(None, status, heard)
+        return Look(fd, UNKNOWN, heard)
+    return Look(None, UNKNOWN, heard)

@@ -15,13 +15,11 @@ from dataclasses import dataclass, field
 from tm.core.config import Config
 from tm.core.effects import Send
 from tm.core.journal import Head, Ledger
-from tm.core.launch import SpawnFailure
 from tm.core.process import Occurrence, Process
 from tm.core.records import Level
 from tm.daemon.adoption import Adoption, Parties
 from tm.daemon.chronicle import Chronicle
 from tm.daemon.listening import Listening
-from tm.daemon.room import too_few
 from tm.daemon.ward import Inheritance, PipeName, Ward
 from tm.daemon.wiring import Key, Wiring
 from tm.edge import pidfd, procfs
@@ -59,8 +57,7 @@ class Succession:
         self._estate, self._parties = estate, parties
         self._chronicle = Chronicle(estate.journal, head, lambda key: parties.outputs.wiring(key).pipes(), say)
         self.by = ""
-        self._alive = 0
-        parties.machine.intend = self._intend
+        parties.machine.intend = self._chronicle.intend
         parties.machine.marks = self._chronicle.marks
         parties.machine.keep = self._keep
         self._listening = Listening(parties.supervisor, estate.ward, estate.left.kept)
@@ -100,11 +97,9 @@ class Succession:
             self._parties.log.write(Level.WARNING, "taskmaster", "guardian", sentence)
         estate.ward.open(self._parties.loop)
         Adoption(self._parties, self._chronicle, estate.ward, estate.ledger, estate.left).begin(config)
-        self._alive = sum(row.pid is not None for row in self._parties.supervisor.rows.values())
 
     def observe(self, before: Process, what: Occurrence, after: Process, sent: Sequence[Send]) -> None:
         """An observer of the rows."""
-        self._alive += (after.pid is not None) - (before.pid is not None)
         self._chronicle.observe(before, what, after, sent)
         self._listening.observe(before, what, after, sent)
 
@@ -142,14 +137,6 @@ class Succession:
         """The daemon leaves; where nothing outlives it nothing has to be known."""
         if self._chronicle.end() and self._estate.slots is not None:
             self._estate.slots.remove()
-
-    def _intend(self, key: Key) -> SpawnFailure | None:
-        """It is about to be spawned; why it must not be."""
-        if self._estate.journal is not None:
-            unheld = self._alive - self._parties.machine.held
-            if (failure := too_few(unheld)) is not None:
-                return failure
-        return self._chronicle.intend(key)
 
     def _keep(self, key: Key, wiring: Wiring) -> None:
         """Have the guardian keep the pipes of a start."""
