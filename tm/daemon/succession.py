@@ -11,15 +11,18 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from tm.core.config import Config
 from tm.core.effects import Send
+from tm.core.exitstatus import UNKNOWN
 from tm.core.journal import Head, Ledger
 from tm.core.process import Occurrence, Process
 from tm.core.records import Level
 from tm.daemon.adoption import Adoption, Parties
 from tm.daemon.chronicle import Chronicle
 from tm.daemon.listening import Listening
+from tm.daemon.room import for_pidfds
 from tm.daemon.ward import Inheritance, PipeName, Ward
 from tm.daemon.wiring import Key, Wiring
 from tm.edge import pidfd, procfs
@@ -111,12 +114,18 @@ class Succession:
         """The guardian has died, and we are about to leave our children to the next one: reach all of them by pidfds,
         and hear by those how the children of the dead one end. Raises OSError.
         """
-        machine = self._parties.machine
+        machine, deaths, loop = self._parties.machine, self._parties.deaths, self._parties.loop
+        holds = for_pidfds(len(self._parties.supervisor.rows))
         for row in self._parties.supervisor.rows.values():
-            if row.pid is not None and (fd := machine.adopted(row.pid)) is not None:
-                self._parties.deaths.hear(row.pid, fd)
-            elif row.pid is not None:
-                machine.adopt(row.pid, pidfd.open_pidfd(row.pid))
+            if row.pid is None:
+                continue
+            if not machine.adopted(row.pid):
+                fd = pidfd.open_pidfd(row.pid) if holds else None
+                machine.adopt(row.pid, fd, self._chronicle.identity((row.task.name, row.n)))
+            elif (fd := machine.pidfd(row.pid)) is not None:
+                deaths.hear(row.pid, fd)
+            else:
+                loop.call_at(loop.now, partial(deaths.ended, row.pid, UNKNOWN))
 
     def booted(self) -> None:
         """The daemon is up."""
