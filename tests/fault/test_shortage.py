@@ -114,6 +114,33 @@ def test_all_are_taken_over_where_no_descriptor_is_left_for_each(tmp_path: Path)
         assert " bug: " not in taskmaster.log
 
 
+def test_where_no_descriptor_is_left_for_each_a_guardian_is_replaced_and_deaths_are_heard(tmp_path: Path) -> None:
+    """Those of whom it would have told, and for whom there is no pidfd, are looked for now and then."""
+    config = MANY.replace("instances: 40", "instances: 40, stderr: stdout")
+    with Bounded(tmp_path, config, "-n", "-l", "taskmaster.log", "-p", str(tmp_path / "pid")) as taskmaster:
+        listening(tmp_path / "control.sock")
+        until(lambda: states(tmp_path) == {"RUNNING": 40}, "forty")
+        up, before = instances_pids(tmp_path), taskmaster.daemon
+        os.kill(before, signal.SIGKILL)
+        next_daemon(taskmaster, before)
+        until(lambda: rows_after(tmp_path, before) == {"RUNNING": 40}, "the same")
+        daemon = taskmaster.daemon
+        os.kill(taskmaster.process.pid, signal.SIGKILL)
+        taskmaster.process.wait()
+        until(lambda: (tmp_path / "pid").read_text().split()[:1] == [str(daemon)], "it becomes the next guardian")
+        try:
+            until(lambda: rows_after(tmp_path, 0) == {"RUNNING": 40}, "the daemon goes on")
+            assert instances_pids(tmp_path) == up
+            for each in (up[0], up[-1]):
+                os.kill(each, signal.SIGKILL)
+            until(lambda: len(set(instances_pids(tmp_path)) - {up[0], up[-1]}) == 40, "both deaths are heard")
+            assert "nobody can take its place" not in taskmaster.log
+            assert " bug: " not in taskmaster.log
+        finally:
+            os.kill(daemon, signal.SIGTERM)
+            until(lambda: not processes(tmp_path), "the end")
+
+
 def rows_after(home: Path, before: int) -> Counter[str] | None:
     """The states as a daemon has them that is not `before`; None while none answers, or too many ask."""
     with suppress(OSError, EOFError), Rpc(home / "control.sock") as rpc:

@@ -30,6 +30,12 @@ def lacking(config: Config) -> list[str]:
     return demand.lacking(config, demand.demand(config), capacity.room())
 
 
+def has_spare() -> bool:
+    """Whether one more may be held for long."""
+    left = capacity.left()
+    return left is None or left > _SPARE
+
+
 def for_pidfds(rows: int) -> bool:
     """Whether a daemon that takes over so many processes may hold a descriptor for each, and still open their logs."""
     left = capacity.left()

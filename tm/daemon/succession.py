@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -19,10 +20,11 @@ from tm.core.exitstatus import UNKNOWN
 from tm.core.journal import Head, Ledger
 from tm.core.process import Occurrence, Process
 from tm.core.records import Level
+from tm.core.timers import Instant
 from tm.daemon.adoption import Adoption, Parties
 from tm.daemon.chronicle import Chronicle
 from tm.daemon.listening import Listening
-from tm.daemon.room import for_pidfds
+from tm.daemon.room import for_pidfds, has_spare
 from tm.daemon.ward import Inheritance, PipeName, Ward
 from tm.daemon.wiring import Key, Wiring
 from tm.edge import pidfd, procfs
@@ -30,6 +32,7 @@ from tm.edge.hall import Word
 from tm.edge.journal import Journal
 from tm.edge.slots import Slots
 
+_AGAIN_S = 5.0
 TERMINAL = "terminal"
 """What the names begin with by which terminals are kept."""
 
@@ -60,6 +63,8 @@ class Succession:
         self._estate, self._parties = estate, parties
         self._chronicle = Chronicle(estate.journal, head, lambda key: parties.outputs.wiring(key).pipes(), say)
         self.by = ""
+        self._unheard: dict[Key, int] = {}
+        self._listens = False
         parties.machine.intend = self._chronicle.intend
         parties.machine.marks = self._chronicle.marks
         parties.machine.keep = self._keep
@@ -114,7 +119,7 @@ class Succession:
         """The guardian has died, and we are about to leave our children to the next one: reach all of them by pidfds,
         and hear by those how the children of the dead one end. Raises OSError.
         """
-        machine, deaths, loop = self._parties.machine, self._parties.deaths, self._parties.loop
+        machine = self._parties.machine
         holds = for_pidfds(len(self._parties.supervisor.rows))
         for row in self._parties.supervisor.rows.values():
             if row.pid is None:
@@ -122,10 +127,44 @@ class Succession:
             if not machine.adopted(row.pid):
                 fd = pidfd.open_pidfd(row.pid) if holds else None
                 machine.adopt(row.pid, fd, self._chronicle.identity((row.task.name, row.n)))
-            elif (fd := machine.pidfd(row.pid)) is not None:
-                deaths.hear(row.pid, fd)
             else:
-                loop.call_at(loop.now, partial(deaths.ended, row.pid, UNKNOWN))
+                self._unheard[row.task.name, row.n] = row.pid
+        if not self._hear():
+            self._listen_on()
+
+    def _hear(self) -> bool:
+        """Hear by a pidfd each how those end of whom nobody else tells, as far as there is room for that; whether all
+        are heard now. Raises OSError.
+        """
+        rows = self._parties.supervisor.rows
+        for key, pid in list(self._unheard.items()):
+            if key not in rows or rows[key].pid != pid or self._is_heard(key, pid):
+                del self._unheard[key]
+        return not self._unheard
+
+    def _listen_on(self) -> None:
+        """Look for the others again and again."""
+        if not self._listens:
+            self._listens = True
+            self._parties.loop.call_at(Instant(self._parties.loop.now + _AGAIN_S), self._listen_again)
+
+    def _listen_again(self) -> None:
+        self._listens = heard = False
+        with suppress(OSError):  # there is no descriptor to look with
+            heard = self._hear()
+        if not heard:
+            self._listen_on()
+
+    def _is_heard(self, key: Key, pid: int) -> bool:
+        """Whether it is from now on, or has ended. Raises OSError where that cannot be seen."""
+        deaths, loop, identity = self._parties.deaths, self._parties.loop, self._chronicle.identity(key)
+        if has_spare() and (fd := self._parties.machine.pidfd(pid)) is not None:
+            deaths.hear(pid, fd)
+            return True
+        if pidfd.lives(pid, identity.start, identity.number):
+            return False
+        loop.call_at(loop.now, partial(deaths.ended, pid, UNKNOWN))
+        return True
 
     def booted(self) -> None:
         """The daemon is up."""
