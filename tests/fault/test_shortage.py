@@ -134,6 +134,15 @@ def test_where_no_descriptor_is_left_for_each_a_guardian_is_replaced_and_deaths_
             for each in (up[0], up[-1]):
                 os.kill(each, signal.SIGKILL)
             until(lambda: len(set(instances_pids(tmp_path)) - {up[0], up[-1]}) == 40, "both deaths are heard")
+            up = instances_pids(tmp_path)
+            later = daemons_of(daemon)[0]
+            os.kill(later, signal.SIGKILL)
+            until(lambda: daemons_of(daemon) not in ([], [later]), "the one after it")
+            until(lambda: rows_after(tmp_path, 0) == {"RUNNING": 40}, "the same")
+            assert instances_pids(tmp_path) == up
+            os.kill(up[0], signal.SIGKILL)
+            os.kill(up[20], signal.SIGKILL)
+            until(lambda: len(set(instances_pids(tmp_path)) - {up[0], up[20]}) == 40, "that is heard as well")
             assert "nobody can take its place" not in taskmaster.log
             assert " bug: " not in taskmaster.log
         finally:

@@ -69,6 +69,8 @@ class Adoption:
         self._left = left
         self._pipes = {name.inode: (name, fd) for name, fd in left.pipes().items()}
         self._orphaned = left.hall is None  # there was nobody in between
+        self.unheard: dict[Key, int] = {}
+        """Who lives, and of whose end nobody tells, for want of descriptors."""
         self._recognition = Recognition(chronicle, ward, ledger, left, parts.log)
 
     def begin(self, config: Config) -> None:
@@ -119,6 +121,8 @@ class Adoption:
         lost = self._go_on_hearing(key, row, procfs.open_pipes(row.pid, lacking))
         if not look.heard and fd is not None:
             self._parts.deaths.hear(row.pid, fd)
+        elif not look.heard:
+            self.unheard[key] = row.pid
         self._log(Level.INFO, row, f"pid {row.pid} is taken over{lost}")
         return None
 

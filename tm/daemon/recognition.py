@@ -125,7 +125,7 @@ class Recognition:
             look = _look(known, heard)
         except OSError as error:
             self._crash(known.pid, error)
-        if look.fd is not None and heard and not self._holds:
+        if look.fd is not None and not self._holds:
             os.close(look.fd)
             return look._replace(fd=None)
         return look

@@ -104,7 +104,11 @@ class Succession:
             sentence = f"the daemon before {estate.left.why}; this one takes over"
             self._parties.log.write(Level.WARNING, "taskmaster", "guardian", sentence)
         estate.ward.open(self._parties.loop)
-        Adoption(self._parties, self._chronicle, estate.ward, estate.ledger, estate.left).begin(config)
+        adoption = Adoption(self._parties, self._chronicle, estate.ward, estate.ledger, estate.left)
+        adoption.begin(config)
+        self._unheard.update(adoption.unheard)
+        if self._unheard:
+            self._listen_on()
 
     def observe(self, before: Process, what: Occurrence, after: Process, sent: Sequence[Send]) -> None:
         """An observer of the rows."""
