@@ -5,10 +5,15 @@ prompt, and over the control socket of `pid` of one process and `status` of all;
 idle daemon of the same run. The figures include the way there and back and this program's own looking, the same in
 each case. The reload has one change, and is asked for by a client; the answers are those until it is done, and where
 all other tasks stand a line further down so many more, since their places are taken over after that.
+
+    bench/answers.py [--small]
+
+`--small`: a few of everything, to see that it works.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
 import select
 import signal
@@ -26,14 +31,35 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from tests.integration.driver import OWN, PROGRAM, environment, kill_all
 from tests.rpc import Rpc, listening
 
-ASKED = 100
-TASKS = 5000
 QUIET = "command: sleep 100000, autoLaunch: true, restart: always, successfulStartTimeout: 0"
-FLOODS = '  flood: {command: "yes", instances: 8, autoLaunch: true, stdout: "flood_{n}.log"}\n'
-CRASHES = (
-    "  crash: {command: 'false', instances: 100, autoLaunch: true, restart: always, restartsAttempts: 0,"
-    " restartDelay: 20ms, restartDelayMax: 20ms}\n"
-)
+
+
+class Sizes(NamedTuple):
+    """How many there are of everything, and how often is `asked`."""
+
+    asked: int = 100
+    some: int = 20
+    more: int = 300
+    floods: int = 8
+    crashes: int = 100
+    dying: int = 1000
+    tasks: int = 5000
+
+
+SMALL = Sizes(2, 2, 3, 1, 2, 3, 10)
+
+
+def floods(sizes: Sizes) -> str:
+    """Tasks that write without end, into a file each."""
+    return f'  flood: {{command: "yes", instances: {sizes.floods}, autoLaunch: true, stdout: "flood_{{n}}.log"}}\n'
+
+
+def crashes(sizes: Sizes) -> str:
+    """Tasks that end again and again."""
+    return (
+        f"  crash: {{command: 'false', instances: {sizes.crashes}, autoLaunch: true, restart: always, "
+        "restartsAttempts: 0, restartDelay: 20ms, restartDelayMax: 20ms}\n"
+    )
 
 
 def tasks(quiet: int, more: str = "") -> str:
@@ -41,9 +67,9 @@ def tasks(quiet: int, more: str = "") -> str:
     return f"tasks:\n  quiet: {{{QUIET}, instances: {quiet}}}\n{more}"
 
 
-def many(changed: str = "") -> str:
-    """One of TASKS tasks that are not started, but for the first; of the last something may be changed."""
-    lines = [f"  task_{n}: {{command: sleep {n}, environment: {{NUMBER: '{n}'}}}}\n" for n in range(3, TASKS + 1)]
+def many(count: int, changed: str = "") -> str:
+    """So many tasks that are not started, but for the first; of the last something may be changed."""
+    lines = [f"  task_{n}: {{command: sleep {n}, environment: {{NUMBER: '{n}'}}}}\n" for n in range(3, count + 1)]
     return tasks(1, "".join(lines) + f"  last: {{command: sleep 1, environment: {{NUMBER: '{changed}'}}}}\n")
 
 
@@ -100,54 +126,63 @@ class Busy:
         return [int(word) for word in words]
 
 
-def so_often(busy: Busy) -> Iterator[None]:
-    """ASKED rounds of answers, with nothing done meanwhile."""
-    yield from [None] * ASKED
+def so_often(busy: Busy, sizes: Sizes) -> Iterator[None]:
+    """Rounds of answers, with nothing done meanwhile."""
+    yield from [None] * sizes.asked
 
 
-def deaths(busy: Busy) -> Iterator[None]:
+def deaths(busy: Busy, sizes: Sizes) -> Iterator[None]:
     """Kill every child, then ask."""
     for pid in busy.children():
         os.kill(pid, signal.SIGKILL)
-    yield from so_often(busy)
+    yield from so_often(busy, sizes)
 
 
-def reload(busy: Busy, first: str = "") -> Iterator[None]:
-    """Change one task and have the file read; ask until that is done."""
-    busy.path.write_text(first + many("changed"))
+def reload(busy: Busy, sizes: Sizes, first: str = "") -> Iterator[None]:
+    """Change one task and have the file read; ask once at least, and until that is done."""
+    busy.path.write_text(first + many(sizes.tasks, "changed"))
     with Rpc(busy.socket) as other:
         other.ask("reload")
+        yield
         while not select.select([other.socket], [], [], 0)[0]:
             yield
         result = other.answer()["result"]
         assert list(result["data"]["respawn"]) == ["last"], result
 
 
-def reload_moved(busy: Busy) -> Iterator[None]:
+def reload_moved(busy: Busy, sizes: Sizes) -> Iterator[None]:
     """The same with all tasks a line further down; then ask on."""
-    yield from reload(busy, "# one line more\n")
-    yield from so_often(busy)
+    yield from reload(busy, sizes, "# one line more\n")
+    yield from so_often(busy, sizes)
 
 
 class Case(NamedTuple):
     """What the daemon keeps, and what happens while it is asked."""
 
     config: str
-    meanwhile: Callable[[Busy], Iterator[None]] = so_often
+    meanwhile: Callable[[Busy, Sizes], Iterator[None]] = so_often
 
 
-CASES = {
-    "idle, 20 processes": Case(tasks(20)),
-    "idle, 300 processes": Case(tasks(300)),
-    "8 floods to files": Case(tasks(20, FLOODS)),
-    "8 floods to memory": Case(tasks(20, FLOODS.replace(', stdout: "flood_{n}.log"', ""))),
-    "100 crash loops": Case(tasks(20, CRASHES)),
-    "8 floods to files, 100 crash loops": Case(tasks(20, FLOODS + CRASHES)),
-    "1,000 deaths at once": Case(tasks(1000), deaths),
-    f"idle, {TASKS:,} tasks": Case(many()),
-    f"reload of {TASKS:,} tasks, one changed": Case(many(), reload),
-    f"reload of {TASKS:,} tasks, one changed, all moved": Case(many(), reload_moved),
-}
+def cases(sizes: Sizes) -> dict[str, Case]:
+    """All of them, by name."""
+    to_files = floods(sizes)
+    to_memory = to_files.replace(', stdout: "flood_{n}.log"', "")
+    return {
+        f"idle, {sizes.some} processes": Case(tasks(sizes.some)),
+        f"idle, {sizes.more} processes": Case(tasks(sizes.more)),
+        f"{sizes.floods} floods to files": Case(tasks(sizes.some, to_files)),
+        f"{sizes.floods} floods to memory": Case(tasks(sizes.some, to_memory)),
+        f"{sizes.crashes} crash loops": Case(tasks(sizes.some, crashes(sizes))),
+        f"{sizes.floods} floods to files, {sizes.crashes} crash loops": Case(
+            tasks(sizes.some, to_files + crashes(sizes))
+        ),
+        f"{sizes.dying:,} deaths at once": Case(tasks(sizes.dying), deaths),
+        f"idle, {sizes.tasks:,} tasks": Case(many(sizes.tasks)),
+        f"reload of {sizes.tasks:,} tasks, one changed": Case(many(sizes.tasks), reload),
+        f"reload of {sizes.tasks:,} tasks, one changed, all moved": Case(many(sizes.tasks), reload_moved),
+    }
+
+
 ASKS: dict[str, Callable[[Busy], None]] = {
     "version at the prompt": Busy.prompt,
     "pid": Busy.pid,
@@ -155,13 +190,13 @@ ASKS: dict[str, Callable[[Busy], None]] = {
 }
 
 
-def measure(case: Case) -> dict[str, list[float]]:
+def measure(case: Case, sizes: Sizes) -> dict[str, list[float]]:
     """Milliseconds of each kind of answer."""
     times: dict[str, list[float]] = {name: [] for name in ASKS}
     with tempfile.TemporaryDirectory() as home:
         busy = Busy(Path(home), case.config)
         try:
-            for _ in case.meanwhile(busy):
+            for _ in case.meanwhile(busy, sizes):
                 for name, ask in ASKS.items():
                     began = time.monotonic()
                     ask(busy)
@@ -173,11 +208,14 @@ def measure(case: Case) -> dict[str, list[float]]:
 
 def main() -> None:
     """All cases, each in a daemon of its own."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--small", action="store_true")
+    sizes = SMALL if parser.parse_args().small else Sizes()
     print(f"| | answers | {' | '.join(f'{name}, ms | worst' for name in ASKS)} |")
     print(f"|---|{'--:|' * (1 + 2 * len(ASKS))}")
     idle: dict[str, float] = {}
-    for name, case in CASES.items():
-        times = measure(case)
+    for name, case in cases(sizes).items():
+        times = measure(case, sizes)
         cells = []
         for ask, found in times.items():
             median = statistics.median(found)

@@ -3,10 +3,16 @@
 Prints in Markdown the median, the 99th of 100 and the worst in milliseconds, from the write of the line until a
 follower (`taskmasterctl logs -f`) has it on its stdout; and the ratio of the medians to the daemon without floods of
 the same run. A pipe from the same writer to this program is the floor: the figures include that all have to be woken.
+
+    bench/lines.py [--small]
+
+`--small`: a few lines, to see that it works.
 """
 
 from __future__ import annotations
 
+import argparse
+import json
 import os
 import select
 import statistics
@@ -25,27 +31,35 @@ from tests.integration.client import CLIENT
 from tests.integration.driver import OWN, PROGRAM, environment
 from tests.rpc import Rpc, listening
 
-LINES = 300
+LINES, FEW = 300, 10
 PAUSE_S = 0.013
-WRITER = f"import time\nfor _ in range({LINES}):\n time.sleep({PAUSE_S})\n print(time.monotonic_ns(), flush=True)\n"
+WRITER = """
+import sys, time
+for _ in range(int(sys.argv[1])):
+    time.sleep(float(sys.argv[2]))
+    print(time.monotonic_ns(), flush=True)
+"""
 FLOODS = 8
 
 
-def configuration(writer: Path, floods: int) -> str:
+def writer(lines: int) -> list[str]:
+    """Writes so many."""
+    return [sys.executable, "-c", WRITER, str(lines), str(PAUSE_S)]
+
+
+def configuration(lines: int, floods: int) -> str:
     """One quiet writer, not started yet, and so many floods."""
     flood = f"  flood: {{command: 'yes', instances: {floods}, autoLaunch: true, stdout: 'flood_{{n}}.log'}}\n"
     return (
-        f"tasks:\n  quiet: {{command: [{sys.executable}, {writer}], autoLaunch: false, restart: never,"
+        f"tasks:\n  quiet: {{command: {json.dumps(writer(lines))}, autoLaunch: false, restart: never,"
         f" successfulStartTimeout: 0, stdout: quiet.log}}\n{flood if floods else ''}"
     )
 
 
 @contextmanager
-def daemon(home: Path, floods: int) -> Iterator[Rpc]:
+def daemon(home: Path, lines: int, floods: int) -> Iterator[Rpc]:
     """A daemon, and a client of it."""
-    writer = home / "writer.py"
-    writer.write_text(WRITER)
-    (home / "web.yaml").write_text(configuration(writer, floods))
+    (home / "web.yaml").write_text(configuration(lines, floods))
     process = subprocess.Popen(
         [*PROGRAM, "-n", *(word for pair in OWN.items() for word in pair), "web.yaml"],
         stdin=subprocess.DEVNULL,
@@ -62,41 +76,41 @@ def daemon(home: Path, floods: int) -> Iterator[Rpc]:
         process.wait(60)
 
 
-def lags(lines: IO[bytes]) -> list[float]:
+def lags(lines: IO[bytes], count: int) -> list[float]:
     """Milliseconds from each line's own time to its arrival."""
     found: list[float] = []
     rest = b""
-    while len(found) < LINES and select.select([lines], [], [], 30)[0]:
+    while len(found) < count and select.select([lines], [], [], 30)[0]:
         rest += os.read(lines.fileno(), 65536)
         arrived = time.monotonic_ns()
         *whole, rest = rest.split(b"\n")
         found += [(arrived - int(each)) / 1e6 for each in whole if each.isdigit()]  # the others are about the process
-    assert len(found) == LINES, f"only {len(found)} of {LINES} lines came"
+    assert len(found) == count, f"only {len(found)} of {count} lines came"
     return found
 
 
-def measured(floods: int) -> list[float]:
+def measured(lines: int, floods: int) -> list[float]:
     """One daemon."""
     with tempfile.TemporaryDirectory() as scratch:
         home = Path(scratch)
         follow = [*CLIENT, "-s", OWN["--socket"], "logs", "-f", "quiet"]
-        with daemon(home, floods) as client:
+        with daemon(home, lines, floods) as client:
             (home / "quiet.log").touch()
             with subprocess.Popen(
                 follow, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=home, env=environment(home)
             ) as follower:
                 client.call("start", words=["quiet"])
                 assert follower.stdout is not None
-                found = lags(follower.stdout)
+                found = lags(follower.stdout, lines)
                 follower.kill()
             return found
 
 
-def floor() -> list[float]:
+def floor(lines: int) -> list[float]:
     """Without anybody between."""
-    with subprocess.Popen([sys.executable, "-c", WRITER], stdout=subprocess.PIPE) as writer:
-        assert writer.stdout is not None
-        return lags(writer.stdout)
+    with subprocess.Popen(writer(lines), stdout=subprocess.PIPE) as alone:
+        assert alone.stdout is not None
+        return lags(alone.stdout, lines)
 
 
 def row(name: str, found: list[float], idle: float | None) -> str:
@@ -107,12 +121,15 @@ def row(name: str, found: list[float], idle: float | None) -> str:
 
 
 def main() -> None:
-    """The floor, and each way without floods and beside them."""
-    print(f"| {LINES} lines | median, ms | 99 of 100 | worst |\n|---|--:|--:|--:|")
-    print(row("a pipe, nobody between", floor(), None), flush=True)
-    idle = measured(0)
+    """The floor, and a follower without floods and beside them."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--small", action="store_true")
+    lines = FEW if parser.parse_args().small else LINES
+    print(f"| {lines} lines | median, ms | 99 of 100 | worst |\n|---|--:|--:|--:|")
+    print(row("a pipe, nobody between", floor(lines), None), flush=True)
+    idle = measured(lines, 0)
     print(row("a follower", idle, None), flush=True)
-    print(row(f"a follower, {FLOODS} floods", measured(FLOODS), statistics.median(idle)), flush=True)
+    print(row(f"a follower, {FLOODS} floods", measured(lines, FLOODS), statistics.median(idle)), flush=True)
 
 
 if __name__ == "__main__":

@@ -11,9 +11,10 @@ A run moves a quarter of a GB and no more: memory that a machine has to find fir
 and s6-log, which always rotates, allows no larger file. So no log is rotated. What is not installed is fetched
 (`bench/peers/install.py`), or told as not here, with the reason. Only for Linux.
 
-    bench/output.py [--rounds N] [--only NAME ...] [--work N ...] [--beside CHECKOUT ...]
+    bench/output.py [--rounds N] [--only NAME ...] [--work N ...] [--beside CHECKOUT ...] [--small]
 
-`--beside` measures the taskmaster of other checkouts as well, to see what a change is worth.
+`--small`: a hundredth of the lines, to see that it works. `--beside` measures the taskmaster of other checkouts too, to
+see what a change is worth.
 """
 
 from __future__ import annotations
@@ -283,8 +284,8 @@ def directories(home: Path) -> list[list[Path]]:
     return [[*sorted(place.glob("@*")), place / "current"] for place in home.glob("log*")]
 
 
-def contenders(beside: list[Path]) -> tuple[list[Contender], list[str]]:
-    """Those that are there, and what is to be said of the others."""
+def contenders(beside: list[Path], only: list[str] | None) -> tuple[list[Contender], list[str]]:
+    """Those that are there, of those that are wanted (None: all), and what is to be said of the others."""
     found = [Contender(FLOOR, piped(lambda place: ("cat",)), directories)]
     found.append(Contender("taskmaster", taskmaster(ROOT), one_file))
     found += [Contender(f"taskmaster in {each.name}", taskmaster(each.resolve()), one_file) for each in beside]
@@ -294,6 +295,8 @@ def contenders(beside: list[Path]) -> tuple[list[Contender], list[str]]:
         (Runit(), Contender("svlogd", piped(svlogd), directories)),
         (S6(), Contender("s6-log", piped(s6_log), directories)),
     ):
+        if only is not None and contender.name not in only:
+            continue
         try:
             peer.obtain()
             found.append(contender)
@@ -465,16 +468,20 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", metavar="NAME", help="these and cat")
     parser.add_argument("--work", nargs="+", type=int, default=range(1, 1 + len(WORKS)), metavar="N")
     parser.add_argument("--beside", nargs="+", type=Path, default=[], metavar="CHECKOUT")
+    parser.add_argument("--small", action="store_true")
     options = parser.parse_args()
     for signum in (signal.SIGINT, signal.SIGTERM):
         signal.signal(signum, lambda signum, _: sys.exit(128 + signum))
     with tempfile.TemporaryDirectory() as scratch:
         command, language = writer(Path(scratch))
-        takers, missing = contenders(options.beside)
+        takers, missing = contenders(options.beside, options.only)
         takers = [each for each in takers if not options.only or each.name.split()[0] in (FLOOR, *options.only)]
         print(f"writers in {language}" + "".join(f"; {each}" for each in missing))
         for number in options.work:
-            compare(WORKS[number - 1], takers, command, options.rounds)
+            work = WORKS[number - 1]
+            if options.small:
+                work = work._replace(name=f"small: {work.name}", lines=work.lines // 100)
+            compare(work, takers, command, options.rounds)
 
 
 if __name__ == "__main__":

@@ -70,6 +70,8 @@ def measured(peer: Peer, plan: Plan, turn: int, count: int) -> tuple[dict[str, l
         run = Run(peer, count, plan.reporter, Path(scratch))
         try:
             for name in plan.of(turn, count):
+                if peer.only is not None and name not in peer.only:
+                    continue
                 measure = measures.MEASURES[name]
                 if name == "idle":
                     measure = partial(measure, idle_s=plan.idle_s)

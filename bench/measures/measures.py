@@ -22,6 +22,8 @@ from tests.rpc import Rpc
 
 BOOT_LIMIT_S = 120.0
 LIMIT_S = 60.0
+EACH_S = 0.03
+"""More for each process: who grows with the square of the number is told, and not waited for."""
 QUIET_S = 3.0
 UP_S = 2.5
 """Longer than a second that most want between two starts, and the second until one counts as running."""
@@ -45,7 +47,7 @@ def boot(run: Run) -> Values:
     def all_up(heard: list[Report]) -> bool:
         return len(heard) >= run.course.count <= len({each.name for each in heard})
 
-    return {"boot": [run.hear(all_up, BOOT_LIMIT_S, f"of {run.course.count} up") - began]}
+    return {"boot": [run.hear(all_up, BOOT_LIMIT_S + EACH_S * run.course.count, f"of {run.course.count} up") - began]}
 
 
 def memory(run: Run) -> Values:
@@ -119,8 +121,8 @@ def deaths(run: Run) -> Values:
     began = time.monotonic()
     for pid in alive:
         os.kill(pid, signal.SIGKILL)
-    what = f"of {run.course.count} replaced"
-    return {"deaths": [run.hear(lambda heard: len(heard) >= run.course.count, LIMIT_S, what) - began]}
+    what, limit_s = f"of {run.course.count} replaced", LIMIT_S + EACH_S * run.course.count
+    return {"deaths": [run.hear(lambda heard: len(heard) >= run.course.count, limit_s, what) - began]}
 
 
 def stop(run: Run) -> Values:
@@ -138,14 +140,14 @@ def stop(run: Run) -> Values:
         began = time.monotonic()
         if command := run.peer.stop(run.course, run.main):
             run.start(*command)
-        left = len(pids)
+        left, limit_s = len(pids), LIMIT_S + EACH_S * len(pids)
         while left:
             for fd, _ in poll.poll(1000 * LOOK_S):
                 poll.unregister(fd)
                 left -= 1
             run.reap()
-            if time.monotonic() > began + LIMIT_S:
-                raise Broken(f"{left} of {len(pids)} left after {LIMIT_S:.0f} s")
+            if time.monotonic() > began + limit_s:
+                raise Broken(f"{left} of {len(pids)} left after {limit_s:.0f} s")
         ended = time.monotonic()
     if again := run.listen(0):
         raise Broken(f"{len(again)} were started again")

@@ -34,7 +34,8 @@ class Reports:
 
     def __init__(self, home: Path) -> None:
         self.path = home / "fifo"
-        os.mkfifo(self.path, 0o666)
+        os.mkfifo(self.path)
+        self.path.chmod(0o666)  # also for whom a supervisor makes of them
         self.fd = os.open(self.path, os.O_RDWR | os.O_NONBLOCK)
         fcntl.fcntl(self.fd, F_SETPIPE_SZ, ROOM_BYTES)
 

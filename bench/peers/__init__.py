@@ -13,12 +13,13 @@ from bench.peers.pm2 import Pm2
 from bench.peers.runit import Runit
 from bench.peers.s6 import S6
 from bench.peers.supervisor import Supervisor
-from bench.peers.taskmaster import Taskmaster
+from bench.peers.taskmaster import Taskmaster, TaskmasterWithUser
 
 FLOORS: tuple[type[Peer], ...] = (FloorInC, LoopInPython)
 PEERS: tuple[type[Peer], ...] = (
     *FLOORS,
     Taskmaster,
+    TaskmasterWithUser,
     Supervisor,
     Circus,
     Honcho,

@@ -33,6 +33,8 @@ class Peer:
     """Whether it starts what has died."""
     tells_of_each = True
     """Whether its client prints a line for each process, or more."""
+    only: frozenset[str] | None = None
+    """The measures that it is there for; None: all."""
     socket: str | None = None
     """Below its home, where it is asked by requests as well."""
 

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from bench.peers.install import Found
+import os
+import pwd
+import resource
+import shutil
+import sys
+from contextlib import suppress
+
+from bench.peers.install import Found, Unavailable
 from bench.peers.peer import Course, Peer
 from tests.integration.client import CLIENT
 from tests.integration.driver import OWN, PROGRAM
@@ -15,9 +22,15 @@ CONFIG = """tasks:
     autoLaunch: true
     restart: always
     successfulStartTimeout: 1
-    stdout: "log/{{n}}.log"
-    stderr: "log/{{n}}.err"
+    {more}
 """
+FILES = """stdout: "log/{n}.log"
+    stderr: "log/{n}.err"
+"""
+TOGETHER = "stderr: stdout"
+"""Of which each process needs a fourth of the descriptors: a pipe, and no file."""
+OF_FILES = 4
+SPARE = 200
 
 
 class Taskmaster(Peer):
@@ -31,9 +44,42 @@ class Taskmaster(Peer):
 
     def write(self, course: Course) -> tuple[str, ...]:
         (course.home / "log").mkdir()
-        (course.home / "web.yaml").write_text(CONFIG.format(command=course.command("{n}"), count=course.count))
+        most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        fits = most == resource.RLIM_INFINITY or OF_FILES * course.count + SPARE <= most
+        if not fits:
+            self.found = Found(
+                {}, f"{__version__} ({course.count:,} with their output in memory: {most:,} descriptors)"
+            )
+        self.configure(course, FILES if fits else TOGETHER)
         own = (word for pair in OWN.items() for word in pair)
         return (*PROGRAM, *own, "-n", "web.yaml")
 
     def status(self, course: Course) -> tuple[str, ...]:
         return (*CLIENT, "-s", self.socket, "status")
+
+    def configure(self, course: Course, more: str) -> None:
+        """Write the file, with these further keys."""
+        text = CONFIG.format(command=course.command("{n}"), count=course.count, more=more)
+        (course.home / "web.yaml").write_text(text)
+
+
+class TaskmasterWithUser(Taskmaster):
+    """Each process is somebody else, as servers are, which only root can have. What that makes dearer is the boot."""
+
+    name = "taskmaster, user:"
+    only = frozenset({"boot"})
+    user = "nobody"
+
+    def obtain(self) -> Found:
+        with suppress(KeyError):
+            if os.geteuid() == 0 and pwd.getpwnam(self.user):
+                return super().obtain()
+        raise Unavailable(f"only root can become '{self.user}'")
+
+    def configure(self, course: Course, more: str) -> None:
+        """He has to find the way to the program and to the FIFO."""
+        program = course.home / "reporter"
+        shutil.copy(course.reporter[0], program)
+        course.home.chmod(0o711)
+        reporter = (str(program), *course.reporter[1:]) if course.reporter[0] != sys.executable else course.reporter
+        super().configure(course._replace(reporter=reporter), f"{more}\n    user: {self.user}")

@@ -80,6 +80,86 @@ def test_more_tasks_than_descriptors_wait_without_using_up_attempts_and_come_up(
     assert not processes(tmp_path)
 
 
+class Bounded(Taskmaster):
+    """One that may never have more descriptors."""
+
+    under = ("prlimit", "--nofile=100:100")
+
+
+def next_daemon(taskmaster: Taskmaster, before: int) -> None:
+    until(lambda: taskmaster.daemon not in (before, taskmaster.process.pid), "the next daemon")
+
+
+def test_all_are_taken_over_where_no_descriptor_is_left_for_each(tmp_path: Path) -> None:
+    """One that is opened for each signal serves as well."""
+    config = MANY.replace("instances: 40", "instances: 40, stderr: stdout, gracefulStopTimeout: 1000")
+    with Bounded(tmp_path, config, "-n", "-l", "taskmaster.log") as taskmaster:
+        listening(tmp_path / "control.sock")
+        until(lambda: states(tmp_path) == {"RUNNING": 40}, "forty")
+        up = instances_pids(tmp_path)
+        for _ in range(2):
+            before = taskmaster.daemon
+            os.kill(before, signal.SIGKILL)
+            next_daemon(taskmaster, before)
+            until(lambda before=before: rows_after(tmp_path, before) == {"RUNNING": 40}, "the same")
+            assert instances_pids(tmp_path) == up
+            assert len(os.listdir(f"/proc/{taskmaster.daemon}/fd")) < 90, "no pidfds"
+        os.kill(up[0], signal.SIGKILL)
+        until(lambda: len(set(instances_pids(tmp_path)) - {up[0]}) == 40, "its death is heard")
+        with Rpc(tmp_path / "control.sock") as rpc:
+            rpc.call("stop", words=["all"])
+            until(lambda: states(tmp_path) == {"STOPPED": 40}, "each got its signal")
+        assert not processes(tmp_path)
+        assert taskmaster.log.count("is gone") == 0
+        assert " bug: " not in taskmaster.log
+
+
+def test_where_no_descriptor_is_left_for_each_a_guardian_is_replaced_and_deaths_are_heard(tmp_path: Path) -> None:
+    """Those of whom it would have told, and for whom there is no pidfd, are looked for now and then."""
+    config = MANY.replace("instances: 40", "instances: 40, stderr: stdout")
+    with Bounded(tmp_path, config, "-n", "-l", "taskmaster.log", "-p", str(tmp_path / "pid")) as taskmaster:
+        listening(tmp_path / "control.sock")
+        until(lambda: states(tmp_path) == {"RUNNING": 40}, "forty")
+        up, before = instances_pids(tmp_path), taskmaster.daemon
+        os.kill(before, signal.SIGKILL)
+        next_daemon(taskmaster, before)
+        until(lambda: rows_after(tmp_path, before) == {"RUNNING": 40}, "the same")
+        daemon = taskmaster.daemon
+        os.kill(taskmaster.process.pid, signal.SIGKILL)
+        taskmaster.process.wait()
+        until(lambda: (tmp_path / "pid").read_text().split()[:1] == [str(daemon)], "it becomes the next guardian")
+        try:
+            until(lambda: rows_after(tmp_path, 0) == {"RUNNING": 40}, "the daemon goes on")
+            assert instances_pids(tmp_path) == up
+            for each in (up[0], up[-1]):
+                os.kill(each, signal.SIGKILL)
+            until(lambda: len(set(instances_pids(tmp_path)) - {up[0], up[-1]}) == 40, "both deaths are heard")
+            up = instances_pids(tmp_path)
+            later = daemons_of(daemon)[0]
+            os.kill(later, signal.SIGKILL)
+            until(lambda: daemons_of(daemon) not in ([], [later]), "the one after it")
+            until(lambda: rows_after(tmp_path, 0) == {"RUNNING": 40}, "the same")
+            assert instances_pids(tmp_path) == up
+            os.kill(up[0], signal.SIGKILL)
+            os.kill(up[20], signal.SIGKILL)
+            until(lambda: len(set(instances_pids(tmp_path)) - {up[0], up[20]}) == 40, "that is heard as well")
+            assert "nobody can take its place" not in taskmaster.log
+            assert " bug: " not in taskmaster.log
+        finally:
+            os.kill(daemon, signal.SIGTERM)
+            until(lambda: not processes(tmp_path), "the end")
+
+
+def rows_after(home: Path, before: int) -> Counter[str] | None:
+    """The states as a daemon has them that is not `before`; None while none answers, or too many ask."""
+    with suppress(OSError, EOFError), Rpc(home / "control.sock") as rpc:
+        rpc.ask("status")
+        answer = rpc.answer()
+        if rpc.peer != before and "result" in answer:
+            return Counter(row["status"] for row in answer["result"]["data"] if row["name"] != "once")
+    return None
+
+
 def test_clients_that_take_every_descriptor_are_told_and_tasks_come_up_when_they_go(tmp_path: Path) -> None:
     """The limit is lowered when it runs, so that the clients reach it before their own number is too high."""
     config = MANY.replace("instances: 40", "instances: 4")

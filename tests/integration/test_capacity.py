@@ -6,16 +6,24 @@ import os
 import resource
 import signal
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 
 from tests.fault.test_shortage import pids_cgroup
 from tests.integration.client import CLIENT, Daemon
 from tests.integration.driver import OWN, PROGRAM, environment
-from tests.unit.build import tasks
+from tests.unit.build import row, tasks
 from tests.waiting import until
 from tm.core.config import Config
 from tm.core.demand import OWN_DESCRIPTORS, demand
+from tm.core.journal import Ledger
+from tm.core.lasting import saved
 from tm.core.settings import Settings
+from tm.core.timers import Instant
+from tm.core.transitions import State
+from tm.daemon.chronicle import identify
+from tm.daemon.recognition import Recognition
+from tm.daemon.ward import Inheritance, Ward
 
 FEW, HARD = 100, 4096
 MANY = """
@@ -157,3 +165,35 @@ def test_a_lack_is_told_at_the_start_and_what_can_run_runs(tmp_path: Path) -> No
     finally:
         os.kill(int((tmp_path / "pid").read_text().split()[0]), signal.SIGTERM)
         until(lambda: "taskmaster end: leaving" in log.read_text(), "the end")
+
+
+class Told:
+    """An event log of which one sentence is kept."""
+
+    def write(self, _level: object, _who: str, _kind: str, sentence: str) -> None:
+        os.write(1, sentence.encode())
+
+
+def test_whoever_cannot_look_at_what_runs_ends_and_takes_nobody_for_dead() -> None:
+    """It would be started a second time."""
+    alive = row(State.RUNNING, pid=os.getpid(), spawned_at=Instant(1.0))
+    known = saved(alive, 1, identify(os.getpid()), {})
+    recognition = Recognition(None, Ward(None, {}), Ledger(), Inheritance(), Told())  # type: ignore[arg-type]
+    look = recognition.look(known)
+    assert look.lives
+    assert look.fd is not None
+    os.close(look.fd)
+    reading, writing = os.pipe()
+    if (pid := os.fork()) == 0:
+        os.dup2(writing, 1)
+        used = max(map(int, os.listdir("/proc/self/fd")))
+        resource.setrlimit(resource.RLIMIT_NOFILE, (used + 1, HARD))
+        with suppress(OSError):
+            while True:
+                os.dup(1)
+        recognition.look(known)
+        os._exit(0)
+    os.close(writing)
+    with open(reading, "rb") as pipe:
+        assert pipe.read().startswith(b"pid %d cannot be looked at (Too many open files)" % known.pid)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 1

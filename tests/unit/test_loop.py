@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tm.core.timers import Instant
-from tm.edge.loop import FEW, NAP_S, OUTPUT_S, TRICKLE_BYTES, TRICKLE_TURNS, Loop, Rank
+from tm.edge.loop import FEW, LOOK_S, NAP_S, OUTPUT_S, TRICKLE_BYTES, TRICKLE_TURNS, Loop, Rank
 
 
 class Clock:
@@ -82,6 +82,26 @@ def test_output_that_found_no_time_keeps_nobody_waiting_and_is_first_in_the_next
     assert served[0] != served[2], "each has had its turn"
     assert sorted(served[:1] + served[2:3]) == ["a", "b"]
     assert served[3] == "c"
+
+
+def test_the_more_output_is_found_the_longer_it_is_served(loop: Loop, clock: Clock) -> None:
+    """To find and order it takes as long: turns that did no more would grow with the square of the number."""
+    served: list[int] = []
+    ends = [os.pipe() for _ in range(100)]
+
+    def flood(fd: int) -> None:
+        served.append(fd)
+        clock.now += (OUTPUT_S + 99 * LOOK_S) / 2
+
+    for ours, theirs in ends:
+        loop.watch(ours, lambda ours=ours: flood(ours), Rank.OUTPUT)  # type: ignore[misc]
+        os.write(theirs, b"x")
+    loop.turn(0)
+    assert len(served) == 3
+    for each in ends:
+        loop.unwatch(each[0])
+        os.close(each[0])
+        os.close(each[1])
 
 
 def test_what_happened_before_a_deadline_is_served_before_it_though_the_wait_was_over(

@@ -28,6 +28,7 @@ from tm.core.launch import Launch, launch
 from tm.core.process import Process
 from tm.core.records import Level
 from tm.core.remnant import remnant
+from tm.core.saved import Identity
 from tm.core.task import Task
 from tm.core.transitions import Event, State
 from tm.daemon.chronicle import Chronicle
@@ -68,6 +69,8 @@ class Adoption:
         self._left = left
         self._pipes = {name.inode: (name, fd) for name, fd in left.pipes().items()}
         self._orphaned = left.hall is None  # there was nobody in between
+        self.unheard: dict[Key, int] = {}
+        """Who lives, and of whose end nobody tells, for want of descriptors."""
         self._recognition = Recognition(chronicle, ward, ledger, left, parts.log)
 
     def begin(self, config: Config) -> None:
@@ -108,16 +111,18 @@ class Adoption:
             self._go_on_hearing(key, row, {})
             self._log(Level.INFO, row, f"pid {row.pid} is taken over")
             return None
-        if (told := self._recognition.told(known)) is not None or fd is None:
+        if (told := self._recognition.told(known)) is not None or not look.lives:
             if fd is not None:
                 os.close(fd)
             self._go_on_hearing(key, row, {})
             return told or look.status
-        machine.adopt(row.pid, fd)
+        machine.adopt(row.pid, fd, Identity(known.start, known.identity))
         lacking = {inode for inode in known.pipes.values() if inode not in self._pipes}
         lost = self._go_on_hearing(key, row, procfs.open_pipes(row.pid, lacking))
-        if not look.heard:
+        if not look.heard and fd is not None:
             self._parts.deaths.hear(row.pid, fd)
+        elif not look.heard:
+            self.unheard[key] = row.pid
         self._log(Level.INFO, row, f"pid {row.pid} is taken over{lost}")
         return None
 

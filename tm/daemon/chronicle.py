@@ -76,6 +76,11 @@ class Chronicle:
         """The number of its latest start."""
         return self._generations.get(key, 0)
 
+    def identity(self, key: Key) -> Identity:
+        """What tells the process of an instance that has one from all others."""
+        row = self._ledger.rows[key]
+        return Identity(row.start, row.identity)
+
     def marks(self, key: Key, generation: int | None = None) -> dict[str, str]:
         """The variables by which an instance of this start, else of its latest, is known to be ours, whatever name
         others have given to theirs.

@@ -14,6 +14,7 @@ from typing import Protocol
 
 from tm.core.altered import altered
 from tm.core.launch import Failed, Launch, SpawnFailure
+from tm.core.saved import Identity
 from tm.core.task import KillMode, Task
 from tm.daemon import starting
 from tm.daemon.failures import explain
@@ -64,8 +65,9 @@ class Machine:
     on which it says something of itself.
 
     A process that another daemon has started is reached by its pidfd, never by its number, which may be a stranger's
-    by now. Which of their groups lived is known from the last look: who was dead then is, and of many that end at once
-    only the first costs a look.
+    by now; where there are too few descriptors to hold one for each, it is opened for each signal. Which of their
+    groups lived is known from the last look: who was dead then is, and of many that end at once only the first costs a
+    look.
     """
 
     def __init__(self, outputs: Outputs, reach: Reach) -> None:
@@ -73,7 +75,8 @@ class Machine:
         reap.adopt_orphans()
         open_glass()
         self._null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
-        self._adopted: dict[int, int] = {}
+        self._adopted: dict[int, int | None] = {}
+        self._known_by: dict[int, Identity] = {}
         self._disowned: set[int] = set()
         self._alive: set[int] | None = None
         self.reach = reach
@@ -114,14 +117,22 @@ class Machine:
         self._outputs.attach(key, wiring, outcome)
         return outcome
 
-    def adopt(self, pid: int, fd: int) -> None:
-        """Reach this process by its pidfd, which is ours from now on."""
+    def adopt(self, pid: int, fd: int | None, identity: Identity) -> None:
+        """Reach this process by its pidfd, which is ours from now on; None: by one that is opened when it is needed."""
         self._alive = None
-        self._adopted[pid] = fd
+        self._adopted[pid], self._known_by[pid] = fd, identity
 
-    def adopted(self, pid: int) -> int | None:
-        """The pidfd by which this process is reached; None where it is our child."""
-        return self._adopted.get(pid)
+    def adopted(self, pid: int) -> bool:
+        """Whether it is no child of ours."""
+        return pid in self._adopted
+
+    def pidfd(self, pid: int) -> int | None:
+        """Of one that is adopted, held from now on; None where it has ended. Raises OSError."""
+        if self._adopted[pid] is None:
+            identity = self._known_by[pid]
+            with suppress(ProcessLookupError):
+                self._adopted[pid] = pidfd.recognized(pid, identity.start, identity.number)
+        return self._adopted[pid]
 
     def disown(self, pid: int) -> None:
         """Nothing that has this number is ours, until a child has."""
@@ -167,9 +178,29 @@ class Machine:
     def _deliver(self, pid: int, signum: int, group: bool) -> bool:
         if pid in self._disowned:
             return False
-        fd = self._adopted.get(pid)
-        if fd is None:
+        if pid not in self._adopted:
             return reap.send(pid, signum, group)
+        if (fd := self._adopted[pid]) is not None:
+            return self._send_by(fd, pid, signum, group)
+        return self._open_and_send(pid, signum, group)
+
+    def _open_and_send(self, pid: int, signum: int, group: bool) -> bool:
+        """Where nobody has the number any more, its group may have members, who keep it."""
+        identity = self._known_by[pid]
+        try:
+            fd = pidfd.recognized(pid, identity.start, identity.number)
+        except ProcessLookupError:
+            return group and reap.send(pid, signum, group)
+        except OSError:
+            return False
+        if fd is None:
+            return False
+        try:
+            return self._send_by(fd, pid, signum, group)
+        finally:
+            os.close(fd)
+
+    def _send_by(self, fd: int, pid: int, signum: int, group: bool) -> bool:
         try:
             return pidfd.send(fd, signum, group)
         except OSError:  # a kernel that knows no groups of pidfds: the process lives, so the number is its own
@@ -204,6 +235,7 @@ class Machine:
     def _release(self, pid: int) -> None:
         """The number is nobody's whom we know."""
         self._disowned.discard(pid)
+        self._known_by.pop(pid, None)
         if (fd := self._adopted.pop(pid, None)) is not None:
             os.close(fd)
 

@@ -11,9 +11,8 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import replace
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 from tm.core.config import Config
 from tm.core.exitstatus import UNKNOWN, ExitStatus
@@ -26,6 +25,8 @@ from tm.core.saved import NUMBER_MOST, Identity, Saved
 from tm.core.timers import Instant
 from tm.core.transitions import State
 from tm.daemon.chronicle import Chronicle, identify
+from tm.daemon.failures import shortage
+from tm.daemon.room import for_pidfds
 from tm.daemon.ward import Inheritance, Ward
 from tm.daemon.wiring import Key
 from tm.edge import pidfd, procfs
@@ -35,7 +36,8 @@ _NUMBER = re.compile("[0-9]{1,18}")
 
 
 class Look(NamedTuple):
-    """What was seen of a process on record. `fd`: its pidfd, None where it has ended; `status`: how; `heard`: the
+    """What was seen of a process on record. `lives`; `fd`: its pidfd, None where it has ended or none is to be held;
+    `status`: how it has ended; `heard`: the
     guardian tells of its end, now or later, so that it counts as alive until then; `ours`: it is a child of our own, as
     after an upgrade, and SIGCHLD tells.
     """
@@ -44,6 +46,7 @@ class Look(NamedTuple):
     status: ExitStatus
     heard: bool
     ours: bool = False
+    lives: bool = False
 
 
 class Recognition:
@@ -55,6 +58,7 @@ class Recognition:
         self._ledger = ledger
         self._left = left
         self._log = log
+        self._holds = for_pidfds(len(ledger.rows))
 
     def look_for_more(self) -> None:
         """The journal has lost lines: who leads a session, says that he is ours, and began later than all that is on
@@ -117,7 +121,21 @@ class Recognition:
         if procfs.parent(known.pid) == os.getpid():
             return Look(None, UNKNOWN, heard=True, ours=True)
         heard = self._ward.guarded and procfs.parent(known.pid) == self._ward.guardian
-        return _look(known, heard)
+        try:
+            look = _look(known, heard)
+        except OSError as error:
+            self._crash(known.pid, error)
+        if look.fd is not None and not self._holds:
+            os.close(look.fd)
+            return look._replace(fd=None)
+        return look
+
+    def _crash(self, pid: int, error: OSError) -> NoReturn:
+        """End as by a kill, with all that is on record: whoever cannot see what runs would start it a second time."""
+        why, remedy = os.strerror(error.errno or 0), shortage(error.errno or 0)
+        text = f"pid {pid} cannot be looked at ({why}): what runs goes on, and nothing is started; {remedy}"
+        self._log.write(Level.ERROR, "taskmaster", "adopt", text)
+        os._exit(1)
 
     def told(self, known: Saved) -> ExitStatus | None:
         """How it ended, as somebody has said who saw it."""
@@ -137,12 +155,16 @@ def _words(variables: Mapping[str, str]) -> set[str]:
 
 
 def _look(known: Saved, heard: bool) -> Look:
+    """Raises OSError where the machine has too little left to look with."""
     assert known.pid is not None
-    with suppress(OSError):
+    try:
         fd = pidfd.recognized(known.pid, known.start, known.identity)
-        if fd is not None and not heard and pidfd.ended(fd):
-            status = pidfd.exit_status(fd) or UNKNOWN
-            os.close(fd)
-            return Look(None, status, heard)
-        return Look(fd, UNKNOWN, heard)
-    return Look(None, UNKNOWN, heard)
+    except OSError as error:
+        if shortage(error.errno or 0):
+            raise
+        return Look(None, UNKNOWN, heard)
+    if fd is not None and not heard and pidfd.ended(fd):
+        status = pidfd.exit_status(fd) or UNKNOWN
+        os.close(fd)
+        return Look(None, status, heard)
+    return Look(fd, UNKNOWN, heard, lives=fd is not None)

@@ -1,24 +1,19 @@
 """Whether the machine has room for a configuration: taskmaster's own limit raised, and what is still lacking told.
 
 Guarantees: a lack is a warning, and what finds room is started.
-A process whose next daemon would have no descriptor to know it by is not started (`too_few`): it would be taken for
-dead, and started a second time.
 Leaves to others: the arithmetic and the sentences (`core.demand`), the limits (`edge.capacity`).
 """
 
 from __future__ import annotations
 
-import errno
-import os
-
 from tm.core import demand
 from tm.core.config import Config
-from tm.core.launch import SpawnFailure
-from tm.daemon.failures import shortage
 from tm.edge import capacity
 
 _SPARE = 16
-"""So many are left for what is open for a moment only: in a start, and in the looks of a daemon that takes over."""
+"""Descriptors for what is open for a moment only."""
+_LOGS = 2
+"""That a process may have, which are opened later."""
 
 
 def make_room(config: Config, guardian: int) -> list[str]:
@@ -35,10 +30,13 @@ def lacking(config: Config) -> list[str]:
     return demand.lacking(config, demand.demand(config), capacity.room())
 
 
-def too_few(unheld: int) -> SpawnFailure | None:
-    """Why no further process may be started, beside `unheld` ones of which the next daemon needs a pidfd each."""
+def has_spare() -> bool:
+    """Whether one more may be held for long."""
     left = capacity.left()
-    if left is None or left > unheld + _SPARE:
-        return None
-    reason = f"no descriptors left for a next daemon to take it over: {os.strerror(errno.EMFILE)}"
-    return SpawnFailure("takeover", reason, shortage(errno.EMFILE), shortage=True)
+    return left is None or left > _SPARE
+
+
+def for_pidfds(rows: int) -> bool:
+    """Whether a daemon that takes over so many processes may hold a descriptor for each, and still open their logs."""
+    left = capacity.left()
+    return left is None or left >= (1 + _LOGS) * rows + _SPARE

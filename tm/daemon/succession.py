@@ -10,16 +10,21 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 
 from tm.core.config import Config
 from tm.core.effects import Send
+from tm.core.exitstatus import UNKNOWN
 from tm.core.journal import Head, Ledger
 from tm.core.process import Occurrence, Process
 from tm.core.records import Level
+from tm.core.timers import Instant
 from tm.daemon.adoption import Adoption, Parties
 from tm.daemon.chronicle import Chronicle
 from tm.daemon.listening import Listening
+from tm.daemon.room import for_pidfds, has_spare
 from tm.daemon.ward import Inheritance, PipeName, Ward
 from tm.daemon.wiring import Key, Wiring
 from tm.edge import pidfd, procfs
@@ -27,6 +32,7 @@ from tm.edge.hall import Word
 from tm.edge.journal import Journal
 from tm.edge.slots import Slots
 
+_AGAIN_S = 5.0
 TERMINAL = "terminal"
 """What the names begin with by which terminals are kept."""
 
@@ -57,6 +63,8 @@ class Succession:
         self._estate, self._parties = estate, parties
         self._chronicle = Chronicle(estate.journal, head, lambda key: parties.outputs.wiring(key).pipes(), say)
         self.by = ""
+        self._unheard: dict[Key, int] = {}
+        self._listens = False
         parties.machine.intend = self._chronicle.intend
         parties.machine.marks = self._chronicle.marks
         parties.machine.keep = self._keep
@@ -96,7 +104,11 @@ class Succession:
             sentence = f"the daemon before {estate.left.why}; this one takes over"
             self._parties.log.write(Level.WARNING, "taskmaster", "guardian", sentence)
         estate.ward.open(self._parties.loop)
-        Adoption(self._parties, self._chronicle, estate.ward, estate.ledger, estate.left).begin(config)
+        adoption = Adoption(self._parties, self._chronicle, estate.ward, estate.ledger, estate.left)
+        adoption.begin(config)
+        self._unheard.update(adoption.unheard)
+        if self._unheard:
+            self._listen_on()
 
     def observe(self, before: Process, what: Occurrence, after: Process, sent: Sequence[Send]) -> None:
         """An observer of the rows."""
@@ -112,11 +124,51 @@ class Succession:
         and hear by those how the children of the dead one end. Raises OSError.
         """
         machine = self._parties.machine
+        holds = for_pidfds(len(self._parties.supervisor.rows))
         for row in self._parties.supervisor.rows.values():
-            if row.pid is not None and (fd := machine.adopted(row.pid)) is not None:
-                self._parties.deaths.hear(row.pid, fd)
-            elif row.pid is not None:
-                machine.adopt(row.pid, pidfd.open_pidfd(row.pid))
+            if row.pid is None:
+                continue
+            if not machine.adopted(row.pid):
+                fd = pidfd.open_pidfd(row.pid) if holds else None
+                machine.adopt(row.pid, fd, self._chronicle.identity((row.task.name, row.n)))
+            else:
+                self._unheard[row.task.name, row.n] = row.pid
+        if not self._hear():
+            self._listen_on()
+
+    def _hear(self) -> bool:
+        """Hear by a pidfd each how those end of whom nobody else tells, as far as there is room for that; whether all
+        are heard now. Raises OSError.
+        """
+        rows = self._parties.supervisor.rows
+        for key, pid in list(self._unheard.items()):
+            if key not in rows or rows[key].pid != pid or self._is_heard(key, pid):
+                del self._unheard[key]
+        return not self._unheard
+
+    def _listen_on(self) -> None:
+        """Look for the others again and again."""
+        if not self._listens:
+            self._listens = True
+            self._parties.loop.call_at(Instant(self._parties.loop.now + _AGAIN_S), self._listen_again)
+
+    def _listen_again(self) -> None:
+        self._listens = heard = False
+        with suppress(OSError):  # there is no descriptor to look with
+            heard = self._hear()
+        if not heard:
+            self._listen_on()
+
+    def _is_heard(self, key: Key, pid: int) -> bool:
+        """Whether it is from now on, or has ended. Raises OSError where that cannot be seen."""
+        deaths, loop, identity = self._parties.deaths, self._parties.loop, self._chronicle.identity(key)
+        if has_spare() and (fd := self._parties.machine.pidfd(pid)) is not None:
+            deaths.hear(pid, fd)
+            return True
+        if pidfd.lives(pid, identity.start, identity.number):
+            return False
+        loop.call_at(loop.now, partial(deaths.ended, pid, UNKNOWN))
+        return True
 
     def booted(self) -> None:
         """The daemon is up."""

@@ -47,6 +47,9 @@ SLICE_S = 0.01
 """The longest that one turn goes on with work that could wait for the next."""
 OUTPUT_S = 0.005
 """The longest that floods of output, each of which gets one transfer, keep deaths and commands waiting in a turn."""
+LOOK_S = 0.000002
+"""So much more for each descriptor that is ready, which costs as much to find and to put in order: else turns that find
+thousands would do little but that."""
 
 NAP_S = 0.0002
 TRICKLE_TURNS = 16
@@ -191,10 +194,11 @@ class Loop:
     def _serve(self, ready: list[Watch]) -> None:
         """Step 4. Output that found no time is first in the next turn, for which it is still ready."""
         late, self._late = self._late, set()
+        until = self.now + OUTPUT_S + LOOK_S * len(ready)
         for watched in sorted(ready, key=lambda each: (each.rank, each not in late)):
             if self._watched.get(watched.fd) is not watched:
                 continue
-            if watched.rank == Rank.OUTPUT and self._clock() - self.now > OUTPUT_S:
+            if watched.rank == Rank.OUTPUT and self._clock() > until:
                 self._late.add(watched)
             else:
                 self._call(watched.callback)

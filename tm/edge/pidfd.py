@@ -75,6 +75,20 @@ def recognized(pid: int, start: int | None, number: int) -> int | None:
     return None
 
 
+def lives(pid: int, start: int | None, number: int) -> bool:
+    """Whether the very process that is on record has not ended. Raises OSError where that cannot be seen."""
+    try:
+        fd = recognized(pid, start, number)
+    except ProcessLookupError:
+        return False
+    if fd is None:
+        return False
+    try:
+        return not ended(fd)
+    finally:
+        os.close(fd)
+
+
 def identity(fd: int) -> int:
     """The inode of a pidfd, which no other process of this boot has; 0 where all pidfds share one."""
     status = os.fstat(fd)
