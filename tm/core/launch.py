@@ -174,17 +174,10 @@ def waits_for_word(task: Task) -> bool:
 
 
 def _common(task: Task) -> frozenset[str]:
-    """The streams whose log all instances have."""
-    return (
-        frozenset(name for name, log in (("stdout", task.stdout), ("stderr", task.stderr)) if _is_common(log)) or _NONE
-    )
-
-
-def _is_common(log: Template | None) -> bool:
-    """Whether it is a file, and all instances of a task have it."""
-    if log is None or log in (MERGED, SENT):
-        return False
-    return log.fill("", "1", 1) == log.fill("", "2", 2)
+    """The streams whose log is a file that all instances have."""
+    logs = {"stdout": task.stdout, "stderr": task.stderr}
+    files = {name: log for name, log in logs.items() if log is not None and log not in (MERGED, SENT)}
+    return frozenset(name for name, log in files.items() if log.is_common) or _NONE
 
 
 def _path(log: Template | None, fill: tuple[str, str, int]) -> str | None:

@@ -61,6 +61,11 @@ class Template(NamedTuple):
         return "".join(part if isinstance(part, str) else values[part] for part in self.parts)
 
     @property
+    def is_common(self) -> bool:
+        """Whether all instances of a task have the same text."""
+        return Slot.N not in self.parts and Slot.INSTANCE not in self.parts
+
+    @property
     def text(self) -> str:
         """As it was written, variables settled."""
         return self.fill("{task}", "{instance}", "{n}")

@@ -216,13 +216,11 @@ def _environ(pid: int) -> bytes:
 def oom_kills() -> int:
     """How many processes the kernel's OOM killer has killed since boot; 0 where it does not say."""
     try:
-        with open("/proc/vmstat", encoding="ascii") as file:
-            for line in file:
-                if line.startswith("oom_kill "):
-                    return int(line.split()[1])
+        with open("/proc/vmstat", "rb") as file:
+            _, found, rest = file.read().partition(b"\noom_kill ")
     except OSError:
-        pass
-    return 0
+        return 0
+    return int(rest.split(None, 1)[0]) if found else 0
 
 
 def boot_id() -> str:
