@@ -144,7 +144,8 @@ def test_killed_between_fork_and_exec_the_child_is_taken_over_when_it_has_become
         under = strace("setpriority:delay_enter=2000000", "-f")
 
     slow = Slow(tmp_path, config)
-    child = until(lambda: children(slow.process.pid), "a child before its exec")[0]
+    until(lambda: journal(tmp_path).exists() and b'"intent"' in journal(tmp_path).read_bytes(), "the start, noted")
+    child = until(lambda: children(slow.process.pid), "a child before its exec")[0]  # who read the file is gone by then
     kill(slow)
     slow.end()
     with until(lambda: admitted(tmp_path, config), "the next one") as taskmaster:
