@@ -48,6 +48,7 @@ class Held:
         """The process that reads what `ask` has asked for, which stands still until it is continued."""
         ask()
         (reader,) = until(lambda: children(self.pid) - self.own, "a process that reads")
+        until(lambda: os.getsid(reader) == reader, "what ends it with the daemon is arranged")
         os.kill(reader, signal.SIGSTOP)
         return reader
 
