@@ -3,7 +3,7 @@
 Guarantees: equal to what `replace` gives, for dataclasses with slots that compute nothing when they are made; a name
 that is no field raises TypeError, as it does there.
 
-A process goes through ten copies from its start to its next one. What `replace` takes is its own loop over the fields
+A row is copied at every step of its process. What `replace` takes is its own loop over the fields
 and a call with all of them by name; here each slot is written once, without the guard that freezes a row, which nobody
 has seen yet.
 """

@@ -17,8 +17,7 @@ from typing import Final, NamedTuple
 
 from tm.core.config import Config
 from tm.core.probe import EXEC, HTTP, NOTIFY, TCP
-from tm.core.task import MERGED, SENT, Task
-from tm.core.template import Slot
+from tm.core.task import MERGED, Task
 
 OWN_DESCRIPTORS: Final = 64
 """Of the daemon itself: its files, its sockets, some clients, and what a start has open for a moment."""
@@ -41,10 +40,7 @@ def _pipes(task: Task) -> int:
 
 def _files(task: Task) -> int:
     """One for each instance, where its name says which that is; else one for all."""
-    if task.stdout is None and task.stderr is None:
-        return 0
-    logs = {each for each in (task.stdout, task.stderr) if each not in (None, MERGED, SENT)}
-    return sum(task.instances if Slot.N in log.parts or Slot.INSTANCE in log.parts else 1 for log in logs)
+    return sum(1 if log.is_common else task.instances for log in set(task.log_files.values()))
 
 
 def _asked(task: Task) -> int:

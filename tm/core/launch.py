@@ -16,7 +16,6 @@ from tm.core.log_policy import PLAIN, Form, LogPolicy
 from tm.core.probe import NOTIFY
 from tm.core.syslog import SYSLOG
 from tm.core.task import DISCARD, MERGED, SENT, KillMode, Task
-from tm.core.template import Template
 
 _PRIVATE = ("NOTIFY_SOCKET", "WATCHDOG_", "LISTEN_", "TASKMASTER_")
 """Beginnings of names that are meant for the daemon alone."""
@@ -125,7 +124,8 @@ def launch(task: Task, n: int, base: Mapping[str, str]) -> Launch:
     """Settle the start of instance `n` of `task` on top of the environment `base`."""
     instance = task.instance(n)
     fill = (task.name, instance, n)
-    logs = {"stdout": task.stdout, "stderr": task.stderr}
+    logs, files = {"stdout": task.stdout, "stderr": task.stderr}, task.log_files
+    paths = {name: log.fill(*fill) for name, log in files.items()}
     environment = dict(base)
     if task.tty:
         environment = {name: value for name, value in base.items() if name not in _OF_ANOTHER} | {"TERM": TERM}
@@ -141,8 +141,8 @@ def launch(task: Task, n: int, base: Mapping[str, str]) -> Launch:
         environment=environment,
         directory=task.working_directory.fill(*fill),
         umask=task.umask,
-        stdout=_path(task.stdout, fill),
-        stderr=_path(task.stderr, fill),
+        stdout=paths.get("stdout"),
+        stderr=paths.get("stderr"),
         merges_stderr=task.stderr == MERGED,
         tty=task.tty,
         user=task.user,
@@ -154,7 +154,7 @@ def launch(task: Task, n: int, base: Mapping[str, str]) -> Launch:
         given=frozenset(key for key, _ in task.environment),
         logs=log_policy(task),
         sent=frozenset(name for name, log in logs.items() if log == SENT) or _NONE,
-        common=_common(task) if task.instances > 1 else _NONE,
+        common=frozenset(name for name, log in files.items() if log.is_common and task.instances > 1) or _NONE,
         tree=task.kill_mode is KillMode.TREE,
         weighed=task.memory_max_bytes is not None,
         sockets=task.sockets,
@@ -171,17 +171,6 @@ def speaks(task: Task) -> bool:
 def waits_for_word(task: Task) -> bool:
     """Whether it is ready when it says so itself."""
     return task.readiness is not None and task.readiness.kind == NOTIFY
-
-
-def _common(task: Task) -> frozenset[str]:
-    """The streams whose log is a file that all instances have."""
-    logs = {"stdout": task.stdout, "stderr": task.stderr}
-    files = {name: log for name, log in logs.items() if log is not None and log not in (MERGED, SENT)}
-    return frozenset(name for name, log in files.items() if log.is_common) or _NONE
-
-
-def _path(log: Template | None, fill: tuple[str, str, int]) -> str | None:
-    return None if log is None or log in (MERGED, SENT) else log.fill(*fill)
 
 
 def _pid_variables(task: Task) -> tuple[str, ...]:

@@ -177,6 +177,12 @@ class Task:
     deadline_s: float | None = None
 
     @property
+    def log_files(self) -> dict[str, Template]:
+        """The streams that go to files, by name, each with its path."""
+        logs = {"stdout": self.stdout, "stderr": self.stderr}
+        return {name: log for name, log in logs.items() if log is not None and log not in (MERGED, SENT)}
+
+    @property
     def start_limit_s(self) -> float | None:
         """When, after its spawn, its start has come true, or with `readiness` has not; None: never."""
         return None if self.readiness and not self.successful_start_timeout_s else self.successful_start_timeout_s

@@ -3,28 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from functools import cached_property
-from typing import Any, overload
+from functools import partial
+from typing import Any
+
+from tm.core.when_read import WhenRead
 
 
-class Written(Sequence[Any]):
+class Written(WhenRead[Any]):
     """`text` is its JSON, in ASCII; as values it is made from that when somebody reads them."""
 
     def __init__(self, text: str) -> None:
+        super().__init__(partial(json.loads, text))
         self.text = text
-
-    @cached_property
-    def _values(self) -> list[Any]:
-        values: list[Any] = json.loads(self.text)
-        return values
-
-    def __len__(self) -> int:
-        return len(self._values)
-
-    @overload
-    def __getitem__(self, index: int) -> Any: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[Any]: ...
-    def __getitem__(self, index: int | slice) -> Any:
-        return self._values[index]

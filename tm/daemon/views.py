@@ -25,6 +25,7 @@ from tm.core.task import MERGED, Need, Task
 from tm.core.template import Template
 from tm.core.timers import Instant
 from tm.core.utterance import shown
+from tm.core.when_read import WhenRead
 from tm.daemon import unkillable
 from tm.daemon.answers import Answer
 from tm.daemon.facts import Facts
@@ -35,7 +36,6 @@ from tm.daemon.outputs import Outputs
 from tm.daemon.reach import Way
 from tm.daemon.selection import Selection
 from tm.daemon.usage import Sessions, Usage
-from tm.daemon.when_read import WhenRead
 from tm.daemon.wiring import Key
 from tm.edge import procfs
 from tm.edge.eventlog import EventLog

@@ -16,7 +16,7 @@ SIGTERM in between kills the child and never runs the daemon's handler in it.
 Leaves to others: who is started in this way (`daemon.starting`), and the words for a step that failed
 (`daemon.failures`).
 
-Traps: every descriptor of the daemon is close-on-exec (main makes sure of inherited ones), hence `close_fds=False`,
+Traps: every descriptor of the daemon is close-on-exec (main makes sure of inherited ones), so that none is closed here,
 which would cost a system call each. Signals that the daemon ignores would stay ignored: `edge.signals` has
 `default_for_child` for the caller. ENOENT may be that of `#!`.
 """

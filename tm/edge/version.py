@@ -69,7 +69,9 @@ def use(fd: int) -> None:
 
 
 def in_use() -> list[int]:
-    """The descriptors of the files that this interpreter and its forks import from."""
+    """The descriptors of the files that this interpreter and its forks import from. Where it has begun with BEGIN, the
+    finder is of that one's class.
+    """
     return [each.kept_in for each in sys.meta_path if hasattr(each, "kept_in")]
 
 
