@@ -20,16 +20,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from tests.integration.client import CLIENT
-from tests.integration.driver import OWN, PROGRAM, environment
-from tests.rpc import Rpc, listening
+from tests.integration.client import Daemon
+from tests.integration.driver import environment
+from tests.rpc import Rpc
 
 LINES, FEW = 300, 10
 PAUSE_S = 0.013
@@ -56,26 +54,6 @@ def configuration(lines: int, floods: int) -> str:
     )
 
 
-@contextmanager
-def daemon(home: Path, lines: int, floods: int) -> Iterator[Rpc]:
-    """A daemon, and a client of it."""
-    (home / "web.yaml").write_text(configuration(lines, floods))
-    process = subprocess.Popen(
-        [*PROGRAM, "-n", *(word for pair in OWN.items() for word in pair), "web.yaml"],
-        stdin=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        cwd=home,
-        env=environment(home),
-    )
-    try:
-        with Rpc(listening(home / OWN["--socket"])) as client:
-            yield client
-    finally:
-        process.terminate()
-        process.terminate()
-        process.wait(60)
-
-
 def lags(lines: IO[bytes], count: int) -> list[float]:
     """Milliseconds from each line's own time to its arrival."""
     found: list[float] = []
@@ -93,9 +71,9 @@ def measured(lines: int, floods: int) -> list[float]:
     """One daemon."""
     with tempfile.TemporaryDirectory() as scratch:
         home = Path(scratch)
-        follow = [*CLIENT, "-s", OWN["--socket"], "logs", "-f", "quiet"]
-        with daemon(home, lines, floods) as client:
-            (home / "quiet.log").touch()
+        (home / "quiet.log").touch()
+        with Daemon(home, configuration(lines, floods)) as daemon, Rpc(home / "control.sock") as client:
+            follow = daemon.command("logs", "-f", "quiet")
             with subprocess.Popen(
                 follow, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=home, env=environment(home)
             ) as follower:
