@@ -334,6 +334,11 @@ def cpu_s(pid: int) -> float:
     return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
 
 
+def children(pid: int) -> list[int]:
+    """Those of its main thread."""
+    return [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
 def arrived(files: list[list[Path]]) -> int:
     """Bytes in the logs."""
     total = 0
@@ -372,6 +377,7 @@ def run(contender: Contender, work: Work, command: tuple[str, ...], expected: st
         course = Course(home, work, (*command, str(home / "marks"), str(home / "gate"), *sizes))
         pids = contender.start(course, stack)
         until(lambda: course.marks == work.writers, f"{work.writers} writers of {contender.name}", LIMIT_S)
+        pids += [each for pid in pids for each in children(pid) if children(each)]  # a daemon below its guardian
         before = sum(map(cpu_s, pids))
         took = flow(course, contender)
         used = sum(map(cpu_s, pids)) - before

@@ -25,7 +25,7 @@ from tm.core import flow
 from tm.core.flow import Found, Taken
 from tm.core.launch import Launch, SpawnFailure
 from tm.core.lines import whole
-from tm.daemon.outputs import HELD_PIPES
+from tm.daemon.outputs import HELD_PIPES, Listener
 from tm.daemon.wiring import Key
 from tm.edge import files
 from tm.edge.pipes import Pipe, pipe
@@ -323,13 +323,24 @@ def test_the_last_words_are_heard_by_who_follows(place: Place, tmp_path: Path) -
         if data:
             places.add(place.outputs.wiring(key).files[name].path)
 
-    place.outputs.listeners.append(hear)
+    place.outputs.listeners.append(Listener(hear))
     writer = place.start(WORKER, launch_of(tmp_path / "log"), "sh", "-c", "echo first; echo last")
     writer.wait()
     place.outputs.process_ended(WORKER)
     assert b"".join(heard) == b"first\nlast\n"
     assert places == {str(tmp_path / "log")}
     assert not place.outputs.wiring(WORKER).files
+
+
+def test_what_nobody_wants_to_hear_goes_into_its_log_unseen(place: Place, tmp_path: Path) -> None:
+    heard: list[tuple[str, bytes]] = []
+    listener = Listener(lambda _key, name, data: heard.append((name, data)), lambda _key, name: name == "stderr")
+    place.outputs.listeners.append(listener)
+    launch = launch_of(tmp_path / "out", stderr=str(tmp_path / "err"))
+    place.ended(WORKER, place.start(WORKER, launch, "sh", "-c", "echo said; echo wrong >&2"))
+    assert (tmp_path / "out").read_text() == "said\n"
+    assert {name for name, _ in heard} == {"stderr"}
+    assert b"".join(data for _, data in heard) == b"wrong\n"
 
 
 def test_a_process_that_closes_its_output_long_before_it_ends(place: Place, tmp_path: Path) -> None:
@@ -467,7 +478,7 @@ def test_a_full_disk_does_not_keep_the_loop_busy(place: Place, small_disk: Path)
     served: list[str] = []
     place.start(WORKER, launch_of(small_disk / "log"), "sh", "-c", "while :; do echo yyyyyyyyyyyyyyyyyyyyy; done")
     place.until(lambda: place.outputs._refused, "a full disk")
-    place.outputs.listeners.append(lambda *_: served.append("output"))
+    place.outputs.listeners.append(Listener(lambda *_: served.append("output")))
     for _ in range(100):
         place.turn(0)
     assert served == []
@@ -532,7 +543,7 @@ def test_a_full_fifo_is_written_to_as_soon_as_it_is_read_and_nobody_is_told(plac
     writers = [place.start(key, launch_of(way), *program, f"w{key[1]}", "1500") for key in keys]
     place.until(lambda: len(place.outputs._refused) == 2, "a FIFO that is full for both")
     served: list[str] = []
-    place.outputs.listeners.append(lambda *_: served.append("output"))
+    place.outputs.listeners.append(Listener(lambda *_: served.append("output")))
     for _ in range(20):
         place.turn(0)
     assert served == []

@@ -22,6 +22,7 @@ from tests.integration.receivers import Receiver, Rsyslogd, needs_rsyslogd
 from tests.waiting import until
 from tm.core.launch import Launch, SpawnFailure
 from tm.core.log_policy import Form, LogPolicy
+from tm.daemon.outputs import Listener
 from tm.daemon.wiring import Key
 
 PROGRAMS = Path(__file__).resolve().parents[1] / "programs"
@@ -117,7 +118,7 @@ def test_one_stream_to_a_file_and_one_to_syslog(place: Place, receiver: Receiver
 
 def test_followers_hear_the_lines_as_they_were_written(place: Place, receiver: Receiver) -> None:
     heard: list[tuple[str, bytes]] = []
-    place.outputs.listeners.append(lambda _key, stream, data: heard.append((stream, data)))
+    place.outputs.listeners.append(Listener(lambda _key, stream, data: heard.append((stream, data))))
     start = to_syslog(frozenset({"stdout"}), form=Form.JSON)
     place.ended(WORKER, place.start(WORKER, start, "echo", "out"))
     assert ("stdout", b"out\n") in heard
@@ -157,7 +158,7 @@ def test_a_slow_receiver_makes_writers_wait_and_nobody_is_told(place: Place, rec
     writers = {key: place.start(key, to_syslog(), *numbered(f"w{key[1]}", 1500)) for key in keys}
     place.until(lambda: len(place.outputs._refused) == 2, "a receiver that is full for both")
     served: list[str] = []
-    place.outputs.listeners.append(lambda *_: served.append("output"))
+    place.outputs.listeners.append(Listener(lambda *_: served.append("output")))
     for _ in range(20):
         place.turn(0)
     assert served == []

@@ -84,6 +84,31 @@ def test_output_that_found_no_time_keeps_nobody_waiting_and_is_first_in_the_next
     assert served[3] == "c"
 
 
+def test_output_now_and_then_goes_before_floods(loop: Loop, clock: Clock, pipes: list[tuple[int, int]]) -> None:
+    served: list[str] = []
+
+    def transfer(name: str, ours: int) -> None:
+        served.append(name)
+        if name == "quiet":
+            os.read(ours, 1)
+        clock.now += OUTPUT_S * 0.6
+
+    for name, (ours, _) in zip(("one", "two", "quiet"), pipes, strict=True):
+        loop.watch(ours, lambda name=name, ours=ours: transfer(name, ours), Rank.OUTPUT)  # type: ignore[misc]
+    os.write(pipes[2][1], b"x")
+    loop.turn(0)
+    os.write(pipes[0][1], b"x")
+    os.write(pipes[1][1], b"x")
+    for _ in range(4):
+        loop.turn(0)
+    served.clear()
+    os.write(pipes[2][1], b"x")
+    loop.turn(0)
+    assert served[0] == "quiet"
+    loop.turn(0)
+    assert {"one", "two"} <= set(served), "none of the floods waits for ever"
+
+
 def test_the_more_output_is_found_the_longer_it_is_served(loop: Loop, clock: Clock) -> None:
     """To find and order it takes as long: turns that did no more would grow with the square of the number."""
     served: list[int] = []

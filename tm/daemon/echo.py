@@ -13,7 +13,7 @@ from contextlib import suppress
 
 from tm.core.lines import decoded, head, printable, whole
 from tm.daemon.output_views import Style
-from tm.daemon.outputs import Outputs
+from tm.daemon.outputs import Listener, Outputs
 from tm.daemon.supervisor import Supervisor
 from tm.daemon.wiring import Key
 from tm.edge.loop import Loop
@@ -37,7 +37,8 @@ class Echo:
         with suppress(OSError, AttributeError):  # so that the reader need not be as quick as a burst
             fcntl.fcntl(_STDOUT, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
         self._outlet = Outlet(loop, _STDOUT, WAITING_BYTES)
-        outputs.listeners.append(self.hear)
+        self._listener = Listener(self.hear)
+        outputs.listeners.append(self._listener)
 
     def hear(self, key: Key, stream: str, data: bytes) -> None:
         """A listener of `Outputs`. A line that is unfinished at the end is shown as it is."""
@@ -50,7 +51,7 @@ class Echo:
 
     def close(self) -> None:
         """Give the reader a last, short chance."""
-        self._outputs.listeners.remove(self.hear)
+        self._outputs.listeners.remove(self._listener)
         self._outlet.close()
 
     def _show(self, key: Key, stream: str, data: bytes) -> None:

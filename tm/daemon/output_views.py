@@ -163,10 +163,12 @@ class Follower:
         self._through: dict[Key, frozenset[str]] = {}
         self._carried: dict[tuple[Key, str], bytes] = {}
 
+    def wants(self, key: Key, stream: str) -> bool:
+        """Whether it is about that."""
+        return self._selection.has(key) and stream in self._carriers(key)
+
     def hear(self, outputs: Outputs, key: Key, stream: str, data: bytes) -> None:
-        """A listener of `Outputs`. A line that is unfinished at the end is told as it is."""
-        if not self._selection.has(key) or stream not in self._carriers(key):
-            return
+        """Of what it wants. A line that is unfinished at the end is told as it is."""
         whole, rest = cut(self._carried.pop((key, stream), b"") + data)
         if not data:
             whole, rest = whole + rest, b""

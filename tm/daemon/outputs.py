@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Container, Iterator
 from functools import partial
+from typing import NamedTuple
 
 from tm.core.launch import Launch, SpawnFailure
 from tm.core.log_policy import LogPolicy
@@ -25,8 +26,16 @@ from tm.edge.streams import Stream
 
 HELD_PIPES = 2
 
-Listener = Callable[[Key, str, bytes], None]
+Hear = Callable[[Key, str, bytes], None]
 """Hears of output: whose, `stdout` or `stderr`, and the bytes; b'' when a process or its output has ended."""
+
+
+class Listener(NamedTuple):
+    """Who hears of output, and of which streams: what nobody `wants` goes from its pipe into its log unseen."""
+
+    hear: Hear
+    wants: Callable[[Key, str], bool] = lambda key, stream: True
+
 
 Watcher = Callable[[str, bytes], None]
 """Hears of what one process itself writes, as it was written: the stream, and the bytes."""
@@ -172,14 +181,14 @@ class Outputs:
 
     def _transfer(self, key: Key, name: str, stream: Stream) -> None:
         watcher = self.watchers.get(key) if self.watchers and self.wiring(key).streams.get(name) is stream else None
-        if stream.transfer(bool(self.listeners or watcher)):
+        if stream.transfer(watcher is not None or self._wanted(key, name)):
             self.reports.taken(stream, self._streams)
         self._heard(key, name, stream.said)
         if watcher is not None and stream.raw:
             watcher(name, stream.raw)
 
     def _drain(self, key: Key, name: str, stream: Stream) -> None:
-        for data in stream.drain(bool(self.listeners)):
+        for data in stream.drain(self._wanted(key, name)):
             self.reports.taken(stream, self._streams)
             self._heard(key, name, data)
 
@@ -189,7 +198,11 @@ class Outputs:
 
     def _hear(self, key: Key, name: str, data: bytes) -> None:
         for listener in list(self.listeners):
-            listener(key, name, data)
+            if listener.wants(key, name):
+                listener.hear(key, name, data)
+
+    def _wanted(self, key: Key, name: str) -> bool:
+        return any(listener.wants(key, name) for listener in self.listeners)
 
     def _after_transfer(self, key: Key, name: str, stream: Stream) -> bool:
         """Close a stream that is over, put aside one whose sink refuses; whether it is over."""

@@ -21,7 +21,7 @@ from tm.core.process import Process
 from tm.daemon.answers import Answer, failed
 from tm.daemon.log_sources import Source, sources
 from tm.daemon.output_views import PATIENCE_S, Follower, Found, Page, Style, Told, streams, style
-from tm.daemon.outputs import Outputs
+from tm.daemon.outputs import Listener, Outputs
 from tm.daemon.selection import Selection
 from tm.edge.logfile import Log
 from tm.edge.loop import Loop
@@ -213,9 +213,10 @@ class Logs:
 
     def listen(self, search: Searching, selection: Selection, tell: Callable[[Told], None]) -> End:
         """Tell what comes after what was searched for, until what is returned is called."""
-        hear = partial(Follower(selection, search.style, search.sieve, tell).hear, self._outputs)
-        self._outputs.listeners.append(hear)
-        return lambda: self._outputs.listeners.remove(hear)
+        follower = Follower(selection, search.style, search.sieve, tell)
+        listener = Listener(partial(follower.hear, self._outputs), follower.wants)
+        self._outputs.listeners.append(listener)
+        return lambda: self._outputs.listeners.remove(listener)
 
 
 def _query(command: Command) -> Query:

@@ -10,7 +10,7 @@ A turn has five steps, in this order and tested in it (`Loop.turn`). The order i
 * one `now` a turn: everything that happened in a turn happened at the same instant, so that no order of callbacks can
   make a process live longer than its deadline;
 * a budget: a callback does one bounded transfer and returns, and due timers are taken for at most `SLICE_S` a turn.
-  Output is served for OUTPUT_S a turn. What is left is served in the next turn, which does not wait, after whatever
+  Output is served for OUTPUT_S a turn, first that which was served longest ago. What is left is served in the next turn, which does not wait, after whatever
   else became ready: a flood of output, of deaths or of retries cannot starve the prompt;
 * a nap where output trickles: a turn costs some microseconds, whatever it moves. A writer of short lines is overtaken
   by turn after turn, each for a kilobyte or two. Hence, when TRICKLE_TURNS turns on end found nothing but output, and
@@ -34,7 +34,7 @@ import termios
 import time
 from collections.abc import Callable
 from enum import IntEnum
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 
 from tm.core.timers import Deadlines, Instant, Timer
 
@@ -45,7 +45,7 @@ BOTH = READ | WRITE
 
 SLICE_S = 0.01
 """The longest that one turn goes on with work that could wait for the next."""
-OUTPUT_S = 0.005
+OUTPUT_S = 0.001
 """The longest that floods of output, each of which gets one transfer, keep deaths and commands waiting in a turn."""
 LOOK_S = 0.000002
 """So much more for each descriptor that is ready, which costs as much to find and to put in order: else turns that find
@@ -72,12 +72,14 @@ class Rank(IntEnum):
     COMMAND = 2
 
 
-class Watch(NamedTuple):
-    """One registration of a descriptor."""
+class Watch:
+    """One registration of a descriptor. `served`: in which turn it was served last."""
 
-    fd: int
-    rank: int
-    callback: Callback
+    __slots__ = ("callback", "fd", "rank", "served")
+
+    def __init__(self, fd: int, rank: int, callback: Callback) -> None:
+        self.fd, self.rank, self.callback = fd, rank, callback
+        self.served = 0
 
 
 class Loop:
@@ -98,7 +100,7 @@ class Loop:
         self._nap = nap
         self._running = False
         self._trickling = 0
-        self._late: set[Watch] = set()
+        self._turns = 0
         self.now = self.sample()
 
     def sample(self) -> Instant:
@@ -192,15 +194,14 @@ class Loop:
         return self._trickling > TRICKLE_TURNS and sum(_waiting_bytes(each.fd) for each in ready) < TRICKLE_BYTES
 
     def _serve(self, ready: list[Watch]) -> None:
-        """Step 4. Output that found no time is first in the next turn, for which it is still ready."""
-        late, self._late = self._late, set()
+        """Step 4. Output that found no time is still ready in the next turn, and before what did."""
+        self._turns += 1
         until = self.now + OUTPUT_S + LOOK_S * len(ready)
-        for watched in sorted(ready, key=lambda each: (each.rank, each not in late)):
+        for watched in sorted(ready, key=_order):
             if self._watched.get(watched.fd) is not watched:
                 continue
-            if watched.rank == Rank.OUTPUT and self._clock() > until:
-                self._late.add(watched)
-            else:
+            if watched.rank != Rank.OUTPUT or self._clock() <= until:
+                watched.served = self._turns
                 self._call(watched.callback)
 
     def _due(self) -> bool:
@@ -213,6 +214,11 @@ class Loop:
             callback()
         except Exception as error:
             self._on_error(error)
+
+
+def _order(watched: Watch) -> tuple[int, int]:
+    """By rank, and among equals who was served longest ago: a line now and then is not kept waiting by floods."""
+    return watched.rank, watched.served
 
 
 def _waiting_bytes(fd: int) -> int:
