@@ -28,9 +28,9 @@ FILES = """stdout: "log/{n}.log"
     stderr: "log/{n}.err"
 """
 TOGETHER = "stderr: stdout"
-"""Of which each process needs a fourth of the descriptors: a pipe, and no file."""
-OF_FILES = 4
-SPARE = 200
+"""Of which each process needs half of the descriptors: one pipe instead of two."""
+PIPES = 2
+SPARE = 500
 
 
 class Taskmaster(Peer):
@@ -45,7 +45,7 @@ class Taskmaster(Peer):
     def write(self, course: Course) -> tuple[str, ...]:
         (course.home / "log").mkdir()
         most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-        fits = most == resource.RLIM_INFINITY or OF_FILES * course.count + SPARE <= most
+        fits = most == resource.RLIM_INFINITY or PIPES * course.count + SPARE <= most
         if not fits:
             self.found = Found(
                 {}, f"{__version__} ({course.count:,} with their output in memory: {most:,} descriptors)"

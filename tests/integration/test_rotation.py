@@ -202,7 +202,7 @@ from tm.edge import files
 from tm.edge.pipes import Pipe
 from tm.edge.sinks import LogFile
 from tm.edge.streams import Stream
-file = LogFile(sys.argv[3], files, print)
+file = LogFile(files.OpenLog(sys.argv[3], print))
 file.policy = LogPolicy(1_000_000, 1000)
 file.shared = sys.argv[4] == "shared"
 file.join()

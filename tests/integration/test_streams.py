@@ -83,7 +83,7 @@ def test_the_end_of_the_last_writer_is_heard_though_its_end_can_be_read(tmp_path
     ours, theirs = pipe()
     writer = subprocess.Popen(["sh", "-c", "echo one; (echo two) & wait"], stdout=theirs)
     os.close(theirs)
-    stream = Stream(Pipe(ours), LogFile(str(tmp_path / "log"), files, print))
+    stream = Stream(Pipe(ours), LogFile(files.OpenLog(str(tmp_path / "log"), print)))
     until(lambda: not stream.transfer() and stream.ended, "the end of the stream")
     assert sorted((tmp_path / "log").read_text().split()) == ["one", "two"]
     stream.close()
@@ -106,7 +106,7 @@ def found_full(stream: Stream, theirs: int, times: int) -> None:
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs F_SETPIPE_SZ")
 def test_a_pipe_that_is_found_full_again_and_again_is_widened_once(tmp_path: Path) -> None:
     ours, theirs = pipe()
-    stream = Stream(Pipe(ours), LogFile(str(tmp_path / "log"), files, print))
+    stream = Stream(Pipe(ours), LogFile(files.OpenLog(str(tmp_path / "log"), print)))
     narrow = capacity(ours)
     found_full(stream, theirs, 3)
     os.write(theirs, b"x")
@@ -124,7 +124,7 @@ def test_a_pipe_that_is_found_full_again_and_again_is_widened_once(tmp_path: Pat
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs F_SETPIPE_SZ")
 def test_only_so_many_pipes_are_widened(tmp_path: Path) -> None:
-    file = LogFile(str(tmp_path / "log"), files, print)
+    file = LogFile(files.OpenLog(str(tmp_path / "log"), print))
     made = [pipe() for _ in range(65)]
     streams = [Stream(Pipe(ours), file) for ours, _ in made]
     for stream, (_, theirs) in zip(streams, made, strict=True):

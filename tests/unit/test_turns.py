@@ -69,3 +69,14 @@ def test_who_is_about_to_write_is_told() -> None:
     turns.on_turn = lambda _turns, writer: told.append(writer)
     turns.begin("a")
     assert (turns.last, told) == ("a", ["a"])
+
+
+def test_whether_somebody_has_a_claim() -> None:
+    turns = Turns()
+    assert not turns.claimed
+    turns.let_finish("dead")
+    assert turns.claimed
+    turns.has_finished("dead")
+    assert not turns.claimed
+    turns.cut_short = "torn"
+    assert turns.claimed

@@ -1,7 +1,8 @@
 """What a configuration may need of the machine at most, and what is said where the machine does not allow it.
 
-Guarantees: what is counted is in the tables `DESCRIPTORS` and `PROCESSES`, an entry for each thing; a
-sentence says who needs how much of what, where the limit is, what follows, and what to type.
+Guarantees: what is counted is in the tables `DESCRIPTORS` and `PROCESSES`, an entry for each thing, but for log files,
+of which only so many are open at a time; a sentence says who needs how much of what, where the limit is, what follows,
+and what to type.
 Leaves to others: the limits of this machine, and raising them (`edge.capacity`); what becomes of a start for which
 nothing is left (`daemon.failures`).
 
@@ -19,6 +20,8 @@ from tm.core.config import Config
 from tm.core.probe import EXEC, HTTP, NOTIFY, TCP
 from tm.core.task import MERGED, Task
 
+OPEN_LOGS: Final = 256
+"""Log files that have a descriptor at a time: others are opened again when there is something to write."""
 OWN_DESCRIPTORS: Final = 64
 """Of the daemon itself: its files, its sockets, some clients, and what a start has open for a moment."""
 OWN_PROCESSES: Final = 8
@@ -66,7 +69,6 @@ def _kinds(task: Task) -> set[str]:
 
 DESCRIPTORS: Final = (
     Part("pipes of its output", _pipes),
-    Part("log files", _files),
     Part("the process, by its pidfd, when the daemon that has started it is no more", lambda task: task.instances),
 )
 ALL_DESCRIPTORS: Final = (
@@ -122,6 +124,7 @@ def demand(config: Config) -> Demand:
         further = task.readiness or task.liveness or task.watchdog_s or task.hooks or task.sockets
         descriptors += sum([part.of(task) for part in (ALL_DESCRIPTORS if further else DESCRIPTORS)])
         processes[task.user or ""] += sum([part.of(task) for part in (ALL_PROCESSES if further else PROCESSES)])
+    descriptors += min(OPEN_LOGS, sum(map(_files, tasks)))
     return Demand(sum(task.instances for task in tasks), descriptors, processes)
 
 

@@ -5,8 +5,9 @@ Shapes only, so that no module of the edge has to import another. What a sink di
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import Enum
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 from tm.core.turns import Turns
 
@@ -118,17 +119,44 @@ class Log(Protocol):
         """Give the descriptor back."""
 
 
-class Files(Protocol):
-    """How logs are opened; `tm.edge.files` is the one there is."""
+class OpenFile(Protocol):
+    """The file that a log is; `tm.edge.files` has the one there is. `at`: how far what is written goes; `splices`:
+    whether it takes bytes by splice; `identity`: device and inode. `say` hears what is to be told, `on_open` that it
+    has a descriptor, and whether that is of another file than before.
+    """
 
-    def open_log(self, path: str) -> int:
-        """Open a log, or create it. Raises OSError."""
+    path: str
+    at: int
+    is_file: bool
+    splices: bool
+    identity: tuple[int, int]
+    say: Callable[[str], None]
+    on_open: Callable[[bool], None]
 
-    def open_next(self, path: str, keep: int, fd: int) -> int:
-        """The successor of an open file, which is `path.1` then. Raises OSError."""
+    @property
+    def fd(self) -> int:
+        """The descriptor, still its own. Raises OSError."""
 
-    def before(self, fd: int, at: int, count: int) -> bytes:
-        """What stands before a position; nothing where that cannot be read."""
+    def look(self) -> None:
+        """See what others have done to it. Raises OSError when it is gone and cannot be made again."""
 
-    def is_named(self, path: str, own: Any) -> bool:
-        """Whether the path still means the open file."""
+    def append(self) -> None:
+        """Let the kernel find the end at every write."""
+
+    def before(self, count: int) -> bytes:
+        """What stands before `at`; nothing where that cannot be read."""
+
+    def cut(self, at: int) -> None:
+        """Let it end there. Raises OSError."""
+
+    def rotate(self, keep: int) -> None:
+        """Go on in its successor, being `path.1`. Raises OSError and goes on as it was."""
+
+    def reopen(self) -> None:
+        """Open the path anew; raises OSError and keeps the old file."""
+
+    def rest(self) -> None:
+        """Give the descriptor of a regular file back until it is needed."""
+
+    def close(self) -> None:
+        """Give the descriptor back."""

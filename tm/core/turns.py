@@ -31,6 +31,11 @@ class Turns:
         self._last_words: list[object] = []
         self._waiting: dict[object, None] = {}
 
+    @property
+    def claimed(self) -> bool:
+        """Whether somebody has a claim."""
+        return bool(self.cut_short or self._last_words or self._waiting)
+
     def await_turn(self, writer: object) -> None:
         """Raises OSError, the reason of the latest refusal, while it is another writer's turn."""
         first = self.cut_short or next(iter(self._last_words or self._waiting), None)

@@ -184,13 +184,15 @@ class Chronicle:
 
 
 def identify(pid: int) -> Identity:
-    """What tells a process of ours, which has not been reaped, from all others."""
+    """What tells a process of ours, which has not been reaped, from all others: the inode of its pidfd, and only where
+    that tells nothing when it has begun. To ask for that waits until the process has become its program.
+    """
     number = 0
     with suppress(OSError):
         fd = pidfd.open_pidfd(pid)
         number = pidfd.identity(fd)
         os.close(fd)
-    return Identity(pidfd.start_time(pid), number)
+    return Identity(None if number else pidfd.start_time(pid), number)
 
 
 def ticks() -> int:

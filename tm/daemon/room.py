@@ -12,8 +12,6 @@ from tm.edge import capacity
 
 _SPARE = 16
 """Descriptors for what is open for a moment only."""
-_LOGS = 2
-"""That a process may have, which are opened later."""
 
 
 def make_room(config: Config, guardian: int) -> list[str]:
@@ -39,4 +37,4 @@ def has_spare() -> bool:
 def for_pidfds(rows: int) -> bool:
     """Whether a daemon that takes over so many processes may hold a descriptor for each, and still open their logs."""
     left = capacity.left()
-    return left is None or left >= (1 + _LOGS) * rows + _SPARE
+    return left is None or left >= rows + min(demand.OPEN_LOGS, 2 * rows) + _SPARE

@@ -6,6 +6,7 @@ socket; it is closed with its last writer; a change of policy holds from the nex
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -14,11 +15,11 @@ from typing import TYPE_CHECKING, TypeAlias
 from zlib import crc32
 
 from tm.core import flow
+from tm.core.demand import OPEN_LOGS
 from tm.core.flow import Log, Sink
 from tm.core.log_policy import PLAIN, Form, LogPolicy, Source, formed
-from tm.core.log_search import Held
 from tm.core.syslog import SYSLOG, messenger
-from tm.core.tail import Tail, Tails
+from tm.core.tail import Tail
 from tm.core.turns import Turns
 from tm.edge import files, logfile
 from tm.edge.eventlog import stamp
@@ -99,7 +100,7 @@ class Wiring:
         else:
             log = sink = logs.file(target)
         try:
-            source, theirs = self.ends(self, held)
+            source, theirs = self._ends(held, logs)
         except OSError:
             if log is not None:
                 logs.close_unused(log)
@@ -109,6 +110,14 @@ class Wiring:
         self.streams[name] = Stream(source, sink, log)
         if theirs >= 0:
             self.childs_ends.append(theirs)
+
+    def _ends(self, held: int, logs: LogFiles) -> tuple[flow.Pipe, int]:
+        try:
+            return self.ends(self, held)
+        except OSError as error:
+            if error.errno != errno.EMFILE or not logs.make_room():
+                raise
+        return self.ends(self, held)
 
     def adopt(self, key: Key, policy: LogPolicy) -> None:
         """Let its logs be kept in this way."""
@@ -142,7 +151,9 @@ class LogFiles:
         self._by_path: dict[str, LogFile] = {}
         self._paths: dict[LogFile, list[str]] = {}
         self._by_identity: dict[tuple[int, int], LogFile] = {}
-        self._on_begin, self._on_turn = self._begun, self._note  # one for all files
+        self._identities: dict[LogFile, tuple[int, int]] = {}
+        self._on_turn, self._on_open = self._note, self._opened  # one for all files
+        self._open: dict[LogFile, None] = {}
         self._syslog: Syslog | None = None
         self.syslog_path = ""
         self.slots: Slots | None = None
@@ -157,8 +168,8 @@ class LogFiles:
         """The file of that path, opened where it has to be. Raises OSError."""
         if (known := self._by_path.get(path)) is not None:
             return known
-        file = LogFile(path, files, self._say)
-        if (twin := self._by_identity.get(file.identity)) is not None:
+        file = LogFile(files.OpenLog(path, self._say, self.make_room))
+        if (twin := self._by_identity.get(file.file.identity)) is not None:
             file.close()
             file = twin
         else:
@@ -171,17 +182,40 @@ class LogFiles:
         if self.slots is not None and (slot := self.slots.take(_number(file.path))) is not None:
             file.turns.slot, file.turns.on_turn = slot, self._on_turn
         self._paths[file] = []
-        self._by_identity[file.identity] = file
-        file.on_begin = self._on_begin
+        self._opened(file)
+        file.on_open = self._on_open
 
-    def _begun(self, file: LogFile, before: tuple[int, int]) -> None:
-        """It goes on as another file than the one that it was."""
-        self._forget_identity(file, before)
-        self._by_identity[file.identity] = file
+    def _opened(self, file: LogFile) -> None:
+        """It has a descriptor, perhaps of another file than before. Where that are too many, who got his first gives it
+        back, and has one again when he writes.
+        """
+        self._known_as(file, file.file.identity)
+        self._open.pop(file, None)
+        self._open[file] = None
+        for each in list(self._open)[:-OPEN_LOGS]:
+            self._rest(each)
 
-    def _forget_identity(self, file: LogFile, identity: tuple[int, int]) -> None:
-        if self._by_identity.get(identity) is file:
-            del self._by_identity[identity]
+    def _rest(self, file: LogFile) -> None:
+        """Let it give its descriptor back, unless somebody waits for it."""
+        del self._open[file]
+        if not file.turns.claimed:
+            file.file.rest()
+
+    def make_room(self) -> bool:
+        """Give back what can be had again; whether there was something."""
+        resting = list(self._open)
+        for each in resting:
+            self._rest(each)
+        return bool(resting)
+
+    def _known_as(self, file: LogFile, identity: tuple[int, int] | None) -> None:
+        """It is this one; None: none any more."""
+        before = self._identities.pop(file, None)
+        if before is not None and self._by_identity.get(before) is file:
+            del self._by_identity[before]
+        if identity is not None:
+            self._identities[file] = identity
+            self._by_identity[identity] = file
 
     def _note(self, turns: Turns, writer: object) -> None:
         """Leave behind whose line it is that stands half in a file, if this is the end."""
@@ -231,7 +265,9 @@ class LogFiles:
         """Make it empty, where it is there, and remove what was rotated. Raises OSError."""
         if path in self._by_path or os.path.lexists(path):
             file = self.file(path)
-            file.clear()
+            if file.file.is_file:
+                file.file.cut(0)
+                file.turns.in_line_of = None
             self.close_unused(file)
         for each in logfile.rotated(files.place(path)):
             os.unlink(each)
@@ -243,50 +279,12 @@ class LogFiles:
             if isinstance(log, LogFile):
                 for path in self._paths.pop(log, ()):
                     del self._by_path[path]
-                self._forget_identity(log, log.identity)
+                self._known_as(log, None)
+                self._open.pop(log, None)
             if self.slots is not None and log.turns.slot is not None:
                 self.slots.give_back(log.turns.slot)
             self._syslog = None if log is self._syslog else self._syslog
             log.close()
-
-
-class MemoryTails:
-    """What streams without a file said last, by process and stream; kept over restarts of the process."""
-
-    def __init__(self, tails: Tails) -> None:
-        self._tails = tails
-        self._by_stream: dict[tuple[Key, str], Tail] = {}
-
-    def tail(self, key: Key, stream: str) -> Tail:
-        """The tail of a stream, empty at first."""
-        return self._by_stream.get((key, stream)) or self._by_stream.setdefault((key, stream), self._tails.new())
-
-    def all(self) -> list[tuple[Key, str, bytes, int]]:
-        """Everything: whose, which stream, what it holds, how much it ever took."""
-        return [(*whose, tail.read(), tail.taken) for whose, tail in self._by_stream.items()]
-
-    def put(self, key: Key, stream: str, data: bytes, taken: int) -> None:
-        """What `all` has told."""
-        tail = self.tail(key, stream)
-        tail.append(data)
-        tail.taken = taken
-
-    def read(self, key: Key, stream: str) -> Held:
-        """What it holds."""
-        tail = self._by_stream.get((key, stream))
-        return Held(b"") if tail is None else Held(tail.read(), tail.taken)
-
-    def clear(self, key: Key) -> None:
-        """Forget what a process said."""
-        for (whose, _), tail in self._by_stream.items():
-            if whose == key:
-                tail.clear()
-
-    def forget(self, key: Key) -> None:
-        """The instance is gone for good."""
-        for stream in ("stdout", "stderr"):
-            if (tail := self._by_stream.pop((key, stream), None)) is not None:
-                self._tails.drop(tail)
 
 
 def _number(path: str) -> int:

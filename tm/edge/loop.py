@@ -10,8 +10,9 @@ A turn has five steps, in this order and tested in it (`Loop.turn`). The order i
 * one `now` a turn: everything that happened in a turn happened at the same instant, so that no order of callbacks can
   make a process live longer than its deadline;
 * a budget: a callback does one bounded transfer and returns, and due timers are taken for at most `SLICE_S` a turn.
-  Output is served for OUTPUT_S a turn, first that which was served longest ago. What is left is served in the next turn, which does not wait, after whatever
-  else became ready: a flood of output, of deaths or of retries cannot starve the prompt;
+  Output is served for OUTPUT_S a turn, first that which was served longest ago. What is left is served in the next
+  turn, which does not wait, after whatever else became ready: a flood of output, of deaths or of retries cannot starve
+  the prompt;
 * a nap where output trickles: a turn costs some microseconds, whatever it moves. A writer of short lines is overtaken
   by turn after turn, each for a kilobyte or two. Hence, when TRICKLE_TURNS turns on end found nothing but output, and
   little of it, each further one lets the pipes fill for NAP_S. More than FEW descriptors need none: while one is

@@ -5,64 +5,61 @@ that at every instant a byte is either in the pipe or in the file; `take` takes 
 OSError; it never blocks on a FIFO or a terminal; a transfer that was cut short is finished by the same writer before
 another gets its turn, so that a full disk tears no line; what a process that has ended still has to say goes first;
 into a file that is shared only whole lines go, and a line that somebody had begun by then is ended before another's;
-where what is refused is to be lost, whole lines are, and of one that was cut short nothing stays. A file that was
-renamed, removed or truncated from outside is noticed before the next transfer, within LOOK_S of the last look while
-output floods. A file that has reached its limit is complete at a line end, and becomes `name.1`; a new one with the
-same owner and mode takes its place.
-Leaves to others: what to do when it takes nothing (`edge.streams`), who shares what (`daemon.outputs`), and where a
-file is complete (`core.rotation`).
+where what is refused is to be lost, whole lines are, and of one that was cut short nothing stays. A file that has
+reached its limit is complete at a line end, and becomes `name.1`; a new one with the same owner and mode takes its
+place.
+Leaves to others: the file itself, and what others do to it (`edge.files`), what to do when it takes nothing
+(`edge.streams`), who shares what (`daemon.outputs`), and where a file is complete (`core.rotation`).
 
-Traps: a child can read its own pipe, so what was seen in it may be gone. splice refuses a file that is open for
-appending, so the position is ours to keep, and a file that has grown otherwise has another writer: from then on it is
-appended to, by read and write. File systems that cannot splice get the same.
+Trap: a child can read its own pipe, so what was seen in it may be gone.
 """
 
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
-import stat
-import time
 from collections.abc import Callable
 
-from tm.core.flow import Files, Found, Pipe, Taken, nothing
+from tm.core.flow import Found, OpenFile, Pipe, Taken, nothing
 from tm.core.lines import whole
 from tm.core.log_policy import PLAIN
 from tm.core.rotation import SLACK_BYTES, portion
 from tm.core.turns import Turns
 
-LOOK_S = 0.1
 _TRANSFER_BYTES = 256 * 1024
 
 
 class LogFile:
-    """One log file, however many streams write to it. Owns its descriptor.
+    """One log file, however many streams write to it. Owns its `file`.
 
     `shared`: only whole lines may be written, because it has, or had, more than one writer at a time, or because what
-    it refuses is lost. `turns`: who goes first. `lost`: how many bytes it did not take and were given up. `identity`:
-    device and inode of the file; `on_begin` hears that it is another one than before.
+    it refuses is lost. `turns`: who goes first. `lost`: how many bytes it did not take and were given up. `on_open`
+    hears that it has a descriptor.
     """
 
-    def __init__(self, path: str, files: Files, say: Callable[[str], None]) -> None:
-        """Open or create it; raises OSError, ENXIO for a FIFO that nobody reads. `say` hears what is to be told."""
-        self._files = files
-        self.path = path
+    __slots__ = ("_rotates_from", "file", "lost", "on_open", "path", "policy", "shared", "turns", "users")
+
+    def __init__(self, file: OpenFile) -> None:
+        self.file = file
+        self.path = file.path
         self.shared = False
         self.policy = PLAIN
-        self._say = say
         self.users = 0
         self.turns = Turns()
         self.lost = 0
-        self.fd = -1
-        self.identity = (-1, -1)
-        self.on_begin: Callable[[LogFile, tuple[int, int]], None] = lambda file, before: None
-        self._begin(files.open_log(path))
+        self._rotates_from = 0
+        self.on_open: Callable[[LogFile], None] = lambda file: None
+        file.on_open = self._opened
+
+    @property
+    def fd(self) -> int:
+        """The descriptor, still its own. Raises OSError."""
+        return self.file.fd
 
     def mark(self, before: int) -> str:
         """The place `before` bytes before the end of what is written, in the words of `edge.logfile`."""
-        device, inode = self.identity
-        return f"{device}:{inode}:{max(0, self._at - before)}"
+        device, inode = self.file.identity
+        return f"{device}:{inode}:{max(0, self.file.at - before)}"
 
     def join(self) -> None:
         """One more writer."""
@@ -80,8 +77,8 @@ class LogFile:
         """One transfer; refused, for the same reason, while it is another writer's turn."""
         self.turns.await_turn(writer)
         try:
-            self._look()
-            if self._splices and not self.shared and not 0 < self._limit < self._at + _TRANSFER_BYTES:
+            self.file.look()
+            if self.file.splices and not self.shared and not 0 < self._limit < self.file.at + _TRANSFER_BYTES:
                 return self._splice(pipe, writer, wanted)
             return self._take_seen(pipe, writer, ending)
         except OSError as error:
@@ -92,7 +89,7 @@ class LogFile:
         """Whole lines that are no longer in a pipe, or as much of them as it takes; refused as `take`."""
         self.turns.await_turn(writer)
         try:
-            self._look()
+            self.file.look()
             size, complete = self._portion(data)
             done = self._move(None, data[:size], writer) if size else 0
         except OSError as error:
@@ -118,13 +115,6 @@ class LogFile:
         pipe.drop(size)
         return size
 
-    def clear(self) -> None:
-        """Make it empty. Raises OSError."""
-        if self._is_file:
-            os.ftruncate(self.fd, 0)
-            self._at = os.lseek(self.fd, 0, os.SEEK_SET)
-            self.turns.in_line_of = None
-
     def leave(self, writer: object) -> None:
         """`writer` will not come back."""
         self.users -= 1
@@ -132,11 +122,11 @@ class LogFile:
 
     def reopen(self) -> None:
         """Open the path anew (it was renamed or removed) and go on there; raises OSError and keeps the old file."""
-        self._begin(self._files.open_log(self.path))
+        self.file.reopen()
 
     def close(self) -> None:
         """Give the descriptor back."""
-        os.close(self.fd)
+        self.file.close()
 
     # ---- one transfer
 
@@ -147,13 +137,13 @@ class LogFile:
         except OSError as error:
             if error.errno != errno.EINVAL:  # a file system that cannot do it
                 raise
-            self._append()
+            self.file.append()
             return self._take_seen(pipe, writer, False)
         if not count:
             return nothing(None if count is None else b"")
         self.turns.last = writer
-        self._at += count
-        return Taken(Found.SOME, count, self._files.before(self.fd, self._at, count) if wanted else b"")
+        self.file.at += count
+        return Taken(Found.SOME, count, self.file.before(count) if wanted else b"")
 
     def _take_seen(self, pipe: Pipe, writer: object, ending: bool) -> Taken:
         """Bytes that are looked at first: whole lines only, or as far as the file's limit."""
@@ -188,7 +178,7 @@ class LogFile:
             self.turns.refusal = error
             if not done:
                 raise
-            if self.policy.discards and self._splices:  # else what is at the end may be another's
+            if self.policy.discards and self.file.splices:  # else what is at the end may be another's
                 done = self._take_back(pipe, data, done)
         self.turns.cut_short = writer if done < len(data) else None
         self.turns.in_line_of = None if data[:done].endswith(b"\n") else writer
@@ -197,8 +187,7 @@ class LogFile:
     def _take_back(self, pipe: Pipe | None, data: bytes, done: int) -> int:
         """Of a line that was cut short nothing stays, here or in the pipe; how much of `data` is settled by that."""
         start = data.rfind(b"\n", 0, done) + 1
-        self._at -= done - start
-        os.ftruncate(self.fd, os.lseek(self.fd, self._at, os.SEEK_SET))
+        self.file.cut(self.file.at - (done - start))
         if pipe is None:
             if not start:
                 raise self.turns.refusal
@@ -210,7 +199,7 @@ class LogFile:
 
     def _give(self, pipe: Pipe | None, data: bytes) -> int:
         """One system call's worth."""
-        if pipe is not None and self._splices:
+        if pipe is not None and self.file.splices:
             count = pipe.splice(self.fd, len(data)) or 0
             if not count:
                 raise BlockingIOError(errno.EAGAIN, "its writer has taken it back")
@@ -218,83 +207,43 @@ class LogFile:
             count = os.write(self.fd, data)
             if pipe is not None:
                 pipe.drop(count)
-        self._at += count
+        self.file.at += count
         return count
 
     def _end(self) -> None:
         """End the line."""
-        self._at += os.write(self.fd, b"\n")
+        self.file.at += os.write(self.fd, b"\n")
         self.turns.in_line_of = None
 
     def at_line_end(self) -> bool:
         """Whether it ends with a line."""
-        return not self._is_file or self._files.before(self.fd, self._at, 1) in (b"\n", b"")
+        return not self.file.is_file or self.file.before(1) in (b"\n", b"")
 
-    # ---- the file itself
+    # ---- its end
 
-    def _begin(self, fd: int) -> None:
-        """Go on in this file, at its end."""
-        if self.fd >= 0:
-            os.close(self.fd)
-        self.fd, before = fd, self.identity
-        own = os.fstat(fd)
-        self.identity = (own.st_dev, own.st_ino)
-        self._is_file = stat.S_ISREG(own.st_mode)
-        self._at = os.lseek(fd, 0, os.SEEK_END) if self._is_file else 0
-        self._splices = self._is_file and hasattr(os, "splice")
-        if self._is_file and not self._splices:
-            self._append()
-        self.turns.in_line_of = None
-        self._rotates_from = 0
-        self._looked_at = time.monotonic()
-        self.on_begin(self, before)
-
-    def _append(self) -> None:
-        """Let the kernel find the end at every write."""
-        self._splices = False
-        fcntl.fcntl(self.fd, fcntl.F_SETFL, fcntl.fcntl(self.fd, fcntl.F_GETFL) | os.O_APPEND)
-
-    def _look(self) -> None:
-        """Whether somebody else has done something to it. Raises OSError when it is gone and cannot be made again."""
-        if not self._is_file:
-            return
-        end = os.lseek(self.fd, 0, os.SEEK_END)
-        now = time.monotonic()
-        if now >= self._looked_at + LOOK_S:
-            self._looked_at = now
-            own = os.fstat(self.fd)
-            if not self._files.is_named(self.path, own):
-                self._replace(own)
-                return
-        if end > self._at and self._splices:
-            self._say(f"log {self.path} has another writer: it is appended to by read and write from now on")
-            self._append()
-        self._at = end
-
-    def _replace(self, own: os.stat_result) -> None:
-        """The path means another file by now, or none. As long as the old one has a name nothing is lost in it."""
-        try:
-            self.reopen()
-        except OSError:
-            if own.st_nlink == 0:
-                raise
+    def _opened(self, fresh: bool) -> None:
+        """It goes on, in another file where that is `fresh`."""
+        if fresh:
+            self.turns.in_line_of = None
+            self._rotates_from = 0
+        self.on_open(self)
 
     @property
     def _limit(self) -> int:
         """The size at which it is complete; 0: never."""
         limit = self.policy.limit_bytes
-        return max(limit, self._rotates_from) if limit and self._is_file else 0
+        return max(limit, self._rotates_from) if limit and self.file.is_file else 0
 
     def _portion(self, data: bytes) -> tuple[int, bool]:
         """What of `data` still goes into this file, and whether it is complete then."""
-        if not 0 < self._limit < self._at + len(data):
+        if not 0 < self._limit < self.file.at + len(data):
             return len(data), False
-        return portion(data, self._at, self._limit, self.at_line_end())
+        return portion(data, self.file.at, self._limit, self.at_line_end())
 
     def _rotate(self) -> None:
         """Begin the next file; where that fails go on in this one, and try again later."""
         try:
-            self._begin(self._files.open_next(self.path, self.policy.keep, self.fd))
+            self.file.rotate(self.policy.keep)
         except OSError as error:
-            self._rotates_from = self._at + SLACK_BYTES
-            self._say(f"log {self.path} cannot be rotated ({os.strerror(error.errno or 0)}): it grows on")
+            self._rotates_from = self.file.at + SLACK_BYTES
+            self.file.say(f"log {self.path} cannot be rotated ({os.strerror(error.errno or 0)}): it grows on")
