@@ -137,6 +137,10 @@ class OpenFile(Protocol):
     def fd(self) -> int:
         """The descriptor, still its own. Raises OSError."""
 
+    @property
+    def resting(self) -> bool:
+        """Whether it has none at present."""
+
     def look(self) -> None:
         """See what others have done to it. Raises OSError when it is gone and cannot be made again."""
 

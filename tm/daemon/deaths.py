@@ -39,11 +39,10 @@ class Deaths:
         more = True
         try:
             while more and self._loop.sample() - began <= SLICE_S:
-                more = False
                 for _ in range(_AT_ONCE):
                     if (found := ends.look()) is None:
+                        more = False
                         break
-                    more = True
                     pid, status = found[0], ExitStatus.from_wait(found[1])
                     self._note(pid, status)
                     self.ended(pid, status)

@@ -13,10 +13,12 @@ from collections.abc import Callable, Container, Iterator
 from functools import partial
 from typing import NamedTuple
 
+from tm.core.flow import Log
 from tm.core.launch import Launch, SpawnFailure
 from tm.core.log_policy import LogPolicy
 from tm.core.syslog import SYSLOG
 from tm.core.tail import Tails
+from tm.core.timers import Instant
 from tm.daemon.failures import NoTerminal, log_failure, syslog_failure, terminal_failure
 from tm.daemon.memory_tails import MemoryTails
 from tm.daemon.refusals import Origin, Refusals, Reports, sentences
@@ -26,6 +28,8 @@ from tm.edge.loop import Loop, Rank
 from tm.edge.streams import Stream
 
 HELD_PIPES = 2
+LINGER_S = 0.005
+"""How long a log stays open to which nobody writes any more."""
 
 Hear = Callable[[Key, str, bytes], None]
 """Hears of output: whose, `stdout` or `stderr`, and the bytes; b'' when a process or its output has ended."""
@@ -57,6 +61,7 @@ class Outputs:
         self._held: dict[Key, list[Stream]] = {}
         self._refused = Refusals(loop, self._retry, self._give_up)
         self._changes = Changes(loop)
+        self._unused: dict[Log, None] = {}
         self.listeners: list[Listener] = []
         self.watchers: dict[Key, Watcher] = {}
         self.ends: Ends = piped
@@ -153,6 +158,7 @@ class Outputs:
         for key, held in self._held.items():
             for stream in held:
                 self._drain(key, "", stream)
+        self._close_unused()
 
     def close(self) -> None:
         """Nothing is watched any more."""
@@ -282,4 +288,15 @@ class Outputs:
                 del self._held[key]
         if stream.log is not None:
             stream.log.leave(stream)
-            self.files.close_unused(stream.log)
+            self._let_linger(stream.log)
+
+    def _let_linger(self, log: Log) -> None:
+        """Close it soon, unless somebody writes to it by then, as who is started again does."""
+        if not self._unused:
+            self._loop.call_at(Instant(self._loop.now + LINGER_S), self._close_unused)
+        self._unused[log] = None
+
+    def _close_unused(self) -> None:
+        unused, self._unused = self._unused, {}
+        for log in unused:
+            self.files.close_unused(log)

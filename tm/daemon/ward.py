@@ -19,12 +19,14 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from tm.core.exitstatus import ExitStatus
+from tm.core.timers import Instant
 from tm.daemon.wiring import Key
 from tm.edge.hall import VARIABLE, Hall, Word, read_state
 from tm.edge.loop import Loop, Rank
 
 _PIPE = "pipe"
 _AT_ONCE = 50
+_SOON_S = 0.005
 
 
 class PipeName(NamedTuple):
@@ -185,14 +187,14 @@ class Ward:
         self._say(Word.KEEP, *fresh)
 
     def drop(self, fd: int) -> None:
-        """It is about to be closed, which is said once a turn, of all that are: a death has several."""
+        """It is about to be closed, which is said soon, of all together: a death has several, and a start is urgent."""
         if (name := self._names.pop(fd, None)) is not None:
             del self.kept[name]
             self._dropped.append(name)
             if self._loop is None:
                 self._say_dropped()
             elif len(self._dropped) == 1:
-                self._loop.call_at(self._loop.now, self._say_dropped)
+                self._loop.call_at(Instant(self._loop.now + _SOON_S), self._say_dropped)
 
     def _say_dropped(self) -> None:
         """Not of a name that means another one by now."""

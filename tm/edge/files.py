@@ -57,6 +57,11 @@ class OpenLog:
             self._resume(self._open())
         return self._fd
 
+    @property
+    def resting(self) -> bool:
+        """Whether it has none at present."""
+        return self._fd < 0
+
     def rest(self) -> None:
         """Give the descriptor of a regular file back until it is needed. What the path means then is looked at."""
         if self.is_file:

@@ -76,6 +76,8 @@ class LogFile:
     def take(self, pipe: Pipe, writer: object, wanted: bool, ending: bool) -> Taken:
         """One transfer; refused, for the same reason, while it is another writer's turn."""
         self.turns.await_turn(writer)
+        if self.file.resting and not (data := pipe.peek()):  # its end, for which no file need be opened
+            return nothing(data)
         try:
             self.file.look()
             if self.file.splices and not self.shared and not 0 < self._limit < self.file.at + _TRANSFER_BYTES:
