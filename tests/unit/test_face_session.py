@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from tm.core.commands import Command
 from tm.core.ports import LINE_BYTES
+from tm.core.when_read import WhenRead
 from tm.faces.counter import Tell
 from tm.faces.methods import Asked
 from tm.faces.session import ANSWER_BYTES, SUBSCRIPTIONS_MOST, Session, lost
@@ -170,6 +171,12 @@ def test_a_line_too_long_is_an_error_without_an_id(talk: Talk) -> None:
 def test_an_answer_too_large_is_an_error(talk: Talk) -> None:
     talk.desk.answer = Answered(["x" * ANSWER_BYTES])
     assert talk.say("status")[0]["error"]["code"] == -32000
+
+
+def test_who_wants_only_the_data_has_no_lines_made(talk: Talk) -> None:
+    talk.desk.answer = Answered(WhenRead(lambda: pytest.fail("made though nobody reads them")), data=[1])
+    (told,) = talk.say("status", {"bare": True})
+    assert told["result"] == {"lines": [], "data": [1], "outcome": 0}
 
 
 def test_a_busy_face_carries_out_nothing(talk: Talk) -> None:

@@ -18,6 +18,7 @@ from tm.core.records import Level
 from tm.core.report import place
 from tm.core.select import NotFound, select
 from tm.core.verbs import BY_NAME
+from tm.core.when_read import WhenRead
 from tm.daemon.answers import Answer, NoSuchTask, Outcome, failed
 from tm.daemon.asking import WISHES, Asking
 from tm.daemon.history import History
@@ -157,8 +158,12 @@ class Control:
         if not for_people:
             return answer
         of_one_task = bool(command.words) and len({row.task.name for row in rows}) == 1
-        details = self.views.show(rows, now, False).lines if of_one_task else ()
-        return Answer([*self._header(), *answer.lines, *details], answer.data)
+
+        def lines() -> list[str]:
+            details = self.views.show(rows, now, False).lines if of_one_task else ()
+            return [*self._header(), *answer.lines, *details]
+
+        return Answer(WhenRead(lines), answer.data)
 
     def _header(self) -> list[str]:
         """What an operator should know before the table."""

@@ -27,12 +27,16 @@ _UPTIME = '"uptime":'
 
 
 class _Kept(NamedTuple):
-    """What a row alone says: the cells of the table, and its JSON before and behind the uptime."""
+    """What a row alone says: the cells of the table, its JSON before and behind the uptime, and since when it is up;
+    `moves`: it says more than that at each moment.
+    """
 
     row: Process
     cells: tuple[str, ...]
     before: str
     behind: str
+    since: Instant | None
+    moves: bool
 
 
 class Facts:
@@ -45,10 +49,9 @@ class Facts:
 
     def cells(self, row: Process, now: Instant) -> tuple[str, ...]:
         """One row of the table."""
-        name, state, pid, _, restarts, command = self._of(row).cells
-        spawned_at = row.spawned_at
-        up = uptime(now - spawned_at) if spawned_at is not None and row.alive else "-"
-        return name, state, pid, up, restarts, command
+        kept = self._of(row)
+        name, state, pid, _, restarts, command = kept.cells
+        return name, state, pid, "-" if kept.since is None else uptime(now - kept.since), restarts, command
 
     def data(self, row: Process, now: Instant) -> dict[str, object]:
         """The same for programs."""
@@ -81,17 +84,19 @@ class Facts:
         self._kept.pop(key, None)
 
     def _written(self, row: Process, now: Instant) -> str:
-        if row.task.oneshot or row.stopping or self.said(row) is not None:
+        kept = self._of(row)
+        if kept.moves or self.said(row) is not None:
             return _dumps(self.data(row, now))
-        kept, up_s = self._of(row), _up_s(row, now)
-        return f"{kept.before}{'null' if up_s is None else up_s}{kept.behind}"
+        return f"{kept.before}{'null' if kept.since is None else f'{now - kept.since:.3f}'}{kept.behind}"
 
     def _of(self, row: Process) -> _Kept:
         key = key_of(row)
         kept = self._kept.get(key)
         if kept is None or kept.row is not row:
             before, _, behind = _dumps(self.data(row, row.since) | {"uptime": 0, "says": None}).partition(f"{_UPTIME}0")
-            kept = self._kept[key] = _Kept(row, cells(row, row.since), f"{before}{_UPTIME}", sys.intern(behind))
+            since, moves = row.spawned_at if row.alive else None, row.task.oneshot or row.stopping
+            words = cells(row, row.since), f"{before}{_UPTIME}", sys.intern(behind)
+            kept = self._kept[key] = _Kept(row, *words, since, moves)
         return kept
 
 

@@ -117,7 +117,7 @@ class Outputs:
 
     def wiring(self, key: Key) -> Wiring:
         """What a live process writes to; an empty one where nothing lives."""
-        return self._current.get(key, Wiring())
+        return self._current.get(key) or Wiring()
 
     def forget(self, key: Key) -> None:
         """The instance is gone for good: its pipes and tails go too."""

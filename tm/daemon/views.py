@@ -83,12 +83,17 @@ class Views:
 
     def status(self, rows: Sequence[Process], now: Instant, look: Look, long: bool) -> Answer:
         """The table, and what ails the failing below it."""
+        if not long:
+            return Answer(WhenRead(lambda: self._status(rows, now, look, None)), self.facts.written(rows, now))
+        used = Usage(self._look_around())
+        data = [{**self.facts.data(row, now), **used.facts(row, now)} for row in rows]
+        return Answer(self._status(rows, now, look, used), data)
+
+    def _status(self, rows: Sequence[Process], now: Instant, look: Look, used: Usage | None) -> list[str]:
+        """For people; `used`: what each uses, where that is wanted."""
         lines = table(rows, [self.facts.cells(row, now) for row in rows], look.width, look.colour)
-        data: Sequence[object] = self.facts.written(rows, now)
-        if long:
-            used = Usage(self._look_around())
+        if used is not None:
             lines = self._long(lines, rows, now, used)
-            data = [{**self.facts.data(row, now), **used.facts(row, now)} for row in rows]
         special = [row for row in rows if row.failing or row.stopping or row.blocked]
         below = [ailment(row, now, last_words(self._outputs, row)) for row in special if row.failing]
         below += [line for row in special for line in unkillable.lines(row, now)]
@@ -96,7 +101,7 @@ class Views:
         below += self.facts.jobs.lines(rows) if self.facts.jobs else []
         below += self._outputs.troubles()
         below += _adopted([row.name for row in rows if self._outputs.wiring(key_of(row)).adopted])
-        return Answer(lines + (["", *below] if below else []), data)
+        return lines + (["", *below] if below else [])
 
     def pid(self, rows: Sequence[Process] | None) -> Answer:
         """The daemon's pid, or the pids of the processes that are alive."""

@@ -46,12 +46,13 @@ class Method(NamedTuple):
 
 
 class Asked(NamedTuple):
-    """A verb's command, how the asker looks, and up to where he has read logs, by path."""
+    """A verb's command, how the asker looks, and up to where he has read logs, by path. `bare`: he wants no `lines`."""
 
     command: Command
     width: int | None
     colour: bool
     after: Mapping[str, str] | None = None
+    bare: bool = False
 
 
 def _words(value: object) -> tuple[str, ...] | None:
@@ -121,6 +122,7 @@ _SIGNAL: Final = Param("signal", "text", "the signal: its name, with or without 
 _LOOK: Final = (
     Param("width", f"a number from 1 to {WIDTH_MOST}", "columns of the terminal that `lines` are for", _width),
     Param("colour", "true or false", "whether `lines` are coloured", _switch),
+    Param("bare", "true or false", "whether only `data` is wanted, so that `lines` is empty", _switch),
 )
 _AFTER: Final = Param("after", "an object of `marks`", "begin where these end, instead of with the last lines", _marks)
 _NUMBER: Final = Param("subscription", "a number", "which one, as the answer to the subscription said", _count)
@@ -188,7 +190,8 @@ def asked(verb: Verb, given: Mapping[str, Any]) -> Asked:
         command = parse_words([verb.name, *words, *given.get("options", ())])
     except UsageError as error:
         raise BadParams(str(error)) from None
-    return Asked(command, given.get("width"), given.get("colour", False), given.get("after"))
+    look = given.get("width"), given.get("colour", False)
+    return Asked(command, *look, given.get("after"), given.get("bare", False))
 
 
 def only_asks(name: str) -> bool:

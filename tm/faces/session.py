@@ -179,7 +179,7 @@ class Session:
 
         def answered(answer: Answer) -> None:
             self._works.pop(number, None)
-            reply(_result(answer))
+            reply(_result(answer, wanted.bare))
             self._out.go_on()
 
         try:
@@ -291,9 +291,9 @@ def _reply(request: Request, outcome: Failure | dict[str, object]) -> bytes:
     return jsonrpc.error(Failure(jsonrpc.BUSY, text, "Ask for less of it.", request.id))
 
 
-def _result(answer: Answer) -> dict[str, object]:
+def _result(answer: Answer, bare: bool = False) -> dict[str, object]:
     noted = {"note": answer.note} if answer.note else {}
-    return {"lines": list(answer.lines), "data": answer.data, "outcome": int(answer.outcome), **noted}
+    return {"lines": [] if bare else list(answer.lines), "data": answer.data, "outcome": int(answer.outcome), **noted}
 
 
 def _nothing() -> None:
