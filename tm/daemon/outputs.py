@@ -190,18 +190,16 @@ class Outputs:
         watcher = self.watchers.get(key) if self.watchers and self.wiring(key).streams.get(name) is stream else None
         if stream.transfer(watcher is not None or self._wanted(key, name)):
             self.reports.taken(stream, self._streams)
-        self._heard(key, name, stream.said)
+        if stream.said:
+            self._hear(key, name, stream.said)
         if watcher is not None and stream.raw:
             watcher(name, stream.raw)
 
     def _drain(self, key: Key, name: str, stream: Stream) -> None:
         for data in stream.drain(self._wanted(key, name)):
             self.reports.taken(stream, self._streams)
-            self._heard(key, name, data)
-
-    def _heard(self, key: Key, name: str, data: bytes) -> None:
-        if data:
-            self._hear(key, name, data)
+            if data:
+                self._hear(key, name, data)
 
     def _hear(self, key: Key, name: str, data: bytes) -> None:
         for listener in list(self.listeners):
@@ -297,6 +295,5 @@ class Outputs:
         self._unused[log] = None
 
     def _close_unused(self) -> None:
-        unused, self._unused = self._unused, {}
-        for log in unused:
-            self.files.close_unused(log)
+        while self._unused:
+            self.files.close_unused(self._unused.popitem()[0])
