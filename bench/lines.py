@@ -28,6 +28,7 @@ from typing import IO
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from bench.measures import memory
 from tests.integration.client import Daemon
 from tests.integration.driver import environment
 from tests.rpc import Rpc
@@ -41,7 +42,6 @@ for _ in range(int(sys.argv[1])):
     print(time.monotonic_ns(), flush=True)
 """
 FLOODS = 8
-MEMORY = Path("/dev/shm")
 
 
 def writer(lines: int) -> list[str]:
@@ -109,7 +109,7 @@ def main() -> None:
     lines = FEW if parser.parse_args().small else LINES
     print(f"| {lines} lines | median, ms | 99 of 100 | worst |\n|---|--:|--:|--:|")
     print(row("a pipe, nobody between", floor(lines), None), flush=True)
-    place = MEMORY if MEMORY.is_dir() else None
+    place = memory.place()
     idle = measured(lines, 0, place)
     print(row("a follower", idle, None), flush=True)
     beside = measured(lines, FLOODS, place)

@@ -8,6 +8,8 @@ In each round every peer has a run of its own, in which all is measured one afte
 that each ratio is of two runs with little time between them. Idle seconds are measured in the first round, with the
 largest number; and whose first run took long has no other: its ratios are large enough to be known from one.
 
+What a run writes is in memory (/dev/shm) where that can be had, or where TMPDIR says.
+
 Peers that are not installed are fetched (`bench/peers/install.py`), into a directory of the user's cache and nowhere
 else; who cannot be had, or breaks, is told in the table. Whatever was started is killed at the end. Only for Linux.
 
@@ -32,7 +34,7 @@ from typing import NamedTuple
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from bench.measures import measures, table, tree
+from bench.measures import measures, memory, table, tree
 from bench.measures.reporter import reporter
 from bench.measures.run import Broken, Run
 from bench.peers import FLOORS, PEERS
@@ -66,7 +68,7 @@ def measured(peer: Peer, plan: Plan, turn: int, count: int) -> tuple[dict[str, l
     """One run: the values by column, and why a measure has none."""
     values: dict[str, list[float]] = {}
     failed: dict[str, str] = {}
-    with tempfile.TemporaryDirectory() as scratch:
+    with tempfile.TemporaryDirectory(dir=memory.place()) as scratch:
         run = Run(peer, count, plan.reporter, Path(scratch))
         try:
             for name in plan.of(turn, count):

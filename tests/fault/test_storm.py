@@ -151,11 +151,12 @@ def test_300_reloads_that_add_and_remove_leave_nothing(tmp_path: Path) -> None:
                 rpc.call("reload")
                 until(lambda wanted=expected: states_of(rpc) == wanted, str(expected))
             if turn == 20:
+                sleeps_on(taskmaster.daemon, 1)
                 used, memory = descriptors(taskmaster.daemon), number(taskmaster.daemon, "VmRSS")
+        sleeps_on(taskmaster.daemon, 2)
         assert descriptors(taskmaster.daemon) == used
         assert number(taskmaster.daemon, "VmRSS") < memory + 4 * 1024
         assert len(children(taskmaster.daemon)) == 1
-        sleeps_on(taskmaster.daemon, 2)
 
 
 def states_of(rpc: Rpc) -> dict[str, str]:

@@ -108,6 +108,22 @@ def test_changes_that_were_lost_are_made_up_for() -> None:
     assert (waiting.over, waiting.failed) == (True, {})
 
 
+@pytest.mark.parametrize(("verb", "status"), [("start", "STOPPED"), ("restart", "RUNNING")])
+def test_what_was_asked_for_may_still_be_to_come_after_a_loss(verb: str, status: str) -> None:
+    """Of thousands the last are started long after the answer, and a client that is slow misses some changes."""
+    waiting = Waiting(verb)
+    stand = [row(status, name) | {"pid": 7, "instance": n} for n, name in enumerate(("one", "two"), 1)]
+    waiting.answered(["one", "two"], stand)
+    waiting.look_again(stand)
+    assert (len(waiting.pending), waiting.doubtful) == (2, True)
+    moved = [row("RUNNING", "one") | {"pid": 8, "instance": 1}, stand[1]]
+    waiting.look_again(moved)
+    assert (list(waiting.done.values()), waiting.doubtful) == (["one"], True)
+    waiting.look_again(moved)
+    assert (waiting.over, waiting.doubtful) == (True, False), "nothing moves any more: it has been carried out"
+    assert [each["state"] for each in waiting.failed.values()] == (["STOPPED"] if verb == "start" else [])
+
+
 def test_a_reload_waits_for_starts_that_are_still_to_come() -> None:
     waiting = Waiting("reload")
     rows = [{**row("STOPPED", f"new_{n}"), "task": "new", "instance": n} for n in (1, 2)]

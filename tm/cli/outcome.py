@@ -38,6 +38,7 @@ class Course:
         self._screen = screen
         self._until = None if wish.timeout_s is None else now() + wish.timeout_s
         self._deadlines: dict[Key, float] = {}
+        self._look_at: float | None = None
         self._subscription: int | None = None
 
     def begin(self) -> Message:
@@ -82,13 +83,16 @@ class Course:
         if left_s is not None and left_s <= 0:
             return self.timed_out()
         wait_s = left_s
-        if self._screen.terminal:
+        if self._screen.terminal or self._look_at is not None:
             wait_s = _TICK_S if left_s is None else min(left_s, _TICK_S)
         pending = self.waiting.pending if self.waiting else {}
         self._screen.live(progress(pending, {key: at - now() for key, at in self._deadlines.items()}))
         message = self._client.next(wait_s)
         if message is not None:
             self._hear(message)
+        if self._look_at is not None and now() >= self._look_at and self.waiting is not None:
+            self.waiting.look_again(self._rows())
+            self._look_at = now() + _TICK_S if self.waiting.doubtful else None
         return None
 
     def report(self) -> list[str]:
@@ -114,8 +118,8 @@ class Course:
 
     def _hear(self, message: Message) -> None:
         params = message.get("params", {})
-        if message.get("method") == "lost" and self.waiting is not None:
-            self.waiting.look_again(self._rows())
+        if message.get("method") == "lost" and self._look_at is None:
+            self._look_at = now() + _TICK_S
         if message.get("method") != "change" or params.get("subscription") != self._subscription:
             return
         key = (params["task"], params["instance"])

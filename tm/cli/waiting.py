@@ -25,6 +25,8 @@ _AT_REST = ("STOPPED", "EXITED", "FATAL")
 class Waiting:
     """What is still to come of one command. `pending`: the last change of each that is waited for.
 
+    `doubtful`: changes were lost, and it cannot be told yet what has been carried out: look again.
+
     A process goes by its task and number, since its name may change while it is waited for.
     """
 
@@ -37,6 +39,8 @@ class Waiting:
         self._tasks: frozenset[str] = frozenset()
         self._carried: set[Key] = set()
         self._halted: set[Key] = set()
+        self._seen: dict[Key, tuple[object, ...]] = {}
+        self.doubtful = False
         self._last: dict[Key, Change] = {}
 
     @property
@@ -80,14 +84,19 @@ class Waiting:
         return mine
 
     def look_again(self, rows: Iterable[Change]) -> None:
-        """Some changes were lost on their way: so things stand. What was asked for counts as carried out; what is no
-        longer there will not come.
+        """Some changes were lost on their way: so things stand. What was asked for counts as carried out where a row is
+        another one than before, and everywhere when nothing has moved between two looks; what is no longer there will
+        not come.
         """
         found = {_key(row): row for row in rows}
+        seen = {key: _stand(found[key]) for key in self.pending if key in found}
+        at_rest, self._seen = seen.items() <= self._seen.items(), seen
         for key, last in list(self.pending.items()):
-            self._carried.add(key)
             row = found.get(key)
+            if at_rest or row is None or _stand(row) != _stand({"status": last["state"], **last}):
+                self._carried.add(key)
             self._judge(key, {**last, "event": "dropped"} if row is None else {**last, **row, "state": row["status"]})
+        self.doubtful = bool(self.pending) and not at_rest
 
     def _judge(self, key: Key, change: Change) -> None:
         verdict = {UP: self._up, DOWN: self._down, SETTLED: self._settled}[self.goal](key, change)
@@ -140,6 +149,11 @@ def is_through(change: Change) -> bool:
 
 def _key(change: Change) -> Key:
     return change["task"], change["instance"]
+
+
+def _stand(row: Change) -> tuple[object, ...]:
+    """What tells a row from the one that it was."""
+    return row["status"], row.get("pid"), row.get("restarts")
 
 
 def why(verb: str, change: Change) -> list[str]:

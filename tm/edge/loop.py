@@ -48,7 +48,7 @@ SLICE_S = 0.01
 """The longest that one turn goes on with work that could wait for the next."""
 OUTPUT_S = 0.001
 """The longest that floods of output, each of which gets one transfer, keep deaths and commands waiting in a turn."""
-LOOK_S = 0.000002
+LOOK_S = 0.000004
 """So much more for each descriptor that is ready, which costs as much to find and to put in order: else turns that find
 thousands would do little but that."""
 
