@@ -60,30 +60,30 @@ def _cost(seen: str) -> dict[str, int]:
 
 COSTS: Final = {
     "start, quick": _cost(
-        "close=9 epoll_ctl=2 epoll_wait getegid geteuid getrusage=2 ioctl lseek=3 mkdir newfstatat=9 openat=5 "
-        "pidfd_open pipe2=3 prctl=2 read=2 recvfrom rename rt_sigaction=4 rt_sigprocmask=3 sendmsg sendto vfork "
-        "write=7"
+        "close=8 epoll_ctl=2 epoll_wait getegid geteuid getrusage=2 ioctl lseek=3 mkdir newfstatat=9 openat=4 "
+        "pidfd_open pipe2=3 poll prctl=2 read recvfrom rename rt_sigaction=4 rt_sigprocmask=3 sendmsg sendto "
+        "vfork write=7"
     ),
     "death, quick": _cost(
-        "close=12 epoll_ctl=4 epoll_wait=4 getegid geteuid getrusage=2 ioctl kill lseek=3 newfstatat=9 openat=5 "
-        "pidfd_open pipe2=3 prctl=4 read=5 rt_sigaction=4 rt_sigprocmask=3 rt_sigreturn sendmsg=2 splice vfork "
-        "wait4 waitid=3 write=9"
+        "close=11 epoll_ctl=4 epoll_wait=4 getegid geteuid getrusage=2 ioctl kill lseek=4 newfstatat=10 "
+        "openat=4 pidfd_open pipe2=3 prctl=4 read=5 rt_sigaction=4 rt_sigprocmask=3 rt_sigreturn sendmsg=2 "
+        "splice vfork wait4 waitid=2 write=9"
     ),
     "start, full": _cost(
-        "clone close=9 epoll_ctl=2 epoll_wait getegid geteuid ioctl=2 lseek=5 mkdir newfstatat=11 openat=5 "
-        "pidfd_open pipe2=3 prctl=2 read=2 recvfrom rename rt_sigaction=4 rt_sigprocmask=3 sendmsg sendto "
+        "clone close=8 epoll_ctl=2 epoll_wait getegid geteuid ioctl=2 lseek=5 mkdir newfstatat=11 openat=4 "
+        "pidfd_open pipe2=3 poll prctl=2 read recvfrom rename rt_sigaction=4 rt_sigprocmask=3 sendmsg sendto "
         "write=7"
     ),
     "death, full": _cost(
-        "clone close=12 epoll_ctl=4 epoll_wait=4 getegid geteuid ioctl=2 kill lseek=5 newfstatat=11 openat=5 "
-        "pidfd_open pipe2=3 prctl=4 read=5 rt_sigaction=4 rt_sigprocmask=3 rt_sigreturn sendmsg=2 splice wait4 "
-        "waitid=3 write=9"
+        "clone close=11 epoll_ctl=4 epoll_wait=4 getegid geteuid ioctl=2 kill lseek=6 newfstatat=12 openat=4 "
+        "pidfd_open pipe2=3 prctl=4 read=5 rt_sigaction=4 rt_sigprocmask=3 rt_sigreturn sendmsg=2 splice "
+        "wait4 waitid=2 write=9"
     ),
     "stop": _cost(
-        "close=4 epoll_ctl=2 epoll_wait=2 ioctl kill=3 lseek=3 mkdir newfstatat=5 openat prctl=2 read=2 recvfrom "
-        "rename rt_sigreturn sendmsg sendto splice wait4 waitid=3 write=8"
+        "close=4 epoll_ctl=2 epoll_wait=3 ioctl kill=3 lseek=3 mkdir newfstatat=5 openat poll prctl=2 read=2 "
+        "recvfrom rename rt_sigreturn sendmsg sendto splice wait4 waitid=2 write=8"
     ),
-    "status": _cost("epoll_wait newfstatat poll recvfrom sendto"),
+    "status": _cost("epoll_wait newfstatat recvfrom sendto poll"),
 }
 """What each operation was seen to do: `start` and `stop` by a client's request, `death` with the start that follows it;
 `quick` by vfork(2), `full` by fork(2). A hundred other processes live beside it.
