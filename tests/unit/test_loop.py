@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tm.core.timers import Instant
-from tm.edge.loop import FEW, LOOK_S, NAP_S, OUTPUT_S, TRICKLE_BYTES, TRICKLE_TURNS, Loop, Rank
+from tm.edge.loop import FEW, NAP_S, OUTPUT_S, TRICKLE_BYTES, TRICKLE_TURNS, Loop, Rank, output_s
 
 
 class Clock:
@@ -70,7 +70,7 @@ def test_output_that_found_no_time_keeps_nobody_waiting_and_is_first_in_the_next
 
     def flood(name: str) -> None:
         served.append(name)
-        clock.now += OUTPUT_S + 0.001
+        clock.now += 2 * OUTPUT_S
 
     for name, (ours, theirs) in zip("abc", pipes, strict=True):
         rank = Rank.COMMAND if name == "c" else Rank.OUTPUT
@@ -116,7 +116,7 @@ def test_the_more_output_is_found_the_longer_it_is_served(loop: Loop, clock: Clo
 
     def flood(fd: int) -> None:
         served.append(fd)
-        clock.now += (OUTPUT_S + 99 * LOOK_S) / 2
+        clock.now += 0.99 * output_s(100) / 2
 
     for ours, theirs in ends:
         loop.watch(ours, lambda ours=ours: flood(ours), Rank.OUTPUT)  # type: ignore[misc]

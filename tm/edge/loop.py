@@ -47,10 +47,11 @@ BOTH = READ | WRITE
 SLICE_S = 0.01
 """The longest that one turn goes on with work that could wait for the next."""
 OUTPUT_S = 0.001
-"""The longest that floods of output, each of which gets one transfer, keep deaths and commands waiting in a turn."""
-LOOK_S = 0.000004
-"""So much more for each descriptor that is ready, which costs as much to find and to put in order: else turns that find
-thousands would do little but that."""
+"""So long floods of output, each of which gets one transfer, keep deaths and commands waiting in a turn."""
+EACH_S, OUTPUT_MOST_S = 0.00002, 0.005
+"""So much longer for each that is ready, up to that, since finding them takes a tenth of it."""
+LOOK_S = 0.000002
+"""And so much, in any case, as finding each costs: else turns that find thousands would do little but that."""
 
 NAP_S = 0.0002
 TRICKLE_TURNS = 16
@@ -197,7 +198,7 @@ class Loop:
     def _serve(self, ready: list[Watch]) -> None:
         """Step 4. Output that found no time is still ready in the next turn, and before what did."""
         self._turns += 1
-        until = self.now + OUTPUT_S + LOOK_S * len(ready)
+        until = self.now + output_s(len(ready))
         for watched in sorted(ready, key=_order):
             if self._watched.get(watched.fd) is not watched:
                 continue
@@ -215,6 +216,11 @@ class Loop:
             callback()
         except Exception as error:
             self._on_error(error)
+
+
+def output_s(ready: int) -> float:
+    """How long output is served in a turn that has found so many."""
+    return min(OUTPUT_S + EACH_S * ready, OUTPUT_MOST_S) + LOOK_S * ready
 
 
 def _order(watched: Watch) -> tuple[int, int]:

@@ -111,7 +111,7 @@ class Pipe:
         except BlockingIOError:
             return None
         self._full_times = self._full_times + 1 if done > self._capacity * 7 // 8 else 0
-        if self._full_times >= _FULL_TIMES and len(self._flooded) < _FLOOD_PIPES:
+        if self._full_times >= _FULL_TIMES and self.fd not in self._flooded and len(self._flooded) < _FLOOD_PIPES:
             self._flooded.add(self.fd)
             self._grow(_FLOOD_BYTES)
         return done
