@@ -10,7 +10,7 @@ from typing import Any
 from tests.waiting import until
 from tm.core.launch import Launch
 from tm.core.tail import Tails
-from tm.daemon.outputs import Outputs
+from tm.daemon.outputs import LINGER_S, Outputs
 from tm.daemon.wiring import Key, Wiring
 from tm.edge.loop import Loop
 
@@ -75,9 +75,13 @@ class Place:
         until(turned, what)
 
     def ended(self, key: Key, writer: subprocess.Popen[bytes]) -> bool:
-        """What the daemon does when it finds `writer` dead; whether a descendant holds a pipe of it."""
+        """What the daemon does when it finds `writer` dead, and nobody starts it again at once; whether a descendant
+        holds a pipe of it.
+        """
         self.until(lambda: writer.poll() is not None, "the end of the writer")
-        return self.outputs.process_ended(key)
+        held = self.outputs.process_ended(key)
+        self.later(2 * LINGER_S)
+        return held
 
     def later(self, seconds: float) -> None:
         """The clock goes on, and the loop sees it."""

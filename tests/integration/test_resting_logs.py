@@ -12,6 +12,7 @@ import pytest
 from tests.integration.place import Place, launch_of
 from tm.core.demand import OPEN_LOGS
 from tm.core.launch import SpawnFailure
+from tm.daemon.outputs import LINGER_S
 from tm.daemon.wiring import Key
 
 SPEAKERS = OPEN_LOGS + 20
@@ -70,7 +71,22 @@ def test_of_many_log_files_only_some_are_open_and_each_gets_its_lines(place: Pla
         wiring.close_childs_ends()
         place.outputs.process_ended(key)
         assert (tmp_path / "log" / str(key[1])).read_text() == f"one {key[1]}\ntwo {key[1]}\n"
+    place.later(2 * LINGER_S)
     assert not open_files(tmp_path / "log")
+
+
+def test_who_is_started_again_at_once_finds_his_log_open(place: Place, tmp_path: Path) -> None:
+    log, key = tmp_path / "log", ("worker", 1)
+    writer = place.start(key, launch_of(log, merges=True), "echo", "one")
+    place.until(lambda: writer.poll() is not None, "its end")
+    (before,) = place.outputs.wiring(key).files.values()
+    place.outputs.process_ended(key)
+    assert open_files(tmp_path) == {"log"}
+    writer = place.start(key, launch_of(log, merges=True), "echo", "two")
+    assert list(place.outputs.wiring(key).files.values()) == [before]
+    place.ended(key, writer)
+    assert log.read_text() == "one\ntwo\n"
+    assert not open_files(tmp_path)
 
 
 def said(place: Path, key: Key, turn: str) -> bool:

@@ -88,6 +88,7 @@ class Outputs:
         """The start failed: give back the daemon's ends."""
         for stream in wiring.streams.values():
             self._close(None, stream)
+        self._close_unused()
 
     def attach(self, key: Key, wiring: Wiring, pid: int | None = 0) -> None:
         """The process has started: watch what it writes. None: it has ended, and its descendants hold the pipes."""
@@ -158,10 +159,10 @@ class Outputs:
         for key, held in self._held.items():
             for stream in held:
                 self._drain(key, "", stream)
-        self._close_unused()
 
     def close(self) -> None:
-        """Nothing is watched any more."""
+        """Nothing is watched any more, and no log lingers."""
+        self._close_unused()
         self._changes.close()
 
     def _end(self, key: Key, name: str, stream: Stream) -> None:
@@ -286,13 +287,9 @@ class Outputs:
                 del self._held[key]
         if stream.log is not None:
             stream.log.leave(stream)
-            self._let_linger(stream.log)
-
-    def _let_linger(self, log: Log) -> None:
-        """Close it soon, unless somebody writes to it by then, as who is started again does."""
-        if not self._unused:
-            self._loop.call_at(Instant(self._loop.now + LINGER_S), self._close_unused)
-        self._unused[log] = None
+            if not self._unused:  # who is started again finds it open
+                self._loop.call_at(Instant(self._loop.now + LINGER_S), self._close_unused)
+            self._unused[stream.log] = None
 
     def _close_unused(self) -> None:
         while self._unused:
