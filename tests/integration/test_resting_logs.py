@@ -106,6 +106,27 @@ def test_a_rename_meanwhile_is_noticed(speaker: Callable[[], None], place: Place
     assert (tmp_path / "log").read_text() == "two\n"
 
 
+def test_an_inode_that_is_given_out_again_is_another_file(
+    speaker: Callable[[], None], place: Place, tmp_path: Path
+) -> None:
+    """As ext4 does at once: who gets it must not write for the one that had it."""
+    log, other = tmp_path / "log", tmp_path / "other"
+    inode = log.stat().st_ino
+    log.unlink()
+    taken = [tmp_path / f"taken{n}" for n in range(50)]
+    for path in taken:
+        path.touch()
+        if path.stat().st_ino == inode:
+            path.rename(other)
+            break
+    else:
+        pytest.skip("this file system gives out other inodes")
+    key: Key = ("worker", 2)
+    place.ended(key, place.start(key, launch_of(other), "echo", "other's"))
+    speaker()
+    assert (log.read_text(), other.read_text()) == ("two\n", "other's\n")
+
+
 def test_a_truncation_meanwhile_makes_no_hole(speaker: Callable[[], None], tmp_path: Path) -> None:
     os.truncate(tmp_path / "log", 0)
     speaker()

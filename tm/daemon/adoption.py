@@ -93,7 +93,7 @@ class Adoption:
         self._left.exits.update(self._ward.gather())
         ended = {key: status for key, look in looks.items() if (status := self._settle(key, rows[key], look))}
         for key in rows:  # when everybody who shares a file is known
-            self._parts.outputs.files.resume(self._parts.outputs.wiring(key))
+            self._parts.outputs.files.resume(self._parts.outputs.wiring(key).streams.values())
         for key, status in ended.items():
             self._die(key, rows[key], status)
         self._hold(rows)

@@ -20,9 +20,10 @@ from tm.core.syslog import SYSLOG
 from tm.core.tail import Tails
 from tm.core.timers import Instant
 from tm.daemon.failures import NoTerminal, log_failure, syslog_failure, terminal_failure
+from tm.daemon.log_files import LogFiles
 from tm.daemon.memory_tails import MemoryTails
 from tm.daemon.refusals import Origin, Refusals, Reports, sentences
-from tm.daemon.wiring import Ends, Key, LogFiles, Wiring, piped
+from tm.daemon.wiring import Ends, Key, Wiring, piped
 from tm.edge.changes import Changes
 from tm.edge.loop import Loop, Rank
 from tm.edge.streams import Stream

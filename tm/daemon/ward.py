@@ -220,6 +220,7 @@ class Ward:
         """Say one of the words that take no descriptor, and what goes with it; whether the guardian has heard that, and
         all that came before.
         """
+        self._say_dropped()
         self._say(word, *([rest] if rest else []))
         return self._hall is not None and not self._hall.owes
 
