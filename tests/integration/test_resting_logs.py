@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import resource
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from tm.core.demand import OPEN_LOGS
 from tm.core.launch import SpawnFailure
 from tm.daemon.outputs import LINGER_S
 from tm.daemon.wiring import Key
+from tm.edge.slots import Slots
 
 SPEAKERS = OPEN_LOGS + 20
 SAYS_TWICE = "echo one; read x < {fifo}; echo two"
@@ -192,3 +194,18 @@ def test_where_descriptors_are_short_logs_give_theirs_back(place: Place, tmp_pat
     assert len(opened) > 30, "more than with a descriptor for each log"
     for key in opened:
         place.outputs.process_ended(key)
+
+
+def test_a_log_that_is_cleared_while_it_lingers_is_closed_once(place: Place, tmp_path: Path) -> None:
+    """Else what it had noted its lines in would be given to two others."""
+    files, key = place.outputs.files, ("worker", 1)
+    with closing(Slots(str(tmp_path / "turns"))) as files.slots:
+        writer = place.start(key, launch_of(tmp_path / "log", merges=True), "echo", "one")
+        place.until(lambda: writer.poll() is not None, "its end")
+        place.outputs.process_ended(key)
+        files.clear(str(tmp_path / "log"))
+        place.later(2 * LINGER_S)
+        others = [files.file(str(tmp_path / name)) for name in ("a", "b")]
+        assert others[0].turns.slot != others[1].turns.slot
+        for each in others:
+            files.close_unused(each)

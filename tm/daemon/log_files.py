@@ -164,18 +164,19 @@ class LogFiles:
             os.unlink(each)
 
     def close_unused(self, log: Log) -> None:
-        """Close it, if nobody writes to it."""
-        if not log.users:
-            self.tell_lost(log)
-            if isinstance(log, LogFile):
-                for path in self._paths.pop(log, ()):
-                    del self._by_path[path]
-                self._known_as(log, None)
-                self._open.pop(log, None)
-            if self.slots is not None and log.turns.slot is not None:
-                self.slots.give_back(log.turns.slot)
-            self._syslog = None if log is self._syslog else self._syslog
-            log.close()
+        """Close it, if nobody writes to it and that has not been done."""
+        if log.users or (log is not self._syslog and log not in self._paths):
+            return
+        self.tell_lost(log)
+        if isinstance(log, LogFile):
+            for path in self._paths.pop(log):
+                del self._by_path[path]
+            self._known_as(log, None)
+            self._open.pop(log, None)
+        if self.slots is not None and log.turns.slot is not None:
+            self.slots.give_back(log.turns.slot)
+        self._syslog = None if log is self._syslog else self._syslog
+        log.close()
 
 
 def _number(path: str) -> int:

@@ -4,7 +4,7 @@ Guarantees: a log is never truncated by being opened, created with mode 0644 les
 link in a directory that others can write, neither to be opened nor to be rotated; nothing waits, for a FIFO neither. A
 file that was renamed, removed or truncated from outside is noticed before the next transfer, within LOOK_S of the last
 look while output floods, also where it had no descriptor meanwhile.
-Leaves to others: what is written (`edge.sinks`), and who has to do without a descriptor (`daemon.wiring`).
+Leaves to others: what is written (`edge.sinks`), and who has to do without a descriptor (`daemon.log_files`).
 
 Trap: splice refuses a file that is open for appending, so the position is ours to keep, and a file that has grown
 otherwise has another writer: from then on it is appended to, by read and write. File systems that cannot splice get the

@@ -9,7 +9,7 @@ where what is refused is to be lost, whole lines are, and of one that was cut sh
 reached its limit is complete at a line end, and becomes `name.1`; a new one with the same owner and mode takes its
 place.
 Leaves to others: the file itself, and what others do to it (`edge.files`), what to do when it takes nothing
-(`edge.streams`), who shares what (`daemon.outputs`), and where a file is complete (`core.rotation`).
+(`edge.streams`), who shares what (`daemon.log_files`), and where a file is complete (`core.rotation`).
 
 Trap: a child can read its own pipe, so what was seen in it may be gone.
 """

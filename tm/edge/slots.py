@@ -4,7 +4,7 @@ Guarantees: what was noted is in the file at once, also when the process is kill
 there until something else is noted under the same number, so that a process that is killed before it has noted anything
 leaves what it found; the file has its room from the beginning, so that a full disk does no harm; a file that cannot be
 had or makes no sense is as one that is empty.
-Leaves to others: what the numbers mean (`daemon.wiring`).
+Leaves to others: what the numbers mean (`daemon.log_files`).
 """
 
 from __future__ import annotations
