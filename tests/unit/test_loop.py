@@ -109,6 +109,28 @@ def test_output_now_and_then_goes_before_floods(loop: Loop, clock: Clock, pipes:
     assert {"one", "two"} <= set(served), "none of the floods waits for ever"
 
 
+def test_output_of_who_is_new_does_not_go_before_what_waits(
+    loop: Loop, clock: Clock, pipes: list[tuple[int, int]]
+) -> None:
+    """Else processes that begin and end all the time would keep a flood from being served at all."""
+    served: list[str] = []
+    (flood, flooding), (new, writing), _ = pipes
+
+    def transfer(name: str) -> None:
+        served.append(name)
+        clock.now += 2 * OUTPUT_S
+        if name == "new":
+            loop.watch(new, lambda: transfer("new"), Rank.OUTPUT)
+
+    loop.watch(flood, lambda: transfer("flood"), Rank.OUTPUT)
+    loop.watch(new, lambda: transfer("new"), Rank.OUTPUT)
+    os.write(flooding, b"x")
+    os.write(writing, b"x")
+    for _ in range(10):
+        loop.turn(0)
+    assert served.count("flood") == served.count("new") == 5
+
+
 def test_the_more_output_is_found_the_longer_it_is_served(loop: Loop, clock: Clock) -> None:
     """To find and order it takes as long: turns that did no more would grow with the square of the number."""
     served: list[int] = []

@@ -75,13 +75,14 @@ class Rank(IntEnum):
 
 
 class Watch:
-    """One registration of a descriptor. `served`: in which turn it was served last."""
+    """One registration of a descriptor. `served`: in which turn it was served last, or registered: who is new does not
+    go before those who wait.
+    """
 
     __slots__ = ("callback", "fd", "rank", "served")
 
-    def __init__(self, fd: int, rank: int, callback: Callback) -> None:
-        self.fd, self.rank, self.callback = fd, rank, callback
-        self.served = 0
+    def __init__(self, fd: int, rank: int, callback: Callback, served: int) -> None:
+        self.fd, self.rank, self.callback, self.served = fd, rank, callback, served
 
 
 class Loop:
@@ -116,7 +117,7 @@ class Loop:
         find out by trying). Replaces an earlier watch of it.
         """
         self.unwatch(fd)
-        watched = Watch(fd, rank, callback)
+        watched = Watch(fd, rank, callback, self._turns)
         try:
             self._selector.register(fd, BOTH if both else WRITE if write else READ, watched)
         except PermissionError:
