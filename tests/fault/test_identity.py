@@ -6,6 +6,7 @@ Nobody but what the daemon itself has started is ever taken over, waited for or 
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import re
 import signal
@@ -20,6 +21,7 @@ from tests.fault.kernel import instances, killed_by_itself, processes
 from tests.integration.driver import PROGRAM, Taskmaster, alive, environment
 from tests.rpc import Rpc, listening
 from tests.waiting import until
+from tm.edge import pidfd
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 CONFIG = """
@@ -69,6 +71,23 @@ def stranger(pid: int, leads: bool) -> Iterator[subprocess.Popen[bytes]]:
     finally:
         process.kill()
         process.wait()
+
+
+def test_when_each_has_begun_is_on_record_soon(tmp_path: Path) -> None:
+    """Not at once, which would wait for its exec; without it a pid that is given out again could be taken for it."""
+    with Taskmaster(tmp_path, CONFIG) as taskmaster:
+        rows = taskmaster.wait_for(**BOTH)
+        begun = {row["pid"]: pidfd.start_time(row["pid"]) for row in rows.values()}
+        assert None not in begun.values()
+        until(lambda: begun == on_record(tmp_path), f"{begun} on record")
+
+
+def on_record(home: Path) -> dict[int, int | None]:
+    """When the processes began that a daemon knows, by pid, as the last line of each has it."""
+    (journal,) = home.rglob("journal")
+    lines = [json.loads(line) for line in journal.read_text().splitlines() if '"kind":"row"' in line]
+    known = {line["task"]: line for line in lines}
+    return {line["pid"]: line["start"] for line in known.values()}
 
 
 @as_root

@@ -60,24 +60,24 @@ def _cost(seen: str) -> dict[str, int]:
 
 COSTS: Final = {
     "start, quick": _cost(
-        "close=8 epoll_ctl=2 epoll_wait getegid geteuid getrusage=2 ioctl lseek=3 mkdir newfstatat=9 openat=4 "
-        "pidfd_open pipe2=3 poll prctl=2 read recvfrom rename rt_sigaction=4 rt_sigprocmask=3 sendmsg sendto "
-        "vfork write=7"
+        "close=9 epoll_ctl=2 epoll_wait=2 getegid geteuid getrusage=2 ioctl lseek=3 mkdir newfstatat=9 "
+        "openat=5 pidfd_open pipe2=3 poll prctl=2 read=2 recvfrom rename rt_sigaction=4 rt_sigprocmask=3 "
+        "sendmsg sendto vfork write=8"
     ),
     "death, quick": _cost(
-        "close=11 epoll_ctl=4 epoll_wait=4 getegid geteuid getrusage=2 ioctl kill lseek=4 newfstatat=10 "
-        "openat=4 pidfd_open pipe2=3 prctl=4 read=5 rt_sigaction=4 rt_sigprocmask=3 rt_sigreturn sendmsg=2 "
-        "splice vfork wait4 waitid=2 write=9"
+        "close=12 epoll_ctl=4 epoll_wait=4 getegid geteuid getrusage=2 ioctl kill lseek=4 newfstatat=10 "
+        "openat=5 pidfd_open pipe2=3 prctl=4 read=6 rt_sigaction=4 rt_sigprocmask=3 rt_sigreturn sendmsg=2 "
+        "splice vfork wait4 waitid=2 write=10"
     ),
     "start, full": _cost(
-        "clone close=8 epoll_ctl=2 epoll_wait getegid geteuid ioctl=2 lseek=5 mkdir newfstatat=11 openat=4 "
-        "pidfd_open pipe2=3 poll prctl=2 read recvfrom rename rt_sigaction=4 rt_sigprocmask=3 sendmsg sendto "
-        "write=7"
+        "clone close=9 epoll_ctl=2 epoll_wait=2 getegid geteuid ioctl=2 lseek=5 mkdir newfstatat=11 openat=5 "
+        "pidfd_open pipe2=3 poll prctl=2 read=2 recvfrom rename rt_sigaction=4 rt_sigprocmask=3 sendmsg "
+        "sendto write=8"
     ),
     "death, full": _cost(
-        "clone close=11 epoll_ctl=4 epoll_wait=4 getegid geteuid ioctl=2 kill lseek=6 newfstatat=12 openat=4 "
-        "pidfd_open pipe2=3 prctl=4 read=5 rt_sigaction=4 rt_sigprocmask=3 rt_sigreturn sendmsg=2 splice "
-        "wait4 waitid=2 write=9"
+        "clone close=12 epoll_ctl=4 epoll_wait=4 getegid geteuid ioctl=2 kill lseek=6 newfstatat=12 openat=5 "
+        "pidfd_open pipe2=3 prctl=4 read=6 rt_sigaction=4 rt_sigprocmask=3 rt_sigreturn sendmsg=2 splice "
+        "wait4 waitid=2 write=10"
     ),
     "stop": _cost(
         "close=4 epoll_ctl=2 epoll_wait=3 ioctl kill=3 lseek=3 mkdir newfstatat=5 openat poll prctl=2 read=2 "

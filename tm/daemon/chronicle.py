@@ -39,7 +39,9 @@ class Chronicle:
         self, journal: Journal | None, head: Head, pipes: Callable[[Key], Mapping[str, int]], say: Callable[[str], None]
     ) -> None:
         self._journal = journal
-        self._place = "" if journal is None else os.path.dirname(os.path.realpath(journal.path))
+        place = "" if journal is None else os.path.dirname(os.path.realpath(journal.path))
+        self.ours = {} if journal is None else {"TASKMASTER_STATE": place}
+        """The variable that all instances of this state directory have, and no other."""
         self._pipes = pipes
         self._say = say
         self._ledger = Ledger(head)
@@ -47,6 +49,8 @@ class Chronicle:
         self._imprints: dict[str, tuple[Task, str]] = {}
         self._owed = False
         self._trouble = ""
+        self.lately: list[Key] = []
+        """Whose process was spawned a moment ago, so that nobody has asked yet when it has begun."""
 
     def begin(self, ledger: Ledger) -> None:
         """Begin anew, with what was taken over."""
@@ -92,27 +96,34 @@ class Chronicle:
             "TASKMASTER_GENERATION": str(number),
         } | self.ours
 
-    @property
-    def ours(self) -> dict[str, str]:
-        """The variable that all instances of this state directory have, and no other."""
-        return {"TASKMASTER_STATE": self._place} if self._journal is not None else {}
-
     def observe(self, _before: Process, what: Occurrence, after: Process, _sent: Sequence[Send]) -> None:
         """An observer of the rows."""
         key = (after.task.name, after.n)
         known = self._ledger.rows.get(key)
         identity, pipes, made_of = NOBODY, None, self._imprint(after.task)
         if after.pid is not None and what.event is Event.SPAWNED:
-            identity = identify(after.pid) if self._journal is not None else NOBODY
+            identity = identify(after.pid, at_once=False) if self._journal is not None else NOBODY
             pipes = self._pipes(key)
         elif after.pid is not None and known is not None:
             identity, pipes, made_of = Identity(known.start, known.identity), known.pipes, known.imprint
+        if identity.number and identity.start is None:
+            self.lately.append(key)
         row = saved(after, self.generation(key), identity, pipes, made_of)
         self._ledger.put(row)
         if what.event in (Event.SPAWNED, Event.SPAWN_FAILED):
             self._ledger.intents.pop(key, None)
         self._write(row_line(row))
         point(f"after-{what.event.value}")
+
+    def complete(self) -> None:
+        """Put on record when the processes have begun that were spawned lately, and still live."""
+        keys, self.lately = self.lately, []
+        for key in keys:
+            row = self._ledger.rows.get(key)
+            if row is not None and row.pid is not None and row.start is None:
+                row = row._replace(start=pidfd.start_time(row.pid))
+                self._ledger.put(row)
+                self._write(row_line(row))
 
     def dropped(self, row: Process) -> None:
         """It is gone for good."""
@@ -183,16 +194,16 @@ class Chronicle:
         return False
 
 
-def identify(pid: int) -> Identity:
-    """What tells a process of ours, which has not been reaped, from all others: the inode of its pidfd, and only where
-    that tells nothing when it has begun. To ask for that waits until the process has become its program.
+def identify(pid: int, at_once: bool = True) -> Identity:
+    """What tells a process of ours, which has not been reaped, from all others: the inode of its pidfd, and when it has
+    begun. To ask for that waits until the process has become its program: not `at_once`, if the inode tells enough.
     """
     number = 0
     with suppress(OSError):
         fd = pidfd.open_pidfd(pid)
         number = pidfd.identity(fd)
         os.close(fd)
-    return Identity(None if number else pidfd.start_time(pid), number)
+    return Identity(pidfd.start_time(pid) if at_once or not number else None, number)
 
 
 def ticks() -> int:

@@ -33,6 +33,7 @@ from tm.edge.journal import Journal
 from tm.edge.slots import Slots
 
 _AGAIN_S = 5.0
+_SOON_S = 0.005
 TERMINAL = "terminal"
 """What the names begin with by which terminals are kept."""
 
@@ -112,7 +113,10 @@ class Succession:
 
     def observe(self, before: Process, what: Occurrence, after: Process, sent: Sequence[Send]) -> None:
         """An observer of the rows."""
+        waits = bool(self._chronicle.lately)
         self._chronicle.observe(before, what, after, sent)
+        if self._chronicle.lately and not waits:
+            self._parties.loop.call_at(Instant(self._parties.loop.now + _SOON_S), self._chronicle.complete)
         self._listening.observe(before, what, after, sent)
 
     def dropped(self, row: Process) -> None:
