@@ -55,6 +55,7 @@ class Facts:
 
     def data(self, row: Process, now: Instant) -> dict[str, object]:
         """The same for programs."""
+        since = _up_since(row)
         return {
             "name": row.name,
             "task": row.task.name,
@@ -62,7 +63,7 @@ class Facts:
             "oneshot": row.task.oneshot,
             "status": row.state.value,
             "pid": row.pid,
-            "uptime": _up_s(row, now),
+            "uptime": None if since is None else round(now - since, 3),
             "restarts": row.restarts,
             "ready": ready(row),
             "retries": row.retries,
@@ -94,14 +95,14 @@ class Facts:
         kept = self._kept.get(key)
         if kept is None or kept.row is not row:
             before, _, behind = _dumps(self.data(row, row.since) | {"uptime": 0, "says": None}).partition(f"{_UPTIME}0")
-            since, moves = row.spawned_at if row.alive else None, row.task.oneshot or row.stopping
+            since, moves = _up_since(row), row.task.oneshot or row.stopping
             words = cells(row, row.since), f"{before}{_UPTIME}", sys.intern(behind)
             kept = self._kept[key] = _Kept(row, *words, since, moves)
         return kept
 
 
-def _up_s(row: Process, now: Instant) -> float | None:
-    return round(now - row.spawned_at, 3) if row.spawned_at is not None and row.alive else None
+def _up_since(row: Process) -> Instant | None:
+    return row.spawned_at if row.alive else None
 
 
 def _dumps(value: object) -> str:

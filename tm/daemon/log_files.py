@@ -7,9 +7,11 @@ Leaves to others: who writes to which (`daemon.wiring`), what is written (`edge.
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
+from typing import TypeVar
 from zlib import crc32
 
 from tm.core.demand import OPEN_LOGS
@@ -21,6 +23,8 @@ from tm.edge.sinks import LogFile
 from tm.edge.slots import Slots
 from tm.edge.streams import Stream
 from tm.edge.syslog import Syslog
+
+T = TypeVar("T")
 
 
 class LogFiles:
@@ -48,7 +52,7 @@ class LogFiles:
         """The file of that path, opened where it has to be. Raises OSError."""
         if (known := self._by_path.get(path)) is not None:
             return known
-        file = LogFile(files.OpenLog(path, self._say, self.make_room))
+        file = LogFile(files.OpenLog(path, self._say, self.with_room))
         if (twin := self._twin(file.file.identity)) is not None:
             file.close()
             file = twin
@@ -91,6 +95,17 @@ class LogFiles:
         del self._open[file]
         if not file.turns.claimed:
             file.file.rest()
+
+    def with_room(self, have: Callable[[], T]) -> T:
+        """What `have` gives, once more where no descriptor was left for it and logs have given some back. Raises
+        OSError.
+        """
+        try:
+            return have()
+        except OSError as error:
+            if error.errno != errno.EMFILE or not self.make_room():
+                raise
+        return have()
 
     def make_room(self) -> bool:
         """Give back what can be had again; whether there was something."""

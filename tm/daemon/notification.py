@@ -29,7 +29,7 @@ from tm.daemon.log_sources import last_lines
 from tm.daemon.outputs import Outputs
 from tm.daemon.supervisor import Supervisor
 from tm.edge.eventlog import EventLog, stamp
-from tm.edge.loop import Callback, Loop
+from tm.edge.loop import Callback, Loop, Once
 
 LAST_CHANCE_S = 1.0
 
@@ -46,7 +46,7 @@ class Notifications:
         self.errands = Errands(loop)
         self._waiting = Waiting()
         self._run: tuple[Notification, Errand] | None = None
-        self._due = False
+        self._next_one = Once(loop, self._next)
         self._deaf = False
         self._then: Callback | None = None
 
@@ -76,7 +76,7 @@ class Notifications:
         if self._then is not None:
             return
         self._then = then
-        if self._run is None and not self._due:
+        if self._run is None and not self._next_one.due:
             then()
         else:
             self._loop.call_at(Instant(self._loop.now + LAST_CHANCE_S), then)
@@ -108,12 +108,10 @@ class Notifications:
 
     def _soon(self) -> None:
         """Begin the next run in this turn of the loop or the next one, unless something runs."""
-        if self._run is None and not self._due:
-            self._due = True
-            self._loop.call_at(self._loop.now, self._next)
+        if self._run is None:
+            self._next_one.ask()
 
     def _next(self) -> None:
-        self._due = False
         settings = self._supervisor.config.settings
         if not settings.on_event:
             self._waiting.clear()

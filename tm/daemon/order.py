@@ -23,7 +23,7 @@ from tm.core.order import Obstacle, Order, ending
 from tm.core.process import Occurrence, Process
 from tm.core.saved import Key
 from tm.core.transitions import Event
-from tm.edge.loop import FIRST, Loop
+from tm.edge.loop import FIRST, Loop, Once
 
 Rows: TypeAlias = dict[Key, Process]
 
@@ -43,13 +43,13 @@ class Held:
     """The wishes that wait. `stuck`: starts that wait for what does not come by itself."""
 
     def __init__(self, loop: Loop, hands: Hands) -> None:
-        self._loop = loop
         self._hands = hands
         self._rows = hands.rows
         self._waiting: dict[Key, str] = {}
         self._going: set[Key] = set()
         self._changed: set[str] = set()
-        self._due = self._hurry = False
+        self._look_next = Once(loop, self._look, FIRST)
+        self._hurry = False
         self.stuck: set[Key] = set()
         self._order = Order({}, ())
 
@@ -158,12 +158,10 @@ class Held:
     def _look_soon(self, names: Iterable[str]) -> None:
         """Look in this turn who waits for these, or is one of them."""
         self._changed.update(names)
-        if self._changed and not self._due:
-            self._due = True
-            self._loop.call_at(FIRST, self._look)
+        if self._changed:
+            self._look_next.ask()
 
     def _look(self) -> None:
-        self._due = False
         changed, self._changed = self._changed, set()
         concerned = changed.union(*(self._order.dependents.get(name, ()) for name in changed))
         obstacles: dict[str, Obstacle | None] = {}

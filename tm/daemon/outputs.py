@@ -18,19 +18,16 @@ from tm.core.launch import Launch, SpawnFailure
 from tm.core.log_policy import LogPolicy
 from tm.core.syslog import SYSLOG
 from tm.core.tail import Tails
-from tm.core.timers import Instant
 from tm.daemon.failures import NoTerminal, log_failure, syslog_failure, terminal_failure
 from tm.daemon.log_files import LogFiles
 from tm.daemon.memory_tails import MemoryTails
 from tm.daemon.refusals import Origin, Refusals, Reports, sentences
 from tm.daemon.wiring import Ends, Key, Wiring, piped
 from tm.edge.changes import Changes
-from tm.edge.loop import Loop, Rank
+from tm.edge.loop import SOON_S, Loop, Once, Rank
 from tm.edge.streams import Stream
 
 HELD_PIPES = 2
-LINGER_S = 0.005
-"""How long a log stays open to which nobody writes any more."""
 
 Hear = Callable[[Key, str, bytes], None]
 """Hears of output: whose, `stdout` or `stderr`, and the bytes; b'' when a process or its output has ended."""
@@ -63,6 +60,7 @@ class Outputs:
         self._refused = Refusals(loop, self._retry, self._give_up)
         self._changes = Changes(loop)
         self._unused: dict[Log, None] = {}
+        self._lingering = Once(loop, self._close_unused, SOON_S)
         self.listeners: list[Listener] = []
         self.watchers: dict[Key, Watcher] = {}
         self.ends: Ends = piped
@@ -288,9 +286,8 @@ class Outputs:
                 del self._held[key]
         if stream.log is not None:
             stream.log.leave(stream)
-            if not self._unused:  # who is started again finds it open
-                self._loop.call_at(Instant(self._loop.now + LINGER_S), self._close_unused)
             self._unused[stream.log] = None
+            self._lingering.ask()  # who is started again finds it open
 
     def _close_unused(self) -> None:
         while self._unused:

@@ -23,7 +23,7 @@ from tm.core.timers import Instant, Timer
 from tm.daemon.slices import Slices
 from tm.edge import apart, reap, version
 from tm.edge.descriptors import close_but
-from tm.edge.loop import Callback, Loop
+from tm.edge.loop import Callback, Loop, Once
 
 LIMIT_S: Final = 60.0
 WAITING_MOST: Final = 32
@@ -73,7 +73,7 @@ class Readings:
         self._waiting: deque[_Asked] = deque()
         self._run: _Run | None = None
         self._taken: _Asked | None = None
-        self._due = False
+        self._next_one = Once(loop, self._next)
         self._resting: list[Callback] = []
 
     def ask(self, work: Work, path: str, then: Then, kept: Iterable[int] = ()) -> End:
@@ -116,12 +116,10 @@ class Readings:
         return self._run is not None or self._taken is not None
 
     def _soon(self) -> None:
-        if not self._due and not self._busy:
-            self._due = True
-            self._loop.call_at(self._loop.now, self._next)
+        if not self._busy:
+            self._next_one.ask()
 
     def _next(self) -> None:
-        self._due = False
         if self._waiting and not self._busy:
             self._begin(self._waiting.popleft())
         elif not self._busy:

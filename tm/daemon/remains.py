@@ -23,7 +23,7 @@ from tm.core.task import KillMode, Task
 from tm.core.timers import Instant
 from tm.daemon.platform import Platform
 from tm.daemon.wiring import Key
-from tm.edge.loop import FIRST, Loop
+from tm.edge.loop import FIRST, Loop, Once
 
 _POLL_FIRST_S, _POLL_MOST_S = 0.01, 1.0
 
@@ -47,7 +47,7 @@ class Remains:
         self._loop = loop
         self._platform = platform
         self._groups: dict[Key, Group] = {}
-        self._look_due = False
+        self._look_soon = Once(loop, self._look, FIRST)
         self._polling = False
 
     def keep(self, key: Key, task: Task, pid: int, then: Callable[[], None] | None) -> None:
@@ -109,12 +109,10 @@ class Remains:
 
     def deaths(self) -> None:
         """Children have died: look in this turn which groups are empty, once for all of them."""
-        if self._groups and not self._look_due:
-            self._look_due = True
-            self._loop.call_at(FIRST, self._look)
+        if self._groups:
+            self._look_soon.ask()
 
     def _look(self) -> None:
-        self._look_due = False
         for key, group in list(self._groups.items()):
             if not self._platform.group_left(group.task, group.pid):
                 self._gone(key)

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable
 
 from tm.core.timers import Instant
-from tm.edge.loop import SLICE_S, Loop
+from tm.edge.loop import SLICE_S, Loop, Once
 
 
 class Slices:
@@ -18,24 +18,31 @@ class Slices:
 
     def __init__(self, loop: Loop) -> None:
         self._loop = loop
-        self._waiting: deque[Callable[[], None]] = deque()
+        self._queue: deque[Callable[[], None]] = deque()
         self._granting = False
+        self._again = Once(loop, self.go_on)
         self._turn, self._began = Instant(-1.0), loop.now
+
+    @property
+    def waiting(self) -> bool:
+        """Whether there is more than a turn has had time for."""
+        return bool(self._queue)
 
     def then(self, work: Callable[[], None]) -> None:
         """Do it when everything that was asked for before has been done: now, if nothing waits."""
-        self._waiting.append(work)
+        self._queue.append(work)
         if not self._granting:
             self._granting = True
-            self._grant()
+            self.go_on()
 
-    def _grant(self) -> None:
+    def go_on(self) -> None:
+        """Do what waits, as far as there is time left for it in this turn."""
         if self._turn != self._loop.now:
             self._turn, self._began = self._loop.now, self._loop.sample()
         try:
-            while self._waiting and self._loop.sample() - self._began <= SLICE_S:
-                self._waiting.popleft()()
+            while self._queue and self._loop.sample() - self._began <= SLICE_S:
+                self._queue.popleft()()
         finally:
-            self._granting = bool(self._waiting)
-            if self._waiting:
-                self._loop.call_at(self._loop.now, self._grant)
+            self._granting = bool(self._queue)
+            if self._queue:
+                self._again.ask()

@@ -20,7 +20,6 @@ from tm.core.exitstatus import UNKNOWN
 from tm.core.journal import Head, Ledger
 from tm.core.process import Occurrence, Process
 from tm.core.records import Level
-from tm.core.timers import Instant
 from tm.daemon.adoption import Adoption, Parties
 from tm.daemon.chronicle import Chronicle
 from tm.daemon.listening import Listening
@@ -30,10 +29,10 @@ from tm.daemon.wiring import Key, Wiring
 from tm.edge import pidfd, procfs
 from tm.edge.hall import Word
 from tm.edge.journal import Journal
+from tm.edge.loop import SOON_S, Once
 from tm.edge.slots import Slots
 
 _AGAIN_S = 5.0
-_SOON_S = 0.005
 TERMINAL = "terminal"
 """What the names begin with by which terminals are kept."""
 
@@ -65,7 +64,8 @@ class Succession:
         self._chronicle = Chronicle(estate.journal, head, lambda key: parties.outputs.wiring(key).pipes(), say)
         self.by = ""
         self._unheard: dict[Key, int] = {}
-        self._listens = False
+        self._complete = Once(parties.loop, self._chronicle.complete, SOON_S)
+        self._listen_on = Once(parties.loop, self._listen_again, _AGAIN_S)
         parties.machine.intend = self._chronicle.intend
         parties.machine.marks = self._chronicle.marks
         parties.machine.keep = self._keep
@@ -109,14 +109,13 @@ class Succession:
         adoption.begin(config)
         self._unheard.update(adoption.unheard)
         if self._unheard:
-            self._listen_on()
+            self._listen_on.ask()
 
     def observe(self, before: Process, what: Occurrence, after: Process, sent: Sequence[Send]) -> None:
         """An observer of the rows."""
-        waits = bool(self._chronicle.lately)
         self._chronicle.observe(before, what, after, sent)
-        if self._chronicle.lately and not waits:
-            self._parties.loop.call_at(Instant(self._parties.loop.now + _SOON_S), self._chronicle.complete)
+        if self._chronicle.lately:
+            self._complete.ask()
         self._listening.observe(before, what, after, sent)
 
     def dropped(self, row: Process) -> None:
@@ -138,7 +137,7 @@ class Succession:
             else:
                 self._unheard[row.task.name, row.n] = row.pid
         if not self._hear():
-            self._listen_on()
+            self._listen_on.ask()
 
     def _hear(self) -> bool:
         """Hear by a pidfd each how those end of whom nobody else tells, as far as there is room for that; whether all
@@ -150,18 +149,13 @@ class Succession:
                 del self._unheard[key]
         return not self._unheard
 
-    def _listen_on(self) -> None:
-        """Look for the others again and again."""
-        if not self._listens:
-            self._listens = True
-            self._parties.loop.call_at(Instant(self._parties.loop.now + _AGAIN_S), self._listen_again)
-
     def _listen_again(self) -> None:
-        self._listens = heard = False
+        """Look for the others again and again."""
+        heard = False
         with suppress(OSError):  # there is no descriptor to look with
             heard = self._hear()
         if not heard:
-            self._listen_on()
+            self._listen_on.ask()
 
     def _is_heard(self, key: Key, pid: int) -> bool:
         """Whether it is from now on, or has ended. Raises OSError where that cannot be seen."""

@@ -64,7 +64,7 @@ class Supervisor:
         self._by_pid: dict[int, Key] = {}
         self._remains = Remains(loop, platform)
         self._outdated: set[Key] = set()
-        self._hurry, self._wishes = False, Slices(loop)
+        self._hurry, self.wishes = False, Slices(loop)
         self.config = config
         self.rows: dict[Key, Process] = {}
         self.held = Held(loop, Hands(lambda: self.rows, self._become, self.then, self._wish))
@@ -83,7 +83,7 @@ class Supervisor:
 
     def then(self, work: Callable[[], None]) -> None:
         """Do `work` when everything that was asked before has been carried out: now, if nothing waits."""
-        self._wishes.then(work)
+        self.wishes.then(work)
 
     def reaped(self, pid: int, status: ExitStatus, hint: str = "") -> None:
         """A child has ended. One that is nobody's leader may still have been the last of its group."""

@@ -9,21 +9,19 @@ import os
 from collections.abc import Callable
 
 from tm.core.process import Occurrence, Process
-from tm.core.timers import Timer
 from tm.daemon.supervisor import Supervisor
 from tm.edge import ps
-from tm.edge.loop import Loop
+from tm.edge.loop import Loop, Once
 
 
 class Title:
     """An observer of the rows that counts who is up. `on_set`: the count is another one, told once a turn."""
 
     def __init__(self, loop: Loop, supervisor: Supervisor) -> None:
-        self._loop = loop
         self._supervisor = supervisor
         self._running = 0
         self._path = ps.where()
-        self._due: Timer[Callable[[], None]] | None = None
+        self._soon = Once(loop, self.show)
         self.on_set: Callable[[], None] = lambda: None
 
     @property
@@ -44,15 +42,10 @@ class Title:
 
     def update(self) -> None:
         """Have the title set in the next turn."""
-        if self._due is None:
-            self._due = self._loop.call_at(self._loop.now, self._next)
+        self._soon.ask()
 
     def show(self) -> None:
         """Set it now."""
         name = os.path.basename(self._supervisor.config.path)
         ps.show(f"taskmaster: {name} ({self.count})", "taskmaster", self._path)
         self.on_set()
-
-    def _next(self) -> None:
-        self._due = None
-        self.show()

@@ -19,14 +19,12 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from tm.core.exitstatus import ExitStatus
-from tm.core.timers import Instant
 from tm.daemon.wiring import Key
 from tm.edge.hall import VARIABLE, Hall, Word, read_state
-from tm.edge.loop import Loop, Rank
+from tm.edge.loop import SOON_S, Loop, Once, Rank
 
 _PIPE = "pipe"
 _AT_ONCE = 50
-_SOON_S = 0.005
 
 
 class PipeName(NamedTuple):
@@ -124,6 +122,7 @@ class Ward:
         self.lasting = end is not None
         self._guardian = guardian
         self._loop: Loop | None = None
+        self._soon: Once | None = None
         self._waits: bool | None = None
         self.on_exited: Callable[[int, ExitStatus], None] = lambda pid, status: None
         self.on_lost: Callable[[], None] = lambda: None
@@ -154,7 +153,7 @@ class Ward:
 
     def open(self, loop: Loop) -> None:
         """Hear it from now on."""
-        self._loop = loop
+        self._loop, self._soon = loop, Once(loop, self._say_dropped, SOON_S)
         self._watch()
 
     def gather(self) -> dict[int, Ended]:
@@ -191,10 +190,10 @@ class Ward:
         if (name := self._names.pop(fd, None)) is not None:
             del self.kept[name]
             self._dropped.append(name)
-            if self._loop is None:
+            if self._soon is None:
                 self._say_dropped()
-            elif len(self._dropped) == 1:
-                self._loop.call_at(Instant(self._loop.now + _SOON_S), self._say_dropped)
+            else:
+                self._soon.ask()
 
     def _say_dropped(self) -> None:
         """Not of a name that means another one by now."""

@@ -23,7 +23,7 @@ from typing import Final, NamedTuple
 from tm.core.globs import Globs
 from tm.edge import inotify
 from tm.edge.inotify import Happening, Inotify
-from tm.edge.loop import FIRST, SLICE_S, Loop, Rank
+from tm.edge.loop import FIRST, SLICE_S, Loop, Once, Rank
 
 MOST: Final = 8192
 _CHANGES: Final = inotify.WRITTEN | inotify.MOVED_AWAY | inotify.MOVED_HERE | inotify.DELETED
@@ -58,7 +58,7 @@ class WatchedTree:
         self._numbers: dict[str, int] = {}
         self._who: dict[str, set[str]] = {}
         self._visits: deque[_Visit] = deque()
-        self._due = False
+        self._look = Once(loop, self._look_around, FIRST)
         self._limited: set[str] = set()
         loop.watch(self._inotify.fd, self._hear, Rank.COMMAND)
 
@@ -87,21 +87,17 @@ class WatchedTree:
 
     def _visit(self, task: str, path: str, fresh: bool) -> None:
         self._visits.append(_Visit(task, path, fresh))
-        if not self._due:
-            self._due = True
-            self._loop.call_at(FIRST, self._look_around)
+        self._look.ask()
 
     def _look_around(self) -> None:
         """Visit as many as a slice allows, and the others in the next turn."""
-        self._due = False
         began = self._loop.sample()
         while self._visits and self._loop.sample() - began <= SLICE_S:
             visit = self._visits.popleft()
             if visit.task in self._globs and self._globs[visit.task].leads(visit.path):
                 self._look_into(visit)
         if self._visits:
-            self._due = True
-            self._loop.call_at(FIRST, self._look_around)
+            self._look.ask()
 
     def _look_into(self, visit: _Visit) -> None:
         task, path, fresh = visit

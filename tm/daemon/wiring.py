@@ -6,7 +6,6 @@ Leaves to others: the logs, which several starts may share (`daemon.log_files`).
 
 from __future__ import annotations
 
-import errno
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -96,7 +95,7 @@ class Wiring:
         else:
             log = sink = logs.file(target)
         try:
-            source, theirs = self._ends(held, logs)
+            source, theirs = logs.with_room(partial(self.ends, self, held))
         except OSError:
             if log is not None:
                 logs.close_unused(log)
@@ -106,14 +105,6 @@ class Wiring:
         self.streams[name] = Stream(source, sink, log)
         if theirs >= 0:
             self.childs_ends.append(theirs)
-
-    def _ends(self, held: int, logs: LogFiles) -> tuple[flow.Pipe, int]:
-        try:
-            return self.ends(self, held)
-        except OSError as error:
-            if error.errno != errno.EMFILE or not logs.make_room():
-                raise
-        return self.ends(self, held)
 
     def adopt(self, key: Key, policy: LogPolicy) -> None:
         """Let its logs be kept in this way."""

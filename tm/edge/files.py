@@ -13,18 +13,25 @@ same.
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import os
 import stat
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
+from typing import TypeAlias
 
 from tm.core.rotation import names
 from tm.core.trust import others_can_write
 
 LOOK_S = 0.1
+
+Opening: TypeAlias = Callable[[], int]
+
+
+def _open_it(opening: Opening) -> int:
+    return opening()
 
 
 class OpenLog:
@@ -35,15 +42,15 @@ class OpenLog:
     is of another file than before.
     """
 
-    __slots__ = ("_fd", "_looked_at", "_make_room", "at", "identity", "is_file", "on_open", "path", "say", "splices")
+    __slots__ = ("_fd", "_looked_at", "_with_room", "at", "identity", "is_file", "on_open", "path", "say", "splices")
 
-    def __init__(self, path: str, say: Callable[[str], None], make_room: Callable[[], bool] = lambda: False) -> None:
-        """Open or create it. Raises OSError, ENXIO for a FIFO that nobody reads. `make_room` is asked to give other
-        descriptors back where there is none for it; whether it has.
+    def __init__(self, path: str, say: Callable[[str], None], with_room: Callable[[Opening], int] = _open_it) -> None:
+        """Open or create it. Raises OSError, ENXIO for a FIFO that nobody reads. `with_room` opens it, where there is
+        no descriptor for it after others have been given back.
         """
         self.path = path
         self.say = say
-        self._make_room = make_room
+        self._with_room = with_room
         self._fd = -1
         self._looked_at = 0.0
         self.at = 0
@@ -117,12 +124,7 @@ class OpenLog:
             self._fd = -1
 
     def _open(self) -> int:
-        try:
-            return open_log(self.path)
-        except OSError as error:
-            if error.errno != errno.EMFILE or not self._make_room():
-                raise
-        return open_log(self.path)
+        return self._with_room(partial(open_log, self.path))
 
     def _begin(self, fd: int) -> None:
         """Go on in this file, at its end."""

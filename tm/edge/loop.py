@@ -62,8 +62,10 @@ TRICKLE_BYTES = 16 * 1024
 FEW = 4
 
 
-FIRST = Instant(float("-inf"))
-"""Before any deadline: when to go on with what deadlines must not overtake, such as who is dead."""
+FIRST = float("-inf")
+"""Before any deadline: when `Once` does what deadlines must not overtake, such as finding out who is dead."""
+SOON_S = 0.005
+"""After how long `Once` does what nobody waits for, so that a start is not kept waiting by it."""
 
 
 class Rank(IntEnum):
@@ -217,6 +219,26 @@ class Loop:
             callback()
         except Exception as error:
             self._on_error(error)
+
+
+class Once:
+    """Work that is done once for all who have asked for it until then: `after_s`, or FIRST. `due`: somebody has."""
+
+    __slots__ = ("_after_s", "_loop", "_work", "due")
+
+    def __init__(self, loop: Loop, work: Callback, after_s: float = 0.0) -> None:
+        self._loop, self._work, self._after_s = loop, work, after_s
+        self.due = False
+
+    def ask(self) -> None:
+        """Have it done, not from within what happens now."""
+        if not self.due:
+            self.due = True
+            self._loop.call_at(Instant(self._loop.now + self._after_s), self._do)
+
+    def _do(self) -> None:
+        self.due = False
+        self._work()
 
 
 def output_s(ready: int) -> float:
