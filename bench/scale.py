@@ -5,8 +5,9 @@ replacement, of the replacement of all at once, of `status` and of the stop; mem
 nothing happens. What is supervised is the same for all: a program that tells a FIFO its name and pid and then waits.
 
 In each round every peer has a run of its own, in which all is measured one after the other; the peers take turns, so
-that each ratio is of two runs with little time between them. Idle seconds are measured in the first round, with the
-largest number; and whose first run took long has no other: its ratios are large enough to be known from one.
+that each ratio is of two runs with little time between them. Idle seconds are measured in the first round, with 1,000;
+and whose first run took long has no other: its ratios are large enough to be known from one. With more processes, who
+took very long with fewer is left out.
 
 What a run writes is in memory (/dev/shm) where that can be had, or where TMPDIR says.
 
@@ -41,10 +42,12 @@ from bench.peers import FLOORS, PEERS
 from bench.peers.install import Unavailable
 from bench.peers.peer import Peer
 
-COUNTS = (100, 1000)
+COUNTS = (100, 1000, 5000)
+IDLE_COUNT = 1000
 ROUNDS = 3
 IDLE_S = 30.0
 PATIENCE_S = 45.0
+LONG_S = 90.0
 DESCRIPTORS = 65536
 FAILURES = (Broken, OSError, subprocess.SubprocessError, AssertionError, EOFError)
 
@@ -60,7 +63,8 @@ class Plan(NamedTuple):
 
     def of(self, turn: int, count: int) -> list[str]:
         """The measures of a round."""
-        idle = turn == 0 and count == max(self.counts)
+        most = max((each for each in self.counts if each <= IDLE_COUNT), default=min(self.counts))
+        idle = turn == 0 and count == most
         return [each for each in self.names if idle or each != "idle"]
 
 
@@ -88,11 +92,19 @@ def measured(peer: Peer, plan: Plan, turn: int, count: int) -> tuple[dict[str, l
     return values, failed
 
 
-def compare(peers: list[Peer], plan: Plan) -> dict[tuple[int, str], table.Cells]:
-    """All rounds of all."""
-    cells = {(count, peer.name): table.Cells() for count in plan.counts for peer in peers}
+def compare(peers: list[Peer], plan: Plan) -> tuple[dict[tuple[int, str], table.Cells], list[str]]:
+    """All rounds of all, and the rows of who was left out."""
+    cells: dict[tuple[int, str], table.Cells] = {}
     took_s: dict[tuple[int, str], float] = {}
+    left_out: list[str] = []
     for count in plan.counts:
+        slow = {name: (fewer, took) for (fewer, name), took in took_s.items() if took > LONG_S}
+        left_out += [
+            table.line(f"{count:,}", name, f"not tried: {took:.0f} s with {fewer:,}")
+            for name, (fewer, took) in slow.items()
+        ]
+        peers = [peer for peer in peers if peer.name not in slow]
+        cells |= {(count, peer.name): table.Cells() for peer in peers}
         for turn in range(plan.rounds):
             for peer in peers if turn % 2 == 0 else peers[::-1]:
                 key = count, peer.name
@@ -104,7 +116,7 @@ def compare(peers: list[Peer], plan: Plan) -> dict[tuple[int, str], table.Cells]
                 cells[key].has(turn, values)
                 cells[key].failed |= failed
                 tell(f"{count} x {peer.name}, round {turn + 1}: {took_s[key]:.0f} s {failed or ''}")
-    return cells
+    return cells, left_out
 
 
 def tell(words: str) -> None:
@@ -169,8 +181,10 @@ def main() -> None:
     peers, missing = obtained([kind for kind in PEERS if kind.name in chosen.only])
     command, language = reporter()
     names = [each for each in measures.MEASURES if each == "boot" or each in chosen.measure]
-    cells = compare(peers, Plan(sorted(chosen.count), chosen.rounds, names, chosen.idle, command))
+    cells, left_out = compare(peers, Plan(sorted(chosen.count), chosen.rounds, names, chosen.idle, command))
     for each in table.rows(cells, [kind.name for kind in FLOORS], names):
+        print(each)
+    for each in left_out:
         print(each)
     for name, why in missing.items():
         print(table.line("-", name, f"not here: {why}"))

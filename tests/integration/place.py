@@ -10,9 +10,9 @@ from typing import Any
 from tests.waiting import until
 from tm.core.launch import Launch
 from tm.core.tail import Tails
-from tm.daemon.outputs import LINGER_S, Outputs
+from tm.daemon.outputs import Outputs
 from tm.daemon.wiring import Key, Wiring
-from tm.edge.loop import Loop
+from tm.edge.loop import SOON_S, Loop
 
 
 def launch_of(stdout: Path | str | None, stderr: Path | str | None = None, merges: bool = False, **more: Any) -> Launch:
@@ -80,7 +80,7 @@ class Place:
         """
         self.until(lambda: writer.poll() is not None, "the end of the writer")
         held = self.outputs.process_ended(key)
-        self.later(2 * LINGER_S)
+        self.later(2 * SOON_S)
         return held
 
     def later(self, seconds: float) -> None:

@@ -13,8 +13,8 @@ import pytest
 from tests.integration.place import Place, launch_of
 from tm.core.demand import OPEN_LOGS
 from tm.core.launch import SpawnFailure
-from tm.daemon.outputs import LINGER_S
 from tm.daemon.wiring import Key
+from tm.edge.loop import SOON_S
 from tm.edge.slots import Slots
 
 SPEAKERS = OPEN_LOGS + 20
@@ -73,7 +73,7 @@ def test_of_many_log_files_only_some_are_open_and_each_gets_its_lines(place: Pla
         wiring.close_childs_ends()
         place.outputs.process_ended(key)
         assert (tmp_path / "log" / str(key[1])).read_text() == f"one {key[1]}\ntwo {key[1]}\n"
-    place.later(2 * LINGER_S)
+    place.later(2 * SOON_S)
     assert not open_files(tmp_path / "log")
 
 
@@ -204,7 +204,7 @@ def test_a_log_that_is_cleared_while_it_lingers_is_closed_once(place: Place, tmp
         place.until(lambda: writer.poll() is not None, "its end")
         place.outputs.process_ended(key)
         files.clear(str(tmp_path / "log"))
-        place.later(2 * LINGER_S)
+        place.later(2 * SOON_S)
         others = [files.file(str(tmp_path / name)) for name in ("a", "b")]
         assert others[0].turns.slot != others[1].turns.slot
         for each in others:

@@ -25,9 +25,10 @@ from tm.core import flow
 from tm.core.flow import Found, Taken
 from tm.core.launch import Launch, SpawnFailure
 from tm.core.lines import whole
-from tm.daemon.outputs import HELD_PIPES, LINGER_S, Listener
+from tm.daemon.outputs import HELD_PIPES, Listener
 from tm.daemon.wiring import Key
 from tm.edge import files
+from tm.edge.loop import SOON_S
 from tm.edge.pipes import Pipe, pipe
 from tm.edge.sinks import LogFile
 from tm.edge.streams import Stream
@@ -398,7 +399,7 @@ def test_at_most_so_many_pipes_are_held(place: Place, tmp_path: Path) -> None:
     assert (tmp_path / "log").read_text() == "1\n2\n3\n4\n"
     place.outputs.forget(WORKER)
     assert place.outputs.held(WORKER) == 0
-    place.later(2 * LINGER_S)
+    place.later(2 * SOON_S)
     assert len(os.listdir("/proc/self/fd")) == before
     release(way)
 

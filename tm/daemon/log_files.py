@@ -36,7 +36,7 @@ class LogFiles:
         self._paths: dict[LogFile, list[str]] = {}
         self._by_identity: dict[tuple[int, int], LogFile] = {}
         self._identities: dict[LogFile, tuple[int, int]] = {}
-        self._on_turn, self._on_open = self._note, self._opened  # one for all files
+        self._on_turn, self._on_open, self._have = self._note, self._opened, self.with_room  # one for all files
         self._open: dict[LogFile, None] = {}
         self._syslog: Syslog | None = None
         self.syslog_path = ""
@@ -52,7 +52,7 @@ class LogFiles:
         """The file of that path, opened where it has to be. Raises OSError."""
         if (known := self._by_path.get(path)) is not None:
             return known
-        file = LogFile(files.OpenLog(path, self._say, self.with_room))
+        file = LogFile(files.OpenLog(path, self._say, self._have))
         if (twin := self._twin(file.file.identity)) is not None:
             file.close()
             file = twin
