@@ -71,12 +71,20 @@ class Deadlines(Generic[T]):
     def due(self, now: Instant) -> Iterator[T]:
         """Take what is due at `now`, one at a time, so that an item can cancel a later one.
 
-        A timer armed while this runs is not given before the next call, nor is what comes after it: each call ends.
+        A timer armed while this runs is not given before the next call, however early: each call ends.
         """
         last = self._armed
-        while (first := self.next()) is not None and first <= now and self._heap[0].order <= last:
-            timer = heapq.heappop(self._heap)
-            item = cast(T, timer.item)
-            timer.item = None
-            self._live -= 1
-            yield item
+        postponed: list[Timer[T]] = []
+        try:
+            while (first := self.next()) is not None and first <= now:
+                timer = heapq.heappop(self._heap)
+                if timer.order > last:
+                    postponed.append(timer)
+                    continue
+                item = cast(T, timer.item)
+                timer.item = None
+                self._live -= 1
+                yield item
+        finally:
+            for timer in postponed:
+                heapq.heappush(self._heap, timer)

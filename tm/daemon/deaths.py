@@ -56,6 +56,7 @@ class Deaths:
             self._behind_since = (self._behind_since or self._loop.now) if more else None
             if more:
                 self._again.ask()
+                self._loop.end_turn()
                 self._supervisor.wishes.go_on()
 
     def _slice_s(self) -> float:
