@@ -19,7 +19,6 @@ from tm.edge import ends, pidfd, procfs
 from tm.edge.loop import FIRST, SLICE_S, Loop, Once, Rank
 
 _SIGKILL = 9
-_AT_ONCE = 10
 _BESIDE_WISHES_S = SLICE_S / 8
 BEHIND_S = 0.5
 
@@ -45,19 +44,22 @@ class Deaths:
         more = True
         try:
             while more and self._loop.sample() <= until:
-                for _ in range(_AT_ONCE):
-                    if (found := ends.look()) is None:
-                        more = False
-                        break
-                    pid, status = found[0], ExitStatus.from_wait(found[1])
-                    self._note(pid, status)
-                    self.ended(pid, status)
+                more = self._reap_one()
         finally:
             self._behind_since = (self._behind_since or self._loop.now) if more else None
             if more:
                 self._again.ask()
                 self._loop.end_turn()
                 self._supervisor.wishes.go_on()
+
+    def _reap_one(self) -> bool:
+        """Whether there was one."""
+        if (found := ends.look()) is None:
+            return False
+        pid, status = found[0], ExitStatus.from_wait(found[1])
+        self._note(pid, status)
+        self.ended(pid, status)
+        return True
 
     def _slice_s(self) -> float:
         """How long it may take in this turn."""
