@@ -215,6 +215,17 @@ def has_kept_its_version(guardian: int) -> bool:
     return False
 
 
+TALKS = """
+      talks: {command: "while :; do read x < talk.fifo && echo $x; done", instances: 2, stdout: talk.log, autoLaunch: true}
+"""
+
+
+def said(home: Path, words: str) -> bool:
+    """Whether the words that one of two is given come into the log of both."""
+    (home / "talk.fifo").write_text(f"{words}\n")
+    return until(lambda: words in (home / "talk.log").read_text(), f"{words} in the log of both")
+
+
 class Elsewhere(Daemon):
     """One that runs by the interpreter `python` in its home."""
 
@@ -223,15 +234,18 @@ class Elsewhere(Daemon):
 
 @pytest.mark.parametrize(("broken", "tries"), [(False, 1), (True, 2)], ids=["gone", "broken"])
 def test_a_guardian_needs_no_python_but_the_one_that_runs(tmp_path: Path, broken: bool, tries: int) -> None:
-    """The interpreter is removed, or another one that ends at once is in its place, and both are killed in turn."""
+    """The interpreter is removed, or another one that ends at once is in its place, and both are killed in turn. So the
+    next daemon is made of what was a daemon itself, with what that had open.
+    """
     python, pidfile = tmp_path / "python", tmp_path / "web.pid"
     python.symlink_to(sys.executable)
     for name in ("tm", "bin"):  # a checkout with an environment runs by that
         shutil.copytree(ROOT / name, tmp_path / "installed" / name)
-    os.mkfifo(tmp_path / "coded.fifo")
+    for name in ("coded.fifo", "talk.fifo"):
+        os.mkfifo(tmp_path / name)
     flags = ("-l", "taskmaster.log", "-p", "web.pid")
     program, path = tmp_path / "installed", os.pathsep.join(sys.path[1:])
-    with Elsewhere(tmp_path, CONFIG, *flags, program=program, PYTHONPATH=path) as daemon:
+    with Elsewhere(tmp_path, CONFIG + TALKS, *flags, program=program, PYTHONPATH=path) as daemon:
         before, guardian = settled(daemon), daemon.process.pid
         title = Path(f"/proc/{guardian}/cmdline")
         until(lambda: title.read_bytes().startswith(b"taskmaster: guardian"), "the guardian")
@@ -241,6 +255,7 @@ def test_a_guardian_needs_no_python_but_the_one_that_runs(tmp_path: Path, broken
             python.write_text("#!/bin/sh\nexit 1\n")
             python.chmod(0o755)
         for turn in (1, 2):
+            assert said(tmp_path, f"before {turn}")
             os.kill(guardian, signal.SIGKILL)
             until(lambda n=turn * tries: daemon.log.count("another one takes its place") == n, "another guardian")  # type: ignore[misc]
             assert daemon.rows() == before
@@ -248,6 +263,7 @@ def test_a_guardian_needs_no_python_but_the_one_that_runs(tmp_path: Path, broken
             killed = until(lambda pid=guardian: daemons_of(pid), "its daemon")[0]  # type: ignore[misc]
             os.kill(killed, signal.SIGKILL)
             assert daemon.rows() == before
+            assert said(tmp_path, f"after {turn}")
         os.kill(guardian, signal.SIGTERM)
         until(lambda: not alive(guardian), "the end")
         assert not pidfile.exists()

@@ -31,7 +31,7 @@ from tm.daemon import role
 from tm.daemon.reading import Reading
 from tm.daemon.service import Service
 from tm.daemon.ward import Inheritance, Ward
-from tm.edge import hall, ps, reap, version
+from tm.edge import hall, pipes, ps, reap, version
 from tm.edge.descriptors import close_but
 from tm.edge.faults import disarm, point
 
@@ -222,6 +222,7 @@ def _stay(state: dict[str, Any], kept: dict[str, int]) -> NoReturn:
     from tm.cli.guardian import be_guardian  # which is elsewhere at all other times
 
     close_but({state["hall"], *kept.values()})
+    pipes.forget()  # the next daemon is made of this process
     os._exit(be_guardian({**state, "kept": kept}, _keep_version(kept)))
 
 

@@ -70,10 +70,12 @@ class Pidfile:
         return self._fd
 
     def write(self, *lines: str) -> None:
-        """Let these be its content. Raises OSError."""
+        """Let these be its content; who reads it meanwhile finds the old or the new, and at most empty lines after it.
+        Raises OSError.
+        """
         content = os.fsencode("".join(f"{line}\n" for line in lines))
-        os.ftruncate(self._fd, 0)
-        os.pwrite(self._fd, content, 0)
+        os.pwrite(self._fd, content.ljust(os.fstat(self._fd).st_size, b"\n"), 0)
+        os.ftruncate(self._fd, len(content))
 
     def release(self) -> None:
         """Remove the file, or empty it where the directory is not ours; then give it up, also for a guardian that holds

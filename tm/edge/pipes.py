@@ -172,6 +172,12 @@ def open_glass() -> None:
     _glass()
 
 
+def forget() -> None:
+    """This process is to be another one: what it has open here is closed, by whoever closes everything."""
+    _glass.cache_clear()
+    Pipe._flooded.clear()
+
+
 @cache
 def _glass() -> _Glass | None:
     """Made when it is needed first, since on the way into the background every descriptor is closed."""
