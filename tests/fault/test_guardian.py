@@ -216,7 +216,8 @@ def has_kept_its_version(guardian: int) -> bool:
 
 
 TALKS = """
-      talks: {command: "while :; do read x < talk.fifo && echo $x; done", instances: 2, stdout: talk.log, autoLaunch: true}
+      talks: {command: "while :; do read x < talk.fifo && echo $x; done", instances: 2, stdout: talk.log,
+              autoLaunch: true}
 """
 
 
