@@ -47,9 +47,9 @@ class Deaths:
                 more = self._reap_one()
         finally:
             self._behind_since = (self._behind_since or self._loop.now) if more else None
+            self._loop.end_turn()  # what follows from a death, as of the last of a group, goes before deadlines as well
             if more:
                 self._again.ask()
-                self._loop.end_turn()
                 self._supervisor.wishes.go_on()
 
     def _reap_one(self) -> bool:

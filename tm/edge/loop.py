@@ -168,7 +168,9 @@ class Loop:
                 break
 
     def end_turn(self) -> None:
-        """Let the timers that are due wait for the next turn: they must not overtake what goes on then."""
+        """Let the timers that are due wait for the next turn: they must not overtake what goes on then. Before timers
+        are served it means nothing: what was asked for until then comes before them.
+        """
         self._ending = True
 
     def run(self) -> None:
