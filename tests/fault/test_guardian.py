@@ -216,14 +216,14 @@ def has_kept_its_version(guardian: int) -> bool:
 
 
 TALKS = """
-      talks: {command: "while :; do read x < talk.fifo && echo $x; done", instances: 2, stdout: talk.log,
+      talks: {command: "while :; do read x < talk$TASKMASTER_N.fifo && echo $x; done", instances: 2, stdout: talk.log,
               autoLaunch: true}
 """
 
 
 def said(home: Path, words: str) -> bool:
     """Whether the words that one of two is given come into the log of both."""
-    (home / "talk.fifo").write_text(f"{words}\n")
+    (home / "talk1.fifo").write_text(f"{words}\n")
     return until(lambda: words in (home / "talk.log").read_text(), f"{words} in the log of both")
 
 
@@ -242,7 +242,7 @@ def test_a_guardian_needs_no_python_but_the_one_that_runs(tmp_path: Path, broken
     python.symlink_to(sys.executable)
     for name in ("tm", "bin"):  # a checkout with an environment runs by that
         shutil.copytree(ROOT / name, tmp_path / "installed" / name)
-    for name in ("coded.fifo", "talk.fifo"):
+    for name in ("coded.fifo", "talk1.fifo", "talk2.fifo"):
         os.mkfifo(tmp_path / name)
     flags = ("-l", "taskmaster.log", "-p", "web.pid")
     program, path = tmp_path / "installed", os.pathsep.join(sys.path[1:])

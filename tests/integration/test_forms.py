@@ -404,6 +404,7 @@ def test_a_task_that_is_being_removed_is_not_started_again(tmp_path: Path) -> No
         until(lambda: taskmaster.ask("logs stubborn") == "up\n", "up")
         taskmaster.write("tasks: {kept: {command: sleep 1000, autoLaunch: true}}")
         taskmaster.type("reload")
+        taskmaster.wait_output("stop     stubborn: no longer in the file")
         for verb in ("start", "restart"):
             answer = taskmaster.ask(f"{verb} stubborn")
             assert "Process 'stubborn' is being removed: the configuration no longer has it\n" in answer

@@ -186,6 +186,19 @@ def test_a_reload_keeps_what_has_not_changed(tmp_path: Path) -> None:
     assert not place.exists() and refused(other)
 
 
+def test_a_task_has_its_sockets_under_a_new_name_though_much_is_started_before_it(tmp_path: Path) -> None:
+    """Its process under the old name is long gone when it is the turn of the new one."""
+    place = tmp_path / "web.sock"
+    text = config(f"it: 'unix://{place}'")
+    many = "\n          many: {command: sleep 1000, instances: 200, autoLaunch: true}"
+    with up(tmp_path, text) as daemon:
+        before = knock(place)
+        daemon.write(text.replace("tasks:", f"tasks:{many}").replace("web:", "next:"))
+        assert daemon.ctl("reload").returncode == 0
+        after = knock(place)
+        assert (after["instance"], after["sockets"]) == ("next", before["sockets"])
+
+
 def test_a_file_that_somebody_has_removed_is_there_again_after_a_restart(tmp_path: Path) -> None:
     place = tmp_path / "web.sock"
     with up(tmp_path, config(f"it: 'unix://{place}'")) as daemon:

@@ -423,7 +423,9 @@ def test_output_arrives_in_the_files_of_rsyslogd_though_it_is_started_anew(tmp_p
     with Rsyslogd(tmp_path) as rsyslogd, Taskmaster(tmp_path, config) as taskmaster:
         taskmaster.ask("start both")
         taskmaster.ask("start flood")
-        pids = [int(pid) for pid in re.findall(r"flood_\d' started with PID (\d+)", taskmaster.output)]
+        told = r"flood_\d' started with PID (\d+)"
+        until(lambda: len(re.findall(told, taskmaster.output)) == 2, "both are told")
+        pids = [int(pid) for pid in re.findall(told, taskmaster.output)]
         until(lambda: len(rsyslogd.messages()) > 1000, "1000 messages")
         rsyslogd.stop()
         rsyslogd.start()

@@ -16,6 +16,7 @@ import errno
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from tm.core.effects import Send
@@ -76,10 +77,16 @@ class Listening:
         return [self._held[address].fd for address in wanted]
 
     def observe(self, before: Process, _what: Occurrence, after: Process, _sent: Sequence[Send]) -> None:
-        """An observer of the rows."""
-        if self._held and after.at_rest and not before.at_rest and self._rests(after.task.name):
-            for address in [each for each, held in self._held.items() if held.task == after.task.name]:
-                self._end(address)
+        """An observer of the rows. What is asked for already, such as the start of a task under its new name, may need
+        what this one has had.
+        """
+        if self._held and after.at_rest and not before.at_rest:
+            self._supervisor.then(partial(self._rest, after.task.name))
+
+    def end(self) -> None:
+        """The daemon leaves in order, with nobody left."""
+        for address in list(self._held):
+            self._end(address)
 
     def settle(self) -> None:
         """Everything that an earlier daemon has left is known: close what nobody has any more, and have again what only
@@ -96,6 +103,12 @@ class Listening:
         for address, (name, each) in owners.items():
             if address not in self._held and (taken := self._taken_back(name, each)) is not None:
                 self._keep(address, taken)
+
+    def _rest(self, task: str) -> None:
+        """Close what this task has had, if it is at rest."""
+        if self._rests(task):
+            for address in [each for each, held in self._held.items() if held.task == task]:
+                self._end(address)
 
     def _rests(self, task: str) -> bool:
         """Whether no instance of it lives, and none is due."""

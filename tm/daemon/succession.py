@@ -184,8 +184,11 @@ class Succession:
         return self._chronicle.lacking()
 
     def end(self) -> None:
-        """The daemon leaves; where nothing outlives it nothing has to be known."""
-        if self._chronicle.end() and self._estate.slots is not None:
+        """The daemon leaves; where nothing outlives it nothing has to be known, or listened at."""
+        if not self._chronicle.end():
+            return
+        self._listening.end()
+        if self._estate.slots is not None:
             self._estate.slots.remove()
 
     def _keep(self, key: Key, wiring: Wiring) -> None:
