@@ -1,0 +1,33 @@
+"""The pidfile, as somebody finds it who reads it at any moment."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from tm.edge.pidfile import Pidfile
+
+READER = """
+import json, sys
+seen = set()
+for _ in range(20_000):
+    with open(sys.argv[1]) as file:
+        seen.add(file.read().rstrip())
+print(json.dumps(sorted(seen)))
+"""
+
+
+def test_whoever_reads_it_while_it_is_replaced_finds_the_old_or_the_new(tmp_path: Path) -> None:
+    pidfile = Pidfile(str(tmp_path / "web.pid"), 0o644)
+    pidfile.write("1")
+    command = [sys.executable, "-c", READER, pidfile.path]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as reader:
+        while reader.poll() is None:
+            for pid in ("1234567", "1"):
+                pidfile.write(pid)
+        assert reader.stdout is not None
+        assert set(json.load(reader.stdout)) <= {"1", "1234567"}
+    pidfile.release()
+    assert not (tmp_path / "web.pid").exists()
