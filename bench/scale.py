@@ -12,7 +12,8 @@ took very long with fewer is left out.
 What a run writes is in memory (/dev/shm) where that can be had, or where TMPDIR says.
 
 Peers that are not installed are fetched (`bench/peers/install.py`), into a directory of the user's cache and nowhere
-else; who cannot be had, or breaks, is told in the table. Whatever was started is killed at the end. Only for Linux.
+else; who cannot be had, or breaks, is told in the table. Ctrl-C: the table as far as it is. Whatever was started is
+killed at the end. Only for Linux.
 
     bench/scale.py [--only PEER ...] [--count N ...] [--rounds N] [--measure NAME ...] [--idle SECONDS]
 """
@@ -92,11 +93,9 @@ def measured(peer: Peer, plan: Plan, turn: int, count: int) -> tuple[dict[str, l
     return values, failed
 
 
-def compare(peers: list[Peer], plan: Plan) -> tuple[dict[tuple[int, str], table.Cells], list[str]]:
-    """All rounds of all, and the rows of who was left out."""
-    cells: dict[tuple[int, str], table.Cells] = {}
+def compare(peers: list[Peer], plan: Plan, cells: dict[tuple[int, str], table.Cells], left_out: list[str]) -> None:
+    """All rounds of all, into `cells`, and the rows of those who are left out."""
     took_s: dict[tuple[int, str], float] = {}
-    left_out: list[str] = []
     for count in plan.counts:
         slow = {name: (fewer, took) for (fewer, name), took in took_s.items() if took > LONG_S}
         left_out += [
@@ -104,7 +103,7 @@ def compare(peers: list[Peer], plan: Plan) -> tuple[dict[tuple[int, str], table.
             for name, (fewer, took) in slow.items()
         ]
         peers = [peer for peer in peers if peer.name not in slow]
-        cells |= {(count, peer.name): table.Cells() for peer in peers}
+        cells.update({(count, peer.name): table.Cells() for peer in peers})
         for turn in range(plan.rounds):
             for peer in peers if turn % 2 == 0 else peers[::-1]:
                 key = count, peer.name
@@ -116,7 +115,6 @@ def compare(peers: list[Peer], plan: Plan) -> tuple[dict[tuple[int, str], table.
                 cells[key].has(turn, values)
                 cells[key].failed |= failed
                 tell(f"{count} x {peer.name}, round {turn + 1}: {took_s[key]:.0f} s {failed or ''}")
-    return cells, left_out
 
 
 def tell(words: str) -> None:
@@ -181,13 +179,13 @@ def main() -> None:
     peers, missing = obtained([kind for kind in PEERS if kind.name in chosen.only])
     command, language = reporter()
     names = [each for each in measures.MEASURES if each == "boot" or each in chosen.measure]
-    cells, left_out = compare(peers, Plan(sorted(chosen.count), chosen.rounds, names, chosen.idle, command))
-    for each in table.rows(cells, [kind.name for kind in FLOORS], names):
-        print(each)
-    for each in left_out:
-        print(each)
-    for name, why in missing.items():
-        print(table.line("-", name, f"not here: {why}"))
+    cells: dict[tuple[int, str], table.Cells] = {}
+    left_out = [table.line("-", name, f"not here: {why}") for name, why in missing.items()]
+    try:
+        compare(peers, Plan(sorted(chosen.count), chosen.rounds, names, chosen.idle, command), cells, left_out)
+    finally:  # also for whoever has waited long enough
+        for each in (*table.rows(cells, [kind.name for kind in FLOORS], names), *left_out):
+            print(each)
     print(f"\n{machine()}. The supervised program is in {language}; medians of {chosen.rounds} rounds.")
     print(", ".join(f"{peer.name} {peer.found.version}".strip() for peer in peers))
 
