@@ -46,7 +46,8 @@ Watcher = Callable[[str, bytes], None]
 
 class Outputs:
     """All streams. Owns their descriptors; `files` and `memory` are where they go, `reports` what is told of logs that
-    take nothing. `on_close` hears of each descriptor that is about to be closed.
+    take nothing. `on_close` hears of each descriptor that is about to be closed. `silent`: pids of processes that have
+    closed all they wrote to, as the dead have.
     """
 
     def __init__(self, loop: Loop, tails: Tails, on_trouble: Callable[[str, str], None]) -> None:
@@ -61,6 +62,7 @@ class Outputs:
         self._changes = Changes(loop)
         self._unused: dict[Log, None] = {}
         self._lingering = Once(loop, self._close_unused, SOON_S)
+        self.silent: list[int] = []
         self.listeners: list[Listener] = []
         self.watchers: dict[Key, Watcher] = {}
         self.ends: Ends = piped
@@ -220,8 +222,7 @@ class Outputs:
                 self._unwatch(stream)
                 self._refused.add((key, name), stream)
         elif stream.ended:
-            self._hear(key, name, b"")
-            self._close(key, stream)
+            self._over(key, name, stream)
             return True
         elif stream.stalled:
             self._loop.unwatch(stream.fd)
@@ -231,6 +232,14 @@ class Outputs:
             if log.lost and self.reports.loss_is_due(log.path):
                 self.files.tell_lost(log)
         return False
+
+    def _over(self, key: Key, name: str, stream: Stream) -> None:
+        """Nobody can write to it any more."""
+        self._hear(key, name, b"")
+        self._close(key, stream)
+        wiring = self.wiring(key)
+        if wiring.pid and all(each.closed for each in wiring.streams.values()):
+            self.silent.append(wiring.pid)
 
     def _lose(self, stream: Stream) -> None:
         """Let it go on without its log."""

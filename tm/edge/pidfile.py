@@ -70,9 +70,7 @@ class Pidfile:
         return self._fd
 
     def write(self, *lines: str) -> None:
-        """Let these be its content; who reads it meanwhile finds the old or the new, and at most empty lines after it.
-        Raises OSError.
-        """
+        """Let these be its content, which it never is without. Raises OSError."""
         content = os.fsencode("".join(f"{line}\n" for line in lines))
         os.pwrite(self._fd, content.ljust(os.fstat(self._fd).st_size, b"\n"), 0)
         os.ftruncate(self._fd, len(content))
