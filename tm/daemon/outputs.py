@@ -46,8 +46,7 @@ Watcher = Callable[[str, bytes], None]
 
 class Outputs:
     """All streams. Owns their descriptors; `files` and `memory` are where they go, `reports` what is told of logs that
-    take nothing. `on_close` hears of each descriptor that is about to be closed. `silent`: pids of processes that have
-    closed all they wrote to, as the dead have.
+    take nothing. `on_close` hears of each descriptor before it is closed. `silent`: pids that write to nothing more.
     """
 
     def __init__(self, loop: Loop, tails: Tails, on_trouble: Callable[[str, str], None]) -> None:
@@ -204,9 +203,8 @@ class Outputs:
                 self._hear(key, name, data)
 
     def _hear(self, key: Key, name: str, data: bytes) -> None:
-        for listener in list(self.listeners):
-            if listener.wants(key, name):
-                listener.hear(key, name, data)
+        for listener in [each for each in self.listeners if each.wants(key, name)]:
+            listener.hear(key, name, data)
 
     def _wanted(self, key: Key, name: str) -> bool:
         return any(listener.wants(key, name) for listener in self.listeners)
@@ -237,9 +235,8 @@ class Outputs:
         """Nobody can write to it any more."""
         self._hear(key, name, b"")
         self._close(key, stream)
-        wiring = self.wiring(key)
-        if wiring.pid and all(each.closed for each in wiring.streams.values()):
-            self.silent.append(wiring.pid)
+        if all(each.closed for each in self.wiring(key).streams.values()):
+            self.silent.append(self.wiring(key).pid)
 
     def _lose(self, stream: Stream) -> None:
         """Let it go on without its log."""

@@ -54,9 +54,7 @@ _BUG = SpawnFailure("spawn", "a bug of taskmaster kept it from being started; th
 
 
 class Supervisor:
-    """All processes of one daemon. `rows` are in the order of the configuration, `timers` those of their deadlines;
-    `wishes`: what was asked for, and waits where that is much.
-    """
+    """All processes of one daemon: `rows` as the configuration has them, `timers` of deadlines, `wishes` that wait."""
 
     def __init__(self, loop: Loop, platform: Platform, config: Config, environ: Mapping[str, str]) -> None:
         """Begin with `config` and no rows; `environ` is what children inherit where the configuration lets them."""
