@@ -388,19 +388,6 @@ def test_a_pipe_that_a_grandchild_holds_stays_watched(place: Place, tmp_path: Pa
     assert place.turns == turns + 1
 
 
-def test_who_has_closed_all_that_it_wrote_to_is_silent(place: Place, tmp_path: Path) -> None:
-    script = f"echo out; exec 2>&-; read x < {fifo(tmp_path)}"
-    writer = place.start(WORKER, launch_of(tmp_path / "log", tmp_path / "err"), "sh", "-c", script)
-    place.outputs.wiring(WORKER).pid = writer.pid
-    streams = place.outputs.wiring(WORKER).streams
-    place.until(lambda: streams["stderr"].closed, "the end of stderr")
-    assert place.outputs.silent == []
-    release(tmp_path / "fifo")
-    place.until(lambda: streams["stdout"].closed, "the end of stdout")
-    assert place.outputs.silent == [writer.pid]
-    place.ended(WORKER, writer)
-
-
 def test_at_most_so_many_pipes_are_held(place: Place, tmp_path: Path) -> None:
     way = fifo(tmp_path)
     before = len(os.listdir("/proc/self/fd"))

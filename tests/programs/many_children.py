@@ -11,7 +11,6 @@ from collections.abc import Callable
 from typing import cast
 
 from tm.core.exitstatus import ExitStatus
-from tm.core.tail import Tails
 from tm.daemon.deaths import Deaths
 from tm.daemon.outputs import Outputs
 from tm.daemon.slices import Slices
@@ -122,7 +121,7 @@ def beside_wishes() -> dict[str, object]:
     done: list[int] = []
     loop = Loop(errors.append, clock)
     rows = Rows(loop, work)
-    deaths = Deaths(loop, cast(Supervisor, rows), Outputs(loop, Tails(0), lambda path, sentence: None))
+    deaths = Deaths(loop, cast(Supervisor, rows), cast(Outputs, None))
     for _ in range(300):
         if (pid := os.fork()) == 0:
             os._exit(0)

@@ -53,12 +53,8 @@ class Deaths:
                 self._supervisor.wishes.go_on()
 
     def _reap_one(self) -> bool:
-        """Whether there was one. Who is silent is looked at first, and by his pid."""
-        found = None
-        while found is None and self._outputs.silent:
-            pid = self._outputs.silent.pop()
-            found = ends.look(pid) if self._supervisor.key_of(pid) is not None else None
-        if found is None and (found := ends.look()) is None:
+        """Whether there was one."""
+        if (found := ends.look()) is None:
             return False
         pid, status = found[0], ExitStatus.from_wait(found[1])
         self._note(pid, status)

@@ -46,7 +46,7 @@ Watcher = Callable[[str, bytes], None]
 
 class Outputs:
     """All streams. Owns their descriptors; `files` and `memory` are where they go, `reports` what is told of logs that
-    take nothing. `on_close` hears of each descriptor before it is closed. `silent`: pids that write to nothing more.
+    take nothing. `on_close` hears of each descriptor that is about to be closed.
     """
 
     def __init__(self, loop: Loop, tails: Tails, on_trouble: Callable[[str, str], None]) -> None:
@@ -61,7 +61,6 @@ class Outputs:
         self._changes = Changes(loop)
         self._unused: dict[Log, None] = {}
         self._lingering = Once(loop, self._close_unused, SOON_S)
-        self.silent: list[int] = []
         self.listeners: list[Listener] = []
         self.watchers: dict[Key, Watcher] = {}
         self.ends: Ends = piped
@@ -203,8 +202,9 @@ class Outputs:
                 self._hear(key, name, data)
 
     def _hear(self, key: Key, name: str, data: bytes) -> None:
-        for listener in [each for each in self.listeners if each.wants(key, name)]:
-            listener.hear(key, name, data)
+        for listener in list(self.listeners):
+            if listener.wants(key, name):
+                listener.hear(key, name, data)
 
     def _wanted(self, key: Key, name: str) -> bool:
         return any(listener.wants(key, name) for listener in self.listeners)
@@ -220,7 +220,8 @@ class Outputs:
                 self._unwatch(stream)
                 self._refused.add((key, name), stream)
         elif stream.ended:
-            self._over(key, name, stream)
+            self._hear(key, name, b"")
+            self._close(key, stream)
             return True
         elif stream.stalled:
             self._loop.unwatch(stream.fd)
@@ -230,13 +231,6 @@ class Outputs:
             if log.lost and self.reports.loss_is_due(log.path):
                 self.files.tell_lost(log)
         return False
-
-    def _over(self, key: Key, name: str, stream: Stream) -> None:
-        """Nobody can write to it any more."""
-        self._hear(key, name, b"")
-        self._close(key, stream)
-        if all(each.closed for each in self.wiring(key).streams.values()):
-            self.silent.append(self.wiring(key).pid)
 
     def _lose(self, stream: Stream) -> None:
         """Let it go on without its log."""

@@ -13,12 +13,10 @@ import os
 _CORE = 0x80
 
 
-def look(pid: int = 0) -> tuple[int, int] | None:
-    """A child that has ended, and how; it stays, and its number its own, until `release`. None: there is none, or it is
-    not `pid`, where one is meant: for any of them the kernel goes through all.
-    """
+def look() -> tuple[int, int] | None:
+    """A child that has ended, and how; it stays, and its number its own, until `release`. None: there is none."""
     try:
-        found = os.waitid(os.P_PID if pid else os.P_ALL, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        found = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
     except ChildProcessError:
         return None
     if found is None:
