@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tm.core.timers import Instant
-from tm.edge.loop import FEW, FIRST, NAP_S, OUTPUT_S, TRICKLE_BYTES, TRICKLE_TURNS, Loop, Once, Rank, output_s
+from tm.edge.loop import FEW, NAP_S, OUTPUT_S, TRICKLE_BYTES, TRICKLE_TURNS, Loop, Once, Rank, output_s
 
 
 class Clock:
@@ -317,25 +317,6 @@ def test_due_timers_are_taken_for_a_slice_and_then_in_the_next_turn(loop: Loop, 
     assert served == [0, 1]
     loop.turn()
     assert served == [0, 1, 2]
-
-
-def test_who_goes_on_in_the_next_turn_can_let_deadlines_wait_for_it(loop: Loop) -> None:
-    served: list[str] = []
-
-    def work() -> None:
-        served.append("part")
-        if len(served) < 3:
-            again.ask()
-            loop.end_turn()
-
-    again = Once(loop, work, FIRST)
-    loop.call_at(Instant(100), lambda: served.append("deadline"))
-    again.ask()
-    for parts in (1, 2):
-        loop.turn()
-        assert served == ["part"] * parts
-    loop.turn()
-    assert served == ["part", "part", "part", "deadline"]
 
 
 def test_what_many_ask_for_is_done_once_and_again_when_it_is_asked_for_again(loop: Loop, clock: Clock) -> None:

@@ -1,8 +1,7 @@
 """Deaths: reaping in slices, last words first, and what the facts say about a death.
 
 Guarantees: before the table hears of a death, everything that was in the process's pipes is in its log; thousands of
-deaths at once leave the loop its turns, and no deadline is served before the last of them is known. While many wait to
-be stopped, or started, that goes first for BEHIND_S: who is told late to end ends late, and who has ended can wait.
+deaths at once leave the loop its turns, and no deadline is served before the last of them is known.
 """
 
 from __future__ import annotations
@@ -12,15 +11,13 @@ from functools import partial
 
 from tm.core.exitstatus import UNKNOWN, ExitStatus
 from tm.core.process import Process
-from tm.core.timers import Instant
 from tm.daemon.outputs import Outputs
 from tm.daemon.supervisor import Supervisor
 from tm.edge import ends, pidfd, procfs
 from tm.edge.loop import FIRST, SLICE_S, Loop, Once, Rank
 
 _SIGKILL = 9
-_BESIDE_WISHES_S = SLICE_S / 8
-BEHIND_S = 0.5
+_AT_ONCE = 50
 
 
 class Deaths:
@@ -34,37 +31,25 @@ class Deaths:
         self._outputs = outputs
         self._oom_kills = procfs.oom_kills()
         self._again = Once(loop, self.reap, FIRST)
-        self._behind_since: Instant | None = None
         self.on_other: Callable[[int, ExitStatus], None] = _ignore
         self.on_end: Callable[[int, ExitStatus], None] = _ignore
 
     def reap(self) -> None:
         """Reap until nobody is left, or for a slice of time and then again in the next turn."""
-        until = self._loop.sample() + self._slice_s()
+        began = self._loop.sample()
         more = True
         try:
-            while more and self._loop.sample() <= until:
-                more = self._reap_one()
+            while more and self._loop.sample() - began <= SLICE_S:
+                for _ in range(_AT_ONCE):
+                    if (found := ends.look()) is None:
+                        more = False
+                        break
+                    pid, status = found[0], ExitStatus.from_wait(found[1])
+                    self._note(pid, status)
+                    self.ended(pid, status)
         finally:
-            self._behind_since = (self._behind_since or self._loop.now) if more else None
-            self._loop.end_turn()  # what follows from a death, as of the last of a group, goes before deadlines as well
             if more:
                 self._again.ask()
-                self._supervisor.wishes.go_on()
-
-    def _reap_one(self) -> bool:
-        """Whether there was one."""
-        if (found := ends.look()) is None:
-            return False
-        pid, status = found[0], ExitStatus.from_wait(found[1])
-        self._note(pid, status)
-        self.ended(pid, status)
-        return True
-
-    def _slice_s(self) -> float:
-        """How long it may take in this turn."""
-        behind = self._behind_since is not None and self._loop.now > self._behind_since + BEHIND_S
-        return _BESIDE_WISHES_S if self._supervisor.wishes.waiting and not behind else SLICE_S
 
     def _note(self, pid: int, status: ExitStatus) -> None:
         """Put it on record, then let it go. Its group can be looked for only after that."""

@@ -18,31 +18,25 @@ class Slices:
 
     def __init__(self, loop: Loop) -> None:
         self._loop = loop
-        self._queue: deque[Callable[[], None]] = deque()
+        self._waiting: deque[Callable[[], None]] = deque()
         self._granting = False
-        self._again = Once(loop, self.go_on)
+        self._again = Once(loop, self._grant)
         self._turn, self._began = Instant(-1.0), loop.now
-
-    @property
-    def waiting(self) -> bool:
-        """Whether there is more than a turn has had time for."""
-        return bool(self._queue)
 
     def then(self, work: Callable[[], None]) -> None:
         """Do it when everything that was asked for before has been done: now, if nothing waits."""
-        self._queue.append(work)
+        self._waiting.append(work)
         if not self._granting:
             self._granting = True
-            self.go_on()
+            self._grant()
 
-    def go_on(self) -> None:
-        """Do what waits, as far as there is time left for it in this turn."""
+    def _grant(self) -> None:
         if self._turn != self._loop.now:
             self._turn, self._began = self._loop.now, self._loop.sample()
         try:
-            while self._queue and self._loop.sample() - self._began <= SLICE_S:
-                self._queue.popleft()()
+            while self._waiting and self._loop.sample() - self._began <= SLICE_S:
+                self._waiting.popleft()()
         finally:
-            self._granting = bool(self._queue)
-            if self._queue:
+            self._granting = bool(self._waiting)
+            if self._waiting:
                 self._again.ask()

@@ -54,7 +54,7 @@ _BUG = SpawnFailure("spawn", "a bug of taskmaster kept it from being started; th
 
 
 class Supervisor:
-    """All processes of one daemon: `rows` as the configuration has them, `timers` of deadlines, `wishes` that wait."""
+    """All processes of one daemon. `rows` are in the order of the configuration, `timers` those of their deadlines."""
 
     def __init__(self, loop: Loop, platform: Platform, config: Config, environ: Mapping[str, str]) -> None:
         """Begin with `config` and no rows; `environ` is what children inherit where the configuration lets them."""
@@ -64,7 +64,7 @@ class Supervisor:
         self._by_pid: dict[int, Key] = {}
         self._remains = Remains(loop, platform)
         self._outdated: set[Key] = set()
-        self._hurry, self.wishes = False, Slices(loop)
+        self._hurry, self._wishes = False, Slices(loop)
         self.config = config
         self.rows: dict[Key, Process] = {}
         self.held = Held(loop, Hands(lambda: self.rows, self._become, self.then, self._wish))
@@ -83,7 +83,7 @@ class Supervisor:
 
     def then(self, work: Callable[[], None]) -> None:
         """Do `work` when everything that was asked before has been carried out: now, if nothing waits."""
-        self.wishes.then(work)
+        self._wishes.then(work)
 
     def reaped(self, pid: int, status: ExitStatus, hint: str = "") -> None:
         """A child has ended. One that is nobody's leader may still have been the last of its group."""

@@ -103,7 +103,7 @@ class Loop:
         self._on_error = on_error
         self._clock = clock
         self._nap = nap
-        self._running = self._ending = False
+        self._running = False
         self._trickling = 0
         self._turns = 0
         self.now = self.sample()
@@ -161,17 +161,11 @@ class Loop:
             ready = [key.data for key, _ in self._selector.select(0)]
         ready.extend(self._always_ready.values())
         self._serve(ready)
-        began, self._ending = self._clock(), False
+        began = self._clock()
         for callback in self._deadlines.due(self.now):
             self._call(callback)
-            if self._ending or self._clock() - began > SLICE_S:
+            if self._clock() - began > SLICE_S:
                 break
-
-    def end_turn(self) -> None:
-        """Let the timers that are due wait for the next turn: they must not overtake what goes on then. Before timers
-        are served it means nothing: what was asked for until then comes before them.
-        """
-        self._ending = True
 
     def run(self) -> None:
         """Turn after turn, until `stop`."""
