@@ -66,6 +66,11 @@ def test_thousands_that_end_at_once_are_reaped_once_each() -> None:
     assert trial("many_children.py", "thousands") == {"reaped": 3000, "right": True, "left": 0}
 
 
+def test_while_many_wishes_wait_they_go_before_deaths_and_no_deadline_goes_before_either() -> None:
+    found = trial("many_children.py", "beside_wishes")
+    assert found == {"errors": 0, "early": True, "in the end": 300, "deadline": [300], "meanwhile": True}
+
+
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux gives orphans to a subreaper")
 def test_an_orphan_becomes_ours_and_its_end_is_heard() -> None:
     found = trial("many_children.py", "orphan")

@@ -7,9 +7,16 @@ import os
 import select
 import signal
 import sys
+from collections.abc import Callable
+from typing import cast
 
 from tm.core.exitstatus import ExitStatus
+from tm.daemon.deaths import Deaths
+from tm.daemon.outputs import Outputs
+from tm.daemon.slices import Slices
+from tm.daemon.supervisor import Supervisor
 from tm.edge import ends, reap
+from tm.edge.loop import Loop
 from tm.edge.signals import Signals
 
 
@@ -78,4 +85,65 @@ def orphan() -> dict[str, object]:
     }
 
 
-print(json.dumps({"thousands": thousands, "orphan": orphan}[sys.argv[1]]()))
+class Rows:
+    """The supervisor, of whom all that ends is nobody's."""
+
+    def __init__(self, loop: Loop, work: Callable[[float], None]) -> None:
+        self.wishes = Slices(loop)
+        self.ended = 0
+        self._work = work
+
+    def key_of(self, _pid: int) -> None:
+        return None
+
+    def reaped(self, _pid: int, _status: ExitStatus, _hint: str) -> None:
+        self.ended += 1
+        self._work(0.0005)
+
+
+def beside_wishes() -> dict[str, object]:
+    """300 deaths of half a millisecond, 1,000 wishes of a whole one, and a deadline: how many had ended when 300 wishes
+    were carried out, when all were, and when the deadline was served; and whether what was put off has been done early.
+    """
+    now = 100.0
+
+    def clock() -> float:
+        return now
+
+    def work(for_s: float) -> None:
+        nonlocal now
+        now += for_s
+
+    def wish() -> None:
+        work(0.001)
+        done.append(rows.ended)
+
+    done: list[int] = []
+    loop = Loop(errors.append, clock)
+    rows = Rows(loop, work)
+    deaths = Deaths(loop, cast(Supervisor, rows), cast(Outputs, None))
+    for _ in range(300):
+        if (pid := os.fork()) == 0:
+            os._exit(0)
+        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+    before_deadline: list[int] = []
+    loop.call_at(loop.now, lambda: before_deadline.append(rows.ended))
+    for _ in range(1000):
+        rows.wishes.then(wish)
+    deaths.reap()
+    meanwhile: list[int] = []
+    loop.soon(lambda: meanwhile.append(len(done)))
+    while len(done) < 1000 or not before_deadline:
+        loop.turn(max_wait_s=0)
+    return {
+        "errors": len(errors),
+        "early": done[299] < 150,
+        "in the end": done[-1],
+        "deadline": before_deadline,
+        "meanwhile": meanwhile < [100],
+    }
+
+
+errors: list[BaseException] = []
+TRIALS = {"thousands": thousands, "orphan": orphan, "beside_wishes": beside_wishes}
+print(json.dumps(TRIALS[sys.argv[1]]()))

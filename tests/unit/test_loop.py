@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tm.core.timers import Instant
-from tm.edge.loop import FEW, NAP_S, OUTPUT_S, TRICKLE_BYTES, TRICKLE_TURNS, Loop, Once, Rank, output_s
+from tm.edge.loop import FEW, NAP_S, OUTPUT_S, TRICKLE_BYTES, TRICKLE_TURNS, Loop, Rank, output_s
 
 
 class Clock:
@@ -319,22 +319,52 @@ def test_due_timers_are_taken_for_a_slice_and_then_in_the_next_turn(loop: Loop, 
     assert served == [0, 1, 2]
 
 
-def test_what_many_ask_for_is_done_once_and_again_when_it_is_asked_for_again(loop: Loop, clock: Clock) -> None:
+def test_what_goes_first_keeps_deadlines_waiting_and_nothing_else(loop: Loop) -> None:
     served: list[str] = []
-    soon = Once(loop, lambda: served.append("soon"), 0.005)
+
+    def look() -> None:
+        served.append("look")
+        if served.count("look") < 3:
+            loop.first(look)
+
+    loop.call_at(Instant(99), lambda: served.append("deadline"))
+    loop.first(look)
     for _ in range(3):
-        soon.ask()
-    assert soon.due
+        loop.soon(lambda: served.append("soon"))
+        loop.turn()
+    assert served == ["look", "soon", "look", "soon", "look", "deadline", "soon"]
+
+
+def test_what_goes_first_leaves_the_rest_its_slice(loop: Loop, clock: Clock) -> None:
+    served: list[str] = []
+
+    def look() -> None:
+        clock.now += 1.0
+
+    loop.first(look)
+    for n in range(2):
+        loop.soon(lambda n=n: served.append(f"soon {n}"))  # type: ignore[misc]
+    loop.turn()
+    assert served == ["soon 0", "soon 1"]
+
+
+def test_what_is_put_off_while_such_is_done_comes_in_the_next_turn(loop: Loop) -> None:
+    served: list[str] = []
+    loop.soon(lambda: (served.append("one"), loop.soon(lambda: served.append("two")))[0])
+    loop.turn()
+    assert served == ["one"]
+    loop.turn()
+    assert served == ["one", "two"]
+
+
+def test_so_long_after_the_beginning_of_the_turn(loop: Loop, clock: Clock) -> None:
+    served: list[str] = []
+    loop.call_in(0.5, lambda: served.append("due"))
     loop.turn(max_wait_s=0)
     assert served == []
-    clock.now += 0.005
+    clock.now += 0.5
     loop.turn()
-    assert served == ["soon"]
-    assert not soon.due
-    soon.ask()
-    clock.now += 0.005
-    loop.turn()
-    assert served == ["soon", "soon"]
+    assert served == ["due"]
 
 
 def test_a_cancelled_timer_is_not_served_and_the_wait_is_bounded(loop: Loop) -> None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tm.core.timers import Instant
 from tm.edge.loop import Loop
 
 BURST = 40
@@ -30,7 +29,7 @@ class Allowance:
             self._tell(text)
             return
         if self._held_back == 0:
-            self._loop.call_at(Instant(self._loop.now + 1.0), self._report)
+            self._loop.call_in(1.0, self._report)
         self._held_back += 1
 
     def _take(self) -> bool:

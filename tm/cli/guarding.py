@@ -26,7 +26,6 @@ from tm.cli.forms import Form, Refusal, reason
 from tm.cli.opening import Opened, Where
 from tm.core.config import Config
 from tm.core.records import Level
-from tm.core.timers import Instant
 from tm.daemon import role
 from tm.daemon.reading import Reading
 from tm.daemon.service import Service
@@ -177,7 +176,7 @@ def take_role(opened: Opened, service: Service) -> None:
 
 
 def _take_role_later(opened: Opened, service: Service) -> None:
-    service.loop.call_at(Instant(service.loop.now + _AGAIN_S), partial(_fork_from_guardian, opened, service))
+    service.loop.call_in(_AGAIN_S, partial(_fork_from_guardian, opened, service))
 
 
 def _fork_from_guardian(opened: Opened, service: Service) -> None:

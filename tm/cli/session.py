@@ -202,7 +202,7 @@ class Session:
             message = self._client.next(left_s)
             if message is not None:
                 self._take(message)
-            self._loop.call_at(self._loop.now, self._arrived)
+            self._loop.soon(self._arrived)
 
     def _answered(self, request: Request, wish: Wish, message: Message) -> Message | None:
         try:
@@ -292,7 +292,7 @@ class Session:
             known = names(self._client, _AT_ONCE_S) if self._client is not None else []
         except Gone:
             known = []
-        self._loop.call_at(self._loop.now, self._arrived)
+        self._loop.soon(self._arrived)
         return complete(before, ["all", *known])
 
 

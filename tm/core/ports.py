@@ -29,8 +29,11 @@ class Watcher(Protocol):
     def unwatch(self, fd: int) -> None:
         """Forget `fd`; not watched: nothing happens."""
 
-    def call_at(self, deadline: Instant, callback: Callback) -> Timer[Any]:
-        """Call `callback` once, at `deadline` or soon after."""
+    def soon(self, callback: Callback) -> None:
+        """Call `callback` when what happens now is over."""
+
+    def call_in(self, wait_s: float, callback: Callback) -> Timer[Any]:
+        """Call `callback` once, in so many seconds or soon after."""
 
 
 class Outlet(Protocol):

@@ -71,9 +71,11 @@ class Deadlines(Generic[T]):
     def due(self, now: Instant) -> Iterator[T]:
         """Take what is due at `now`, one at a time, so that an item can cancel a later one.
 
-        A timer armed while this runs is not given before the next call, however early: each call ends.
+        A timer armed after this was called is not given before the next call, however early: each call ends.
         """
-        last = self._armed
+        return self._taken(now, self._armed)
+
+    def _taken(self, now: Instant, last: int) -> Iterator[T]:
         postponed: list[Timer[T]] = []
         try:
             while (first := self.next()) is not None and first <= now:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 
@@ -29,6 +30,7 @@ from tm.edge import pidfd
 from tm.edge.faults import point
 from tm.edge.journal import Journal
 
+_AT_ONCE = 50
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -49,7 +51,7 @@ class Chronicle:
         self._imprints: dict[str, tuple[Task, str]] = {}
         self._owed = False
         self._trouble = ""
-        self.lately: list[Key] = []
+        self.lately: deque[Key] = deque()
         """Whose process was spawned a moment ago, so that nobody has asked yet when it has begun."""
 
     def begin(self, ledger: Ledger) -> None:
@@ -116,9 +118,9 @@ class Chronicle:
         point(f"after-{what.event.value}")
 
     def complete(self) -> None:
-        """Put on record when the processes have begun that were spawned lately, and still live."""
-        keys, self.lately = self.lately, []
-        for key in keys:
+        """Put on record when some of the processes have begun that were spawned lately, and still live."""
+        for _ in range(min(_AT_ONCE, len(self.lately))):
+            key = self.lately.popleft()
             row = self._ledger.rows.get(key)
             if row is not None and row.pid is not None and row.start is None:
                 row = row._replace(start=pidfd.start_time(row.pid))

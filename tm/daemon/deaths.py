@@ -1,7 +1,8 @@
 """Deaths: reaping in slices, last words first, and what the facts say about a death.
 
 Guarantees: before the table hears of a death, everything that was in the process's pipes is in its log; thousands of
-deaths at once leave the loop its turns, and no deadline is served before the last of them is known.
+deaths at once leave the loop its turns, and no deadline is served before the last of them is known. While many wait to
+be stopped, or started, that goes first for BEHIND_S: who is told late to end ends late, and who has ended can wait.
 """
 
 from __future__ import annotations
@@ -10,14 +11,18 @@ from collections.abc import Callable
 from functools import partial
 
 from tm.core.exitstatus import UNKNOWN, ExitStatus
+from tm.core.once import Once
 from tm.core.process import Process
+from tm.core.timers import Instant
 from tm.daemon.outputs import Outputs
+from tm.daemon.slices import Slice
 from tm.daemon.supervisor import Supervisor
 from tm.edge import ends, pidfd, procfs
-from tm.edge.loop import FIRST, SLICE_S, Loop, Once, Rank
+from tm.edge.loop import SLICE_S, Loop, Rank
 
 _SIGKILL = 9
-_AT_ONCE = 50
+_BESIDE_WISHES_S = SLICE_S / 8
+BEHIND_S = 0.5
 
 
 class Deaths:
@@ -30,26 +35,39 @@ class Deaths:
         self._supervisor = supervisor
         self._outputs = outputs
         self._oom_kills = procfs.oom_kills()
-        self._again = Once(loop, self.reap, FIRST)
+        self._again = Once(loop.first, self.reap)
+        self._slice = Slice(loop)
+        self._missed = False
+        self._behind_since: Instant | None = None
         self.on_other: Callable[[int, ExitStatus], None] = _ignore
         self.on_end: Callable[[int, ExitStatus], None] = _ignore
 
     def reap(self) -> None:
         """Reap until nobody is left, or for a slice of time and then again in the next turn."""
-        began = self._loop.sample()
-        more = True
+        missed, self._missed = self._missed, False
+        more, slice_s = True, self._slice_s()
         try:
-            while more and self._loop.sample() - began <= SLICE_S:
-                for _ in range(_AT_ONCE):
-                    if (found := ends.look()) is None:
-                        more = False
-                        break
-                    pid, status = found[0], ExitStatus.from_wait(found[1])
-                    self._note(pid, status)
-                    self.ended(pid, status)
+            while more and self._slice.left(slice_s):
+                more = self._reap_one()
         finally:
+            more |= missed
+            self._behind_since = (self._behind_since or self._loop.now) if more else None
             if more:
                 self._again.ask()
+
+    def _reap_one(self) -> bool:
+        """Whether there was one."""
+        if (found := ends.look()) is None:
+            return False
+        pid, status = found[0], ExitStatus.from_wait(found[1])
+        self._note(pid, status)
+        self.ended(pid, status)
+        return True
+
+    def _slice_s(self) -> float:
+        """How long it may take in this turn."""
+        behind = self._behind_since is not None and self._loop.now > self._behind_since + BEHIND_S
+        return _BESIDE_WISHES_S if self._supervisor.wishes.waiting and not behind else SLICE_S
 
     def _note(self, pid: int, status: ExitStatus) -> None:
         """Put it on record, then let it go. Its group can be looked for only after that."""
@@ -64,6 +82,11 @@ class Deaths:
         self._loop.watch(fd, partial(self._seen, pid, fd), Rank.DEATH)
 
     def _seen(self, pid: int, fd: int) -> None:
+        """He has ended; where this turn has no time left for that, he still has in the next one."""
+        if not self._slice.left(self._slice_s()):
+            self._missed = True
+            self._again.ask()
+            return
         self._loop.unwatch(fd)
         self.ended(pid, pidfd.exit_status(fd) or UNKNOWN)
 

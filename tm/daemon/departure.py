@@ -15,7 +15,6 @@ from functools import partial
 from typing import NamedTuple
 
 from tm.core.records import Level
-from tm.core.timers import Instant
 from tm.daemon.answers import Answer, failed
 from tm.daemon.control import Control
 from tm.daemon.hooks import Hooks
@@ -128,7 +127,7 @@ class Departure:
         self._parts.loop.stop()
 
     def _after(self, wait_s: float, then: Callable[[], None]) -> None:
-        self._parts.loop.call_at(Instant(self._parts.loop.now + wait_s), then)
+        self._parts.loop.call_in(wait_s, then)
 
     def _end_grace(self) -> None:
         self._parts.hooks.hurry()

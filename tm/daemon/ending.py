@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from tm.core.effects import Send
 from tm.core.ending import code_of_all, exit_code, nothing_left, over
+from tm.core.once import Once
 from tm.core.process import Occurrence, Process
 from tm.core.records import Level
 from tm.core.report import cause
@@ -48,7 +49,8 @@ class Ending:
         self._parts = parts
         self._when_done = when_done
         self._on_code = on_code
-        self._ran = self._decided = self._look_due = False
+        self._ran = self._decided = False
+        self._look_soon = Once(parts.loop.soon, self._look)
         if (fd := parts.ward.kept.get(_KEPT)) is not None:
             on_code(int(os.pread(fd, 16, 0)))
         parts.supervisor.observers.append(self.observe)
@@ -72,9 +74,8 @@ class Ending:
 
     def look(self) -> None:
         """Something is at rest, or gone: see soon what is left."""
-        if self._when_done and not self._look_due:
-            self._look_due = True
-            self._soon(self._look)
+        if self._when_done:
+            self._look_soon.ask()
 
     def _rests(self, row: Process) -> None:
         if not (row.task.critical and over(row)):
@@ -84,7 +85,6 @@ class Ending:
             self._end(code, f"critical process '{row.name}' has ended for good: {cause(row) or 'it is over'}")
 
     def _look(self) -> None:
-        self._look_due = False
         self._parts.supervisor.then(self._judge)
 
     def _judge(self) -> None:
@@ -103,11 +103,8 @@ class Ending:
         self._parts.log.write(
             Level.WARNING if code else Level.INFO, "taskmaster", "end", f"{why}; taskmaster exits with {code}"
         )
-        self._soon(self._leave)
+        self._parts.loop.soon(self._leave)
 
     def _leave(self) -> None:
         if not self._parts.control.leaving:
             self._parts.control.leave("the end of its tasks")
-
-    def _soon(self, then: Callable[[], None]) -> None:
-        self._parts.loop.call_at(self._parts.loop.now, then)

@@ -94,7 +94,7 @@ class Errands:
         started = start(launch)
         if isinstance(started, SpawnFailure):
             failed = partial(self._fail, errand, Outcome(f"not run: {sentence(started)}", 0.0))
-            errand.timer = self._loop.call_at(self._loop.now, failed)
+            errand.timer = self._loop.call_in(0.0, failed)
             return errand
         errand.pid, errand.pipe = started
         self._running[errand.pid] = errand
@@ -104,7 +104,7 @@ class Errands:
 
     def soon(self, callback: Callback) -> None:
         """Call it in this turn of the loop or the next one: not from within what has happened."""
-        self._loop.call_at(self._loop.now, callback)
+        self._loop.soon(callback)
 
     def end(self, errand: Errand) -> None:
         """SIGKILL to all of it, and hear nothing of it any more. Over already: nothing happens."""

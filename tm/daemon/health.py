@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from tm.core.effects import Send
 from tm.core.exitstatus import ExitStatus
 from tm.core.launch import waits_for_word
+from tm.core.once import Once
 from tm.core.probe import EXEC, UNSAID, Probe, late
 from tm.core.process import Occurrence, Process
 from tm.daemon.adoption import Parties
@@ -35,6 +36,7 @@ class Health:
         self._marks = marks
         self._asked: dict[tuple[Key, str], tuple[int, Probe, Asking]] = {}
         self._alone = False
+        self._soon = Once(parties.loop.soon, self._settle_all)
         parties.supervisor.why_late = self.why_late
 
     def observe(self, before: Process, _what: Occurrence, after: Process, _sent: Sequence[Send]) -> None:
@@ -46,7 +48,7 @@ class Health:
 
     def look_again(self) -> None:
         """The processes, or what is wanted of them, are others than they were: see what is to be asked, soon."""
-        self._parties.loop.call_at(self._parties.loop.now, self._settle_all)
+        self._soon.ask()
 
     def reaped(self, pid: int, status: ExitStatus) -> None:
         """A child that is no process of a task has ended: perhaps a command that asks."""

@@ -62,7 +62,7 @@ class Jobs:
     def apply(self, config: Config) -> None:
         """Another configuration holds; it does for the rows once this turn's work is done."""
         tasks = config.tasks
-        self._parts.loop.call_at(self._parts.loop.now, lambda: self._begin(tasks))
+        self._parts.loop.soon(lambda: self._begin(tasks))
 
     def close(self) -> None:
         """Give the clock's descriptor back."""

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from tm.core.age import aged_at
 from tm.core.config import Config
 from tm.core.effects import Send
+from tm.core.once import Once
 from tm.core.process import Occurrence, Process
 from tm.core.report import uptime
 from tm.core.transitions import Event
@@ -37,6 +38,7 @@ class Limits:
         self._ward = ward
         self._ages = RowTimers(self._loop, self._aged)
         self._weighing: Weighing | None = None
+        self._soon = Once(parties.loop.soon, self._hold_all)
 
     def observe(self, _before: Process, _what: Occurrence, after: Process, _sent: Sequence[Send]) -> None:
         """A row has changed: its age is that of another process, or nobody's."""
@@ -50,7 +52,7 @@ class Limits:
     def apply(self, config: Config) -> None:
         """Another configuration holds, which the rows have at the end of this turn."""
         self.begin(config)
-        self._loop.call_at(self._loop.now, self._hold_all)
+        self._soon.ask()
 
     def forget(self, key: Key) -> None:
         """The row is gone."""

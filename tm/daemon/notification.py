@@ -20,16 +20,16 @@ from tm.core import notification
 from tm.core.effects import Send
 from tm.core.errors import ConfigError
 from tm.core.notification import MOST_WAITING, STDERR_LINES, Notification, Sender, Waiting
+from tm.core.once import Once
 from tm.core.process import Occurrence, Process
 from tm.core.records import Level
 from tm.core.report import lifetime
-from tm.core.timers import Instant
 from tm.daemon.errand import Errand, Errands, Outcome, last_words
 from tm.daemon.log_sources import last_lines
 from tm.daemon.outputs import Outputs
 from tm.daemon.supervisor import Supervisor
 from tm.edge.eventlog import EventLog, stamp
-from tm.edge.loop import Callback, Loop, Once
+from tm.edge.loop import Callback, Loop
 
 LAST_CHANCE_S = 1.0
 
@@ -46,7 +46,7 @@ class Notifications:
         self.errands = Errands(loop)
         self._waiting = Waiting()
         self._run: tuple[Notification, Errand] | None = None
-        self._next_one = Once(loop, self._next)
+        self._next_one = Once(loop.soon, self._next)
         self._deaf = False
         self._then: Callback | None = None
 
@@ -79,7 +79,7 @@ class Notifications:
         if self._run is None and not self._next_one.due:
             then()
         else:
-            self._loop.call_at(Instant(self._loop.now + LAST_CHANCE_S), then)
+            self._loop.call_in(LAST_CHANCE_S, then)
 
     def rest(self, then: Callback) -> None:
         """The same, and go on after it."""

@@ -19,11 +19,12 @@ from typing import NamedTuple, TypeAlias
 from tm.core.altered import altered
 from tm.core.config import Config
 from tm.core.effects import Send
+from tm.core.once import Once
 from tm.core.order import Obstacle, Order, ending
 from tm.core.process import Occurrence, Process
 from tm.core.saved import Key
 from tm.core.transitions import Event
-from tm.edge.loop import FIRST, Loop, Once
+from tm.edge.loop import Loop
 
 Rows: TypeAlias = dict[Key, Process]
 
@@ -48,7 +49,7 @@ class Held:
         self._waiting: dict[Key, str] = {}
         self._going: set[Key] = set()
         self._changed: set[str] = set()
-        self._look_next = Once(loop, self._look, FIRST)
+        self._look_next = Once(loop.first, self._look)
         self._hurry = False
         self.stuck: set[Key] = set()
         self._order = Order({}, ())

@@ -16,6 +16,7 @@ from typing import NamedTuple
 from tm.core.flow import Log
 from tm.core.launch import Launch, SpawnFailure
 from tm.core.log_policy import LogPolicy
+from tm.core.once import Once
 from tm.core.syslog import SYSLOG
 from tm.core.tail import Tails
 from tm.daemon.failures import NoTerminal, log_failure, syslog_failure, terminal_failure
@@ -24,7 +25,7 @@ from tm.daemon.memory_tails import MemoryTails
 from tm.daemon.refusals import Origin, Refusals, Reports, sentences
 from tm.daemon.wiring import Ends, Key, Wiring, piped
 from tm.edge.changes import Changes
-from tm.edge.loop import SOON_S, Loop, Once, Rank
+from tm.edge.loop import SOON_S, Loop, Rank
 from tm.edge.streams import Stream
 
 HELD_PIPES = 2
@@ -60,7 +61,7 @@ class Outputs:
         self._refused = Refusals(loop, self._retry, self._give_up)
         self._changes = Changes(loop)
         self._unused: dict[Log, None] = {}
-        self._lingering = Once(loop, self._close_unused, SOON_S)
+        self._lingering = Once(partial(loop.call_in, SOON_S), self._close_unused)
         self.listeners: list[Listener] = []
         self.watchers: dict[Key, Watcher] = {}
         self.ends: Ends = piped

@@ -84,7 +84,7 @@ class Prober:
         self._stopped = False
         probe = subject.probe
         first_s = probe.delay_s if subject.word == READINESS else probe.delay_s + probe.period_s
-        self._timer: Timer[Callback] = loop.call_at(Instant(loop.now + first_s), self._next)
+        self._timer: Timer[Callback] = loop.call_in(first_s, self._next)
 
     @property
     def last(self) -> str:

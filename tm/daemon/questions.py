@@ -17,7 +17,7 @@ from tm.core.exitstatus import ExitStatus
 from tm.core.launch import Launch, SpawnFailure
 from tm.core.lines import decoded, plain
 from tm.core.probe import Probe, Target
-from tm.core.timers import Instant, Timer
+from tm.core.timers import Timer
 from tm.daemon import errand
 from tm.edge import reap
 from tm.edge.dial import Dial, request
@@ -75,7 +75,7 @@ class Call:
         except OSError as error:
             self._failed(error)
             return
-        self._timer = self._loop.call_at(Instant(self._loop.now + self._probe.timeout_s), self._limit)
+        self._timer = self._loop.call_in(self._probe.timeout_s, self._limit)
         self._watch(self._dial)
 
     def stop(self) -> None:
@@ -158,7 +158,7 @@ class Run:
             self._asker.over()
             return
         self._pid, self._pipe = started
-        self._timer = self._loop.call_at(Instant(self._loop.now + self._timeout_s), self._limit)
+        self._timer = self._loop.call_in(self._timeout_s, self._limit)
         self._loop.watch(self._pipe.fd, self._hear, Rank.OUTPUT)
 
     def stop(self) -> None:

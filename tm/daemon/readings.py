@@ -19,11 +19,12 @@ from typing import Any, Final, NamedTuple, TypeAlias
 
 from tm.core.errors import ConfigError, Place, Problem, quoted
 from tm.core.exitstatus import ExitStatus
-from tm.core.timers import Instant, Timer
+from tm.core.once import Once
+from tm.core.timers import Timer
 from tm.daemon.slices import Slices
 from tm.edge import apart, reap, version
 from tm.edge.descriptors import close_but
-from tm.edge.loop import Callback, Loop, Once
+from tm.edge.loop import Callback, Loop
 
 LIMIT_S: Final = 60.0
 WAITING_MOST: Final = 32
@@ -73,7 +74,7 @@ class Readings:
         self._waiting: deque[_Asked] = deque()
         self._run: _Run | None = None
         self._taken: _Asked | None = None
-        self._next_one = Once(loop, self._next)
+        self._next_one = Once(loop.soon, self._next)
         self._resting: list[Callback] = []
 
     def ask(self, work: Work, path: str, then: Then, kept: Iterable[int] = ()) -> End:
@@ -83,7 +84,7 @@ class Readings:
         asked = _Asked(work, path, kept, then)
         if len(self._waiting) >= WAITING_MOST:
             busy = unread(path, f"{WAITING_MOST} readings wait already, each of which takes what is there then")
-            self._loop.call_at(self._loop.now, partial(then, busy))
+            self._loop.soon(partial(then, busy))
         else:
             self._waiting.append(asked)
             self._soon()
@@ -133,7 +134,7 @@ class Readings:
         except OSError as error:
             self._take_over(asked, _not_begun(asked.path, error))
             return
-        limit = self._loop.call_at(Instant(self._loop.now + LIMIT_S), self._limit)
+        limit = self._loop.call_in(LIMIT_S, self._limit)
         run = self._run = _Run(asked, pid, apart.Value(fd), limit)
         self._loop.watch(fd, partial(self._hear, run))
 

@@ -66,10 +66,10 @@ class Refusals:
             if group.watched:
                 self._loop.watch(log.fd, partial(self.wake, log), Rank.OUTPUT, write=True)
             else:
-                group.timer = self._loop.call_at(Instant(self._loop.now + RETRY_S), partial(self.wake, log))
+                group.timer = self._loop.call_in(RETRY_S, partial(self.wake, log))
         group.streams[stream] = origin
         if stream.discards and group.timer is None:
-            group.timer = self._loop.call_at(Instant(self._loop.now + RETRY_S), partial(self._overdue, log))
+            group.timer = self._loop.call_in(RETRY_S, partial(self._overdue, log))
 
     def waits(self, stream: Stream) -> bool:
         """Whether a stream that was refused is to wait, now that it is."""
@@ -113,7 +113,7 @@ class Refusals:
         def again() -> None:
             self._groups[log] = group
             group.watched = False
-            group.timer = self._loop.call_at(self._loop.now, partial(self.wake, log))
+            group.timer = self._loop.call_in(0.0, partial(self.wake, log))
 
         return again
 

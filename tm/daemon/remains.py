@@ -17,13 +17,13 @@ import signal
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
+from tm.core.once import Once
 from tm.core.process import Process
 from tm.core.remnant import remnant
 from tm.core.task import KillMode, Task
-from tm.core.timers import Instant
 from tm.daemon.platform import Platform
 from tm.daemon.wiring import Key
-from tm.edge.loop import FIRST, Loop, Once
+from tm.edge.loop import Loop
 
 _POLL_FIRST_S, _POLL_MOST_S = 0.01, 1.0
 
@@ -47,7 +47,7 @@ class Remains:
         self._loop = loop
         self._platform = platform
         self._groups: dict[Key, Group] = {}
-        self._look_soon = Once(loop, self._look, FIRST)
+        self._look_soon = Once(loop.first, self._look)
         self._polling = False
 
     def keep(self, key: Key, task: Task, pid: int, then: Callable[[], None] | None) -> None:
@@ -126,7 +126,7 @@ class Remains:
         """Look again after a while, unless that is arranged."""
         if not self._polling:
             self._polling = True
-            self._loop.call_at(Instant(self._loop.now + wait_s), lambda: self._polled(wait_s))
+            self._loop.call_in(wait_s, lambda: self._polled(wait_s))
 
     def _polled(self, wait_s: float) -> None:
         self._polling = False

@@ -135,7 +135,7 @@ class Rolling:
 
     def _later(self, task: str) -> None:
         """Nothing is asked for within a step."""
-        self._loop.call_at(self._loop.now, partial(self._next, task))
+        self._loop.soon(partial(self._next, task))
 
     def _next(self, task: str) -> None:
         """Who is there and has not had its turn yet has it."""

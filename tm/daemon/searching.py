@@ -94,7 +94,7 @@ class Searching:
                 self._ended = True
                 self.answered(answer)
             else:
-                self._loop.call_at(self._loop.now, self.go_on)
+                self._loop.soon(self.go_on)
 
     def end(self) -> None:
         """Nobody wants to know any more."""

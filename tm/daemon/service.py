@@ -127,7 +127,7 @@ class Service:
     def run(self) -> int:
         """Boot and serve until the end; the exit code."""
         self._log.write(Level.INFO, "taskmaster", "start", f"{self._reloading.config.path}, pid {self.succession.pid}")
-        self.loop.call_at(self.loop.now, self._boot)
+        self.loop.soon(self._boot)
         try:
             self.loop.run()
         finally:

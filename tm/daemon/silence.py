@@ -51,6 +51,6 @@ class Silence:
             self.arm(speaker, row)
         elif not emptied and speaker.patience > 0:
             speaker.patience -= 1
-            speaker.timer = self._loop.call_at(self._loop.now, partial(self._due, speaker))
+            speaker.timer = self._loop.call_in(0.0, partial(self._due, speaker))
         else:
             self._supervisor.found(speaker.pid, Event.UNHEALTHY, found[1])

@@ -18,6 +18,7 @@ from tm.core.config import Config
 from tm.core.effects import Send
 from tm.core.exitstatus import UNKNOWN
 from tm.core.journal import Head, Ledger
+from tm.core.once import Once
 from tm.core.process import Occurrence, Process
 from tm.core.records import Level
 from tm.daemon.adoption import Adoption, Parties
@@ -29,7 +30,7 @@ from tm.daemon.wiring import Key, Wiring
 from tm.edge import pidfd, procfs
 from tm.edge.hall import Word
 from tm.edge.journal import Journal
-from tm.edge.loop import SOON_S, Once
+from tm.edge.loop import SOON_S
 from tm.edge.slots import Slots
 
 _AGAIN_S = 5.0
@@ -64,8 +65,8 @@ class Succession:
         self._chronicle = Chronicle(estate.journal, head, lambda key: parties.outputs.wiring(key).pipes(), say)
         self.by = ""
         self._unheard: dict[Key, int] = {}
-        self._complete = Once(parties.loop, self._chronicle.complete, SOON_S)
-        self._listen_on = Once(parties.loop, self._listen_again, _AGAIN_S)
+        self._soon = Once(partial(parties.loop.call_in, SOON_S), self._complete)
+        self._listen_on = Once(partial(parties.loop.call_in, _AGAIN_S), self._listen_again)
         parties.machine.intend = self._chronicle.intend
         parties.machine.marks = self._chronicle.marks
         parties.machine.keep = self._keep
@@ -115,8 +116,13 @@ class Succession:
         """An observer of the rows."""
         self._chronicle.observe(before, what, after, sent)
         if self._chronicle.lately:
-            self._complete.ask()
+            self._soon.ask()
         self._listening.observe(before, what, after, sent)
+
+    def _complete(self) -> None:
+        self._chronicle.complete()
+        if self._chronicle.lately:
+            self._soon.ask()
 
     def dropped(self, row: Process) -> None:
         """It is gone for good."""
@@ -165,7 +171,7 @@ class Succession:
             return True
         if pidfd.lives(pid, identity.start, identity.number):
             return False
-        loop.call_at(loop.now, partial(deaths.ended, pid, UNKNOWN))
+        loop.first(partial(deaths.ended, pid, UNKNOWN))
         return True
 
     def booted(self) -> None:

@@ -54,7 +54,7 @@ _BUG = SpawnFailure("spawn", "a bug of taskmaster kept it from being started; th
 
 
 class Supervisor:
-    """All processes of one daemon. `rows` are in the order of the configuration, `timers` those of their deadlines."""
+    """All processes of one daemon: `rows` as the configuration has them, `timers` of deadlines, `wishes` that wait."""
 
     def __init__(self, loop: Loop, platform: Platform, config: Config, environ: Mapping[str, str]) -> None:
         """Begin with `config` and no rows; `environ` is what children inherit where the configuration lets them."""
@@ -64,7 +64,7 @@ class Supervisor:
         self._by_pid: dict[int, Key] = {}
         self._remains = Remains(loop, platform)
         self._outdated: set[Key] = set()
-        self._hurry, self._wishes = False, Slices(loop)
+        self._hurry, self.wishes = False, Slices(loop)
         self.config = config
         self.rows: dict[Key, Process] = {}
         self.held = Held(loop, Hands(lambda: self.rows, self._become, self.then, self._wish))
@@ -83,7 +83,7 @@ class Supervisor:
 
     def then(self, work: Callable[[], None]) -> None:
         """Do `work` when everything that was asked before has been carried out: now, if nothing waits."""
-        self._wishes.then(work)
+        self.wishes.then(work)
 
     def reaped(self, pid: int, status: ExitStatus, hint: str = "") -> None:
         """A child has ended. One that is nobody's leader may still have been the last of its group."""
@@ -233,7 +233,7 @@ class Supervisor:
         finally:
             if outcome is None:  # a bug, on its way to the loop, which logs it: the row must not wait for it
                 failed = Occurrence(Event.SPAWN_FAILED, failure=_BUG)
-                self._loop.call_at(self._loop.now, partial(self._happened, key, failed))
+                self._loop.soon(partial(self._happened, key, failed))
         if isinstance(outcome, SpawnFailure):
             return Occurrence(Event.SPAWN_FAILED, failure=outcome)
         self._by_pid[outcome] = key

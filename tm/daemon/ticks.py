@@ -111,7 +111,7 @@ class Ticks:
         """A run is over, and none of its attempts is due."""
         mark = self._runs.marks.get(row.task.name)
         if mark is not None and row.n in mark.queued:
-            self._loop.call_at(self._loop.now, partial(self._look_at_queue, (row.task.name, row.n)))
+            self._loop.soon(partial(self._look_at_queue, (row.task.name, row.n)))
 
     def _schedule(self, task: Task) -> Schedule:
         assert task.schedule is not None

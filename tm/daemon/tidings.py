@@ -7,7 +7,6 @@ watchdog hears twice in its time that the loop turns; without one nobody is woke
 
 from __future__ import annotations
 
-from tm.core.timers import Instant
 from tm.daemon.title import Title
 from tm.edge.loop import Loop
 from tm.edge.notify import Notifier, reloading
@@ -52,7 +51,7 @@ class Tidings:
     def _live(self, every_s: float) -> None:
         """The loop turns."""
         self._notifier.tell("WATCHDOG=1")
-        self._loop.call_at(Instant(self._loop.now + every_s), lambda: self._live(every_s))
+        self._loop.call_in(every_s, lambda: self._live(every_s))
 
     def _counted(self) -> None:
         if self._ready:

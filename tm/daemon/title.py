@@ -8,10 +8,11 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 
+from tm.core.once import Once
 from tm.core.process import Occurrence, Process
 from tm.daemon.supervisor import Supervisor
 from tm.edge import ps
-from tm.edge.loop import Loop, Once
+from tm.edge.loop import Loop
 
 
 class Title:
@@ -21,7 +22,7 @@ class Title:
         self._supervisor = supervisor
         self._running = 0
         self._path = ps.where()
-        self._soon = Once(loop, self.show)
+        self._soon = Once(loop.soon, self.show)
         self.on_set: Callable[[], None] = lambda: None
 
     @property

@@ -17,7 +17,7 @@ from functools import partial
 from tm.core.exitstatus import ExitStatus
 from tm.core.lines import decoded, plain
 from tm.core.records import Level
-from tm.core.timers import Instant, Timer
+from tm.core.timers import Timer
 from tm.daemon.answers import failed
 from tm.daemon.notification import Notifications
 from tm.daemon.searching import Answered, End
@@ -69,7 +69,7 @@ class Upgrade:
         self._by, self._answered, self._said, self._status = by, answered, b"", None
         self._log.write(Level.INFO, "taskmaster", "upgrade", f"asked for by {by}: trying out the new version")
         self._loop.watch(self._pipe, self._hear, Rank.OUTPUT)
-        self._timer = self._loop.call_at(Instant(self._loop.now + _TRIAL_S), self._kill)
+        self._timer = self._loop.call_in(_TRIAL_S, self._kill)
         return _nothing
 
     def reaped(self, pid: int, status: ExitStatus) -> None:

@@ -16,12 +16,14 @@ import socket
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, NamedTuple
 
 from tm.core.exitstatus import ExitStatus
+from tm.core.once import Once
 from tm.daemon.wiring import Key
 from tm.edge.hall import VARIABLE, Hall, Word, read_state
-from tm.edge.loop import SOON_S, Loop, Once, Rank
+from tm.edge.loop import SOON_S, Loop, Rank
 
 _PIPE = "pipe"
 _AT_ONCE = 50
@@ -153,7 +155,7 @@ class Ward:
 
     def open(self, loop: Loop) -> None:
         """Hear it from now on."""
-        self._loop, self._soon = loop, Once(loop, self._say_dropped, SOON_S)
+        self._loop, self._soon = loop, Once(partial(loop.call_in, SOON_S), self._say_dropped)
         self._watch()
 
     def gather(self) -> dict[int, Ended]:

@@ -21,9 +21,10 @@ from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from tm.core.globs import Globs
+from tm.core.once import Once
 from tm.edge import inotify
 from tm.edge.inotify import Happening, Inotify
-from tm.edge.loop import FIRST, SLICE_S, Loop, Once, Rank
+from tm.edge.loop import SLICE_S, Loop, Rank
 
 MOST: Final = 8192
 _CHANGES: Final = inotify.WRITTEN | inotify.MOVED_AWAY | inotify.MOVED_HERE | inotify.DELETED
@@ -58,7 +59,7 @@ class WatchedTree:
         self._numbers: dict[str, int] = {}
         self._who: dict[str, set[str]] = {}
         self._visits: deque[_Visit] = deque()
-        self._look = Once(loop, self._look_around, FIRST)
+        self._look = Once(loop.soon, self._look_around)
         self._limited: set[str] = set()
         loop.watch(self._inotify.fd, self._hear, Rank.COMMAND)
 

@@ -15,7 +15,6 @@ from typing import Final
 
 from tm.core.process import Process
 from tm.core.report import size
-from tm.core.timers import Instant
 from tm.core.transitions import Event
 from tm.daemon.reach import Reach
 from tm.daemon.supervisor import Supervisor
@@ -45,7 +44,7 @@ class Weighing:
             self._rest()
 
     def _rest(self) -> None:
-        self._loop.call_at(Instant(self._loop.now + max(EVERY_S, _REST * self._took_s)), self._begin)
+        self._loop.call_in(max(EVERY_S, _REST * self._took_s), self._begin)
 
     def _begin(self) -> None:
         self._took_s = 0.0
@@ -77,7 +76,7 @@ class Weighing:
         more = census.step()
         self._took_s += self._loop.sample() - began
         if more:
-            self._loop.call_at(self._loop.now, lambda: self._look(census, pids))
+            self._loop.soon(lambda: self._look(census, pids))
         else:
             self._judge_all(census, pids)
             self._rest()

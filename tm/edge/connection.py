@@ -24,6 +24,7 @@ from enum import Enum
 from typing import NamedTuple
 
 from tm.core.inbox import Inbox
+from tm.core.once import Once
 from tm.core.ports import Watcher
 
 READ_BYTES = 64 * 1024
@@ -98,7 +99,8 @@ class Connection:
         self._written = self._owed = 0
         self._answers: deque[tuple[int, int]] = deque()
         self._lost = self._lost_lines = 0
-        self._ended = self._told = self._told_gone = self._gone = self._due = self._serving = False
+        self._ended = self._told = self._told_gone = self._gone = self._serving = False
+        self._again = Once(watcher.soon, self._serve)
         self._mode = _Mode.NOTHING
         self.active_at = watcher.now
 
@@ -256,10 +258,6 @@ class Connection:
             self._serving = False
             self._arrange()
 
-    def _serve_again(self) -> None:
-        self._due = False
-        self._serve()
-
     def _arrange(self) -> None:
         """What happens next: the rest of the lines, more input, room for output, or the end. While a line is carried
         out that is not settled yet.
@@ -267,9 +265,8 @@ class Connection:
         if self._calls is None or self._serving:
             return
         paused = self._owed > OWED_BYTES
-        if self._inbox.ready and not (paused or self._due or self._calls.holds()):
-            self._due = True
-            self._watcher.call_at(self._watcher.now, self._serve_again)
+        if self._inbox.ready and not (paused or self._calls.holds()):
+            self._again.ask()
         if self._ended and not self._inbox.ready:
             self._tell_end(self._gone or self._hung_up())
             if not self._backlog and not (self._calls.works() and not self._gone):

@@ -193,7 +193,7 @@ class Console:
         else:
             self._watcher.unwatch(STDIN)
             if self._pending is not None and not self._outlet.backlog:
-                self._watcher.call_at(self._watcher.now, self._go_on)
+                self._watcher.soon(self._go_on)
 
     def _waits(self) -> bool:
         """An editor that draws reads no key whose echo could not be shown."""
@@ -215,7 +215,7 @@ class Console:
 
     def _end_soon(self) -> None:
         self._pending = iter((Key.END,))
-        self._watcher.call_at(self._watcher.now, self._go_on)
+        self._watcher.soon(self._go_on)
 
     def _end(self) -> None:
         self.retire()

@@ -37,7 +37,8 @@ from collections.abc import Callable
 from enum import IntEnum
 from typing import TypeAlias
 
-from tm.core.timers import Deadlines, Instant, Timer
+from tm.core.agenda import Agenda
+from tm.core.timers import Instant, Timer
 
 Callback: TypeAlias = Callable[[], None]
 
@@ -62,10 +63,8 @@ TRICKLE_BYTES = 16 * 1024
 FEW = 4
 
 
-FIRST = float("-inf")
-"""Before any deadline: when `Once` does what deadlines must not overtake, such as finding out who is dead."""
 SOON_S = 0.005
-"""After how long `Once` does what nobody waits for, so that a start is not kept waiting by it."""
+"""What nobody waits for may come so much later, so that a start is not kept waiting by it."""
 
 
 class Rank(IntEnum):
@@ -99,7 +98,7 @@ class Loop:
         self._selector = selectors.DefaultSelector()
         self._watched: dict[int, Watch] = {}
         self._always_ready: dict[int, Watch] = {}
-        self._deadlines: Deadlines[Callback] = Deadlines()
+        self._agenda: Agenda[Callback] = Agenda()
         self._on_error = on_error
         self._clock = clock
         self._nap = nap
@@ -133,11 +132,23 @@ class Loop:
 
     def call_at(self, deadline: Instant, callback: Callback) -> Timer[Callback]:
         """Call `callback` once, in the first turn that begins to serve timers at or after `deadline`."""
-        return self._deadlines.arm(deadline, callback)
+        return self._agenda.arm(deadline, callback)
+
+    def call_in(self, wait_s: float, callback: Callback) -> Timer[Callback]:
+        """Call `callback` once, so long after the beginning of this turn."""
+        return self.call_at(Instant(self.now + wait_s), callback)
+
+    def soon(self, callback: Callback) -> None:
+        """Call `callback` when what happens now is over, in this turn or the next."""
+        self._agenda.soon(self.now, callback)
+
+    def first(self, callback: Callback) -> None:
+        """As `soon`, and before any deadline: no deadline is served while it waits."""
+        self._agenda.first(callback)
 
     def cancel(self, timer: Timer[Callback]) -> None:
         """Disarm; harmless when the timer has been served."""
-        self._deadlines.cancel(timer)
+        self._agenda.cancel(timer)
 
     def turn(self, max_wait_s: float | None = None) -> None:
         """One turn.
@@ -148,7 +159,8 @@ class Loop:
         before, so that (2) is that look;
         (4) serve the ready descriptors by rank, each if the same registration still stands; of output as much as
         OUTPUT_S allows;
-        (5) serve the timers that are due, for at most SLICE_S.
+        (5) do what goes before deadlines; then serve what was put off and the timers that are due, for SLICE_S at most,
+        and no timer while something goes before them still.
         """
         wait_s, before, at_once = self._wait_s(max_wait_s), self.now, self.sample()
         ready: list[Watch] = [key.data for key, _ in self._selector.select(wait_s)]
@@ -161,8 +173,10 @@ class Loop:
             ready = [key.data for key, _ in self._selector.select(0)]
         ready.extend(self._always_ready.values())
         self._serve(ready)
+        for callback in self._agenda.take_first():
+            self._call(callback)
         began = self._clock()
-        for callback in self._deadlines.due(self.now):
+        for callback in self._agenda.due(self.now):
             self._call(callback)
             if self._clock() - began > SLICE_S:
                 break
@@ -184,7 +198,7 @@ class Loop:
     def _wait_s(self, max_wait_s: float | None) -> float | None:
         if self._always_ready:
             return 0
-        deadline = self._deadlines.next()
+        deadline = self._agenda.next(self.now)
         if deadline is None:
             return max_wait_s
         wait_s = max(0.0, deadline - self._clock())
@@ -210,7 +224,7 @@ class Loop:
                 self._call(watched.callback)
 
     def _due(self) -> bool:
-        deadline = self._deadlines.next()
+        deadline = self._agenda.next(self.now)
         return deadline is not None and deadline <= self.now
 
     def _call(self, callback: Callback) -> None:
@@ -219,26 +233,6 @@ class Loop:
             callback()
         except Exception as error:
             self._on_error(error)
-
-
-class Once:
-    """Work that is done once for all who have asked for it until then: `after_s`, or FIRST. `due`: somebody has."""
-
-    __slots__ = ("_after_s", "_loop", "_work", "due")
-
-    def __init__(self, loop: Loop, work: Callback, after_s: float = 0.0) -> None:
-        self._loop, self._work, self._after_s = loop, work, after_s
-        self.due = False
-
-    def ask(self) -> None:
-        """Have it done, not from within what happens now."""
-        if not self.due:
-            self.due = True
-            self._loop.call_at(Instant(self._loop.now + self._after_s), self._do)
-
-    def _do(self) -> None:
-        self.due = False
-        self._work()
 
 
 def output_s(ready: int) -> float:

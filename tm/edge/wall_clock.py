@@ -17,7 +17,6 @@ from contextlib import suppress
 from typing import Final
 
 from tm.core.ports import Callback, Watcher
-from tm.core.timers import Instant
 
 LOOK_S: Final = 60.0
 _CLOCK_REALTIME: Final = 0
@@ -93,7 +92,7 @@ class WallClock:
         if not self._looking and self._alarm is not None:
             self._looking = True
             wait_s = min(LOOK_S, max(0.0, self._alarm - self.now()))
-            self._watcher.call_at(Instant(self._watcher.now + wait_s), self._looked)
+            self._watcher.call_in(wait_s, self._looked)
 
     def _looked(self) -> None:
         self._looking = False

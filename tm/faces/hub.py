@@ -125,7 +125,7 @@ class Hub:
         self._watcher.watch(self._listener.fileno(), self._knocked)
         self._presence.look_at(self._listener.path)
         if not self._trouble and not self._listener.named:
-            self._renew_at(self._watcher.now)
+            self._renew_in(0.0)
 
     def _fail(self, why: str) -> None:
         """Say it once, and try again later."""
@@ -133,12 +133,12 @@ class Hub:
             self._say(why)
         self._trouble = why
         self._again_s = min(2 * self._again_s or _AGAIN_S, _AGAIN_MOST_S)
-        self._renew_at(Instant(self._watcher.now + self._again_s))
+        self._renew_in(self._again_s)
 
-    def _renew_at(self, when: Instant) -> None:
+    def _renew_in(self, wait_s: float) -> None:
         if not self._due:
             self._due = True
-            self._watcher.call_at(when, self._renew_again)
+            self._watcher.call_in(wait_s, self._renew_again)
 
     def _renew_again(self) -> None:
         self._due = False
@@ -164,7 +164,7 @@ class Hub:
         except OSError as error:
             self._say(f"no client can be let in: {os.strerror(error.errno or 0)}; trying again")
             self._watcher.unwatch(self._listener.fileno())
-            self._watcher.call_at(Instant(self._watcher.now + _AGAIN_S), self._listen_again)
+            self._watcher.call_in(_AGAIN_S, self._listen_again)
             return False
         if knocking is None:
             return False
