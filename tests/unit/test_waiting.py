@@ -231,12 +231,29 @@ def test_the_live_line() -> None:
         ("a", 1): change("STOPPING", "stop", "a", pid=1),
         ("b", 1): change("STARTED", "spawned", "b", pid=2),
     }
-    assert progress({}, {}) == ""
-    assert progress(pending, {("a", 1): 6.6}) == "Waiting for 'a' (pid 1, SIGKILL in 7s), 'b' (pid 2, STARTED) ..."
+    assert progress({}, {}, 0.0) == ""
+    assert (
+        progress(pending, {("a", 1): 106.6}, 100.0)
+        == "Waiting for 'a' (pid 1, SIGKILL in 7s), 'b' (pid 2, STARTED) ..."
+    )
     rolling = {("a", 1): change("RUNNING", "spawned", "a", pid=1)}
-    assert progress(rolling, {}) == "Waiting for 'a' (pid 1, its turn is to come) ..."
+    assert progress(rolling, {}, 0.0) == "Waiting for 'a' (pid 1, its turn is to come) ..."
     many = {name: change("KILLING", "timeout", name) for name in "abcde"}
-    assert progress(many, {}).endswith("'c' (KILLING), and 2 more ...")
+    assert progress(many, {}, 0.0).endswith("'c' (KILLING), and 2 more ...")
+
+
+class Many(dict[tuple[str, int], dict[str, Any]]):
+    """So many that nobody should go through all of them at each change."""
+
+    def items(self) -> Any:
+        for n, each in enumerate(super().items()):
+            assert n < 3
+            yield each
+
+
+def test_the_live_line_costs_the_same_for_any_number() -> None:
+    many = Many({("web", n): change("STARTED", "spawned", f"web_{n}", pid=n) for n in range(1, 10001)})
+    assert progress(many, {}, 0.0).endswith("'web_3' (pid 3, STARTED), and 9997 more ...")
 
 
 def test_who_is_left_as_it_is_by_a_rolling_restart_has_failed_with_why() -> None:
@@ -266,7 +283,7 @@ WAITS = {"blocked": "waits for db (ready): db is STARTED"}
 @pytest.mark.parametrize("state", ["STOPPED", "EXITED", "FATAL"])
 def test_a_start_that_waits_for_others_is_waited_for_while_they_may_come(verb: str, state: str) -> None:
     waiting = asked(verb, state, change(state, verb, **WAITS))
-    assert progress(waiting.pending, {}) == "Waiting for 'web' (waits for db (ready): db is STARTED) ..."
+    assert progress(waiting.pending, {}, 0.0) == "Waiting for 'web' (waits for db (ready): db is STARTED) ..."
     waiting.hear(change(state, verb, blocked="waits for db (ready): db is FATAL", stuck=True))
     assert waiting.over
     assert why(verb, waiting.failed["web", 1]) == ["Process 'web' waits for db (ready): db is FATAL"]
@@ -288,7 +305,7 @@ def test_a_start_that_waits_and_is_taken_back_has_failed() -> None:
 
 def test_a_stop_that_waits_for_others_is_waited_for() -> None:
     waiting = asked("stop", "RUNNING", change("RUNNING", "stop", blocked="is stopped after web"))
-    assert progress(waiting.pending, {}) == "Waiting for 'web' (is stopped after web) ..."
+    assert progress(waiting.pending, {}, 0.0) == "Waiting for 'web' (is stopped after web) ..."
     waiting.hear(change("STOPPED", "reaped"))
     assert waiting.over
 

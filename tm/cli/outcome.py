@@ -86,7 +86,7 @@ class Course:
         if self._screen.terminal or self._look_at is not None:
             wait_s = _TICK_S if left_s is None else min(left_s, _TICK_S)
         pending = self.waiting.pending if self.waiting else {}
-        self._screen.live(progress(pending, {key: at - now() for key, at in self._deadlines.items()}))
+        self._screen.live(progress(pending, self._deadlines, now()))
         message = self._client.next(wait_s)
         if message is not None:
             self._hear(message)

@@ -6,6 +6,8 @@ one; a process that somebody else stopped, or started again, meanwhile is told a
 
 from __future__ import annotations
 
+from itertools import islice
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -190,11 +192,12 @@ def noted(waiting: Waiting) -> list[str]:
     return lines
 
 
-def progress(pending: dict[Key, Change], left_s: dict[Key, float]) -> str:
-    """The live line: whom it waits for, and how long each has."""
+def progress(pending: dict[Key, Change], deadlines: dict[Key, float], now: float) -> str:
+    """The live line: whom it waits for, and how long each has. It costs the same for any number of them."""
     if not pending:
         return ""
-    parts = [_one(change, left_s.get(key)) for key, change in list(pending.items())[:3]]
+    shown = islice(pending.items(), 3)
+    parts = [_one(change, deadlines[key] - now if key in deadlines else None) for key, change in shown]
     more = f", and {len(pending) - 3} more" if len(pending) > 3 else ""
     return f"Waiting for {', '.join(parts)}{more} ..."
 
