@@ -190,27 +190,5 @@ def test_a_stopped_child_that_is_deaf_as_well_is_killed_after_its_grace(tmp_path
         assert not alive(pid)
 
 
-def test_crashes_without_end_keep_no_deadline_waiting(tmp_path: Path) -> None:
-    """Each crash is answered at once, and there is always another one to be heard of."""
-    config = f"""
-        taskmaster: {{restartFloor: 0}}
-        defaults: {{autoLaunch: true, restart: always, successfulStartTimeout: 0}}
-        tasks:
-          loop: {{command: "true", instances: 100}}
-          deaf: {{command: {DEAF}, gracefulStopTimeout: 200ms}}
-    """
-    with Taskmaster(tmp_path, config) as taskmaster:
-        heard(taskmaster, "deaf")
-        until(
-            lambda: min(row["restarts"] for row in taskmaster.status().values() if row["name"] != "deaf") > 5, "crashes"
-        )
-        taskmaster.type("stop deaf")
-        taskmaster.wait_for(deaf="STOPPED")
-        assert "deaf state: STOPPING -> KILLING (the grace is over)" in taskmaster.log
-        assert "loop_100 state: RUNNING -> STARTED (reaped)" in taskmaster.log
-        taskmaster.type("stop loop")
-        taskmaster.wait_for(**{f"loop_{n}": "STOPPED" for n in range(1, 101)})
-
-
 def state_is(pid: int, letter: str) -> Callable[[], Any]:
     return lambda: Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == letter

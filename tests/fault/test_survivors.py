@@ -250,7 +250,7 @@ def test_killed_at_a_named_point_nothing_runs_twice_or_is_lost(tmp_path: Path, p
     """Each time it dies there the third time, until nothing happens there any more."""
     config = """
         defaults: {restart: always, restartsAttempts: 0, restartDelay: 20ms, restartDelayMax: 20ms}
-        taskmaster: {restartFloor: 200ms}
+        taskmaster: {restartFloor: 20ms}
         tasks:
           quiet: {command: sleep 1000, instances: 3, autoLaunch: true, successfulStartTimeout: 100ms}
           short: {command: "sleep 0.05; exit 3", autoLaunch: true, successfulStartTimeout: 0, restart: always}

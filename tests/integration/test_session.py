@@ -222,7 +222,7 @@ def reads(terminal: Terminal) -> None:
     assert re.search(r"^    instances +5  \(web.yaml:4\)$", shown, re.M)
     assert re.search(r"^    worker_1 line \d+$", shown, re.M)
     assert re.search(
-        r"worker_3 state: RUNNING -> STARTED .reaped., pid \d+, signal SIGKILL", terminal.ask("events worker_3")
+        r"worker_3 state: RUNNING -> BACKOFF .reaped., pid \d+, signal SIGKILL", terminal.ask("events worker_3")
     )
     terminal.type("logs worker_4 1 -f\r")
     terminal.until_shown(r"(?:^worker_4 line \d+\n){4}(?:.*\n)*" + PROMPT.rstrip())

@@ -8,8 +8,7 @@ from typing import Any
 from tm.core.effects import Effect
 from tm.core.exitstatus import ExitStatus
 from tm.core.loading import load
-from tm.core.process import Occurrence, Process
-from tm.core.step import step
+from tm.core.process import Occurrence, Process, step
 from tm.core.task import Task
 from tm.core.timers import Instant
 from tm.core.transitions import Event, Refused, State

@@ -46,7 +46,7 @@ IMPURE: Final = frozenset({
 # fmt: on
 """What a pure room may not import: descriptors, clocks, logs, chance, the machine."""
 
-TABLE: Final = frozenset({"tm/core/transitions.py", "tm/core/process.py", "tm/core/step.py"})
+TABLE: Final = frozenset({"tm/core/transitions.py", "tm/core/process.py"})
 """The only files that may compare a state; everybody else asks the process a question with a name."""
 
 CATCHES_ALL: Final = frozenset({"tm/edge/loop.py"})

@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.unit.build import died, happen, row, task
-from tm.core.effects import Spawn
-from tm.core.process import Process
+from tm.core.process import Process, Spawn
 from tm.core.task import Restart
 from tm.core.transitions import Event, State
 
@@ -46,7 +45,7 @@ def test_any_other_end_uses_up_an_attempt(lived_s: float) -> None:
 def test_what_is_not_oneshot_is_started_again_without_end() -> None:
     job, _ = happen(row(task=task(restart=Restart.ON_FAILURE, restarts_attempts=0)), Event.START)
     job = run(job, 100, 3, 3600)
-    assert (job.state, job.retries) == (State.STARTED, 0)
+    assert (job.state, job.retries) == (State.BACKOFF, 0)
 
 
 def test_a_deadline_is_an_attempt_too() -> None:

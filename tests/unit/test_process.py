@@ -13,8 +13,7 @@ from tm.core.counts import Counted, counts
 from tm.core.effects import Await, Send, Spawn
 from tm.core.launch import SpawnFailure
 from tm.core.probe import Probe
-from tm.core.process import Occurrence, Process, as_ended
-from tm.core.step import Impossible, step
+from tm.core.process import Impossible, Occurrence, Process, step
 from tm.core.task import Hook, Restart, Task
 from tm.core.timers import Instant
 from tm.core.transitions import TABLE, Action, Edge, Event, Guard, Refused, State
@@ -160,8 +159,7 @@ def test_running_forgets_the_attempts() -> None:
 def test_what_follows_an_end(policy: Restart, code: int, after: State, prove: object) -> None:
     assert callable(prove)
     process = happen(prove(task(restart=policy)), Event.REAPED, 106, status=died(code))[0]
-    at_once = after is State.BACKOFF and prove is running
-    assert process.state is (State.STARTED if at_once else after)
+    assert process.state is after
 
 
 def test_a_listed_signal_is_an_expected_end() -> None:
@@ -248,29 +246,11 @@ def test_another_reason_ends_the_count_of_shortages() -> None:
 
 def test_the_first_crash_is_answered_at_once_and_a_loop_is_slowed() -> None:
     process = replace(running(ALWAYS), restart_floor_s=1.0)
-    process, effects = happen(process, Event.REAPED, 200, status=died(1))
-    assert (process.state, effects, process.restarts, process.retries) == (State.STARTED, (Spawn(),), 1, 0)
-    process = happen(process, Event.SPAWNED, 200, pid=8)[0]
-    process = happen(replace(process, state=State.RUNNING), Event.REAPED, 200.25, status=died(1))[0]
-    assert (process.state, process.deadline, process.retries) == (State.BACKOFF, 201.0, 0)
-
-
-def test_what_is_to_be_stopped_when_its_turn_comes_is_not_started_again_at_once() -> None:
-    process = replace(running(ALWAYS), blocked="waits until web is down")
     process = happen(process, Event.REAPED, 200, status=died(1))[0]
-    assert (process.state, process.deadline) == (State.BACKOFF, 200)
-
-
-def test_how_it_ended_is_told_though_it_has_begun_anew_with_the_same_step() -> None:
-    before = replace(running(ALWAYS), spawned_at=Instant(190))
-    what = Occurrence(Event.REAPED, status=died(1), hint="a fact")
-    after = happen(before, Event.REAPED, 200, status=died(1), hint="a fact")[0]
-    assert (after.state, after.exit_status, after.hint) == (State.STARTED, None, "")
-    ended = as_ended(before, what, after)
-    assert (ended.state, ended.exit_status, ended.hint, ended.lived_s) == (State.BACKOFF, died(1), "a fact", 10)
-    cycled = replace(before, state=State.STOPPING)
-    assert as_ended(cycled, what, after).state is State.STOPPED
-    assert as_ended(before, Occurrence(Event.SPAWNED, pid=8), after) is after
+    assert (process.state, process.deadline, process.retries) == (State.BACKOFF, 200, 0)
+    process = happen(happen(process, Event.TIMEOUT, 200)[0], Event.SPAWNED, 200, pid=8)[0]
+    process = happen(replace(process, state=State.RUNNING), Event.REAPED, 200.25, status=died(1))[0]
+    assert (process.deadline, process.retries) == (201.0, 0)
 
 
 def test_a_hand_begins_a_new_count() -> None:

@@ -13,8 +13,7 @@ from tests.unit.build import died, row, task
 from tm.core.effects import Await, Effect, Send, Spawn
 from tm.core.launch import SpawnFailure
 from tm.core.probe import Probe
-from tm.core.process import Occurrence, Process
-from tm.core.step import step
+from tm.core.process import Occurrence, Process, step
 from tm.core.task import Hook, Restart
 from tm.core.timers import Instant
 from tm.core.transitions import TABLE, Event, Refused, State
@@ -219,14 +218,10 @@ def test_floor_between_automatic_starts_of_a_flapping_service() -> None:
             assert not isinstance(outcome, Refused)
             process = outcome[0]
             now += 0.0078125
-        if process.deadline is None:
-            assert process.state is State.STARTED
-            starts.append(process.since)
-            continue
+        assert process.deadline is not None
         now = max(now, process.deadline)
         starts.append(now)
         outcome = step(process, Occurrence(Event.TIMEOUT), Instant(now))
         assert not isinstance(outcome, Refused)
         process = outcome[0]
-    assert len(starts) == 5
     assert all(later - earlier >= 1.0 for earlier, later in pairwise(starts))

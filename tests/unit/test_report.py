@@ -237,11 +237,11 @@ def test_the_words_of_the_event_log() -> None:
     )
     ended = Occurrence(Event.REAPED, status=died(1), hint="a fact")
     assert transition(up, ended, happen(up, Event.REAPED, 101, status=died(1), hint="a fact")[0], []) == (
-        "RUNNING -> STARTED (reaped), pid 7, exit code 1 after 11.0s, a fact"
+        "RUNNING -> BACKOFF (reaped), pid 7, exit code 1 after 11.0s, a fact"
     )
     cycled = happen(happen(up, Event.RESTART)[0], Event.REAPED, 101, status=died(0))[0]
     assert transition(replace(up, state=State.STOPPING), ended._replace(status=died(0), hint=""), cycled, []) == (
-        "STOPPING -> STARTED (reaped), pid 7, exit code 0 after 11.0s"
+        "STOPPING -> STARTED (reaped), pid 7, exit code 0"
     )
     failed = Occurrence(Event.SPAWN_FAILED, failure=SpawnFailure("exec", "not found"))
     after = happen(row(State.STARTED), Event.SPAWN_FAILED, failure=failed.failure)[0]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import tm
 from tm.core.effects import Send
-from tm.core.process import Occurrence, Process, as_ended
+from tm.core.process import Occurrence, Process
 from tm.core.records import Level, Record
 from tm.core.report import attempt, blamed, cause, hint, told
 from tm.core.timers import Instant
@@ -124,7 +124,6 @@ class Desk:
         if not self._listeners:
             return
         change = _change(before, after, what.event.value, told(before, what, after), self._loop.sample())
-        change.update(_end(as_ended(before, what, after)))
         change["stuck"] = key_of(after) in self._held.stuck
         for listener in list(self._listeners):
             listener(key_of(after), change)
@@ -150,18 +149,12 @@ def _change(before: Process, after: Process, event: str, words: str | None, now:
         "state": after.state.value,
         "event": event,
         "pid": after.pid,
-        **_end(after),
+        "cause": "" if after.exit_status is None and after.failure is None else cause(after),
+        "hint": hint(after),
+        "attempt": attempt(after),
         "place": blamed(after),
         "blocked": after.blocked,
         "stuck": False,
         "told": words,
         "deadline_s": None if after.deadline is None or after.held else round(max(0.0, after.deadline - now), 3),
-    }
-
-
-def _end(row: Process) -> dict[str, object]:
-    return {
-        "cause": "" if row.exit_status is None and row.failure is None else cause(row),
-        "hint": hint(row),
-        "attempt": attempt(row),
     }

@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 
 from tm.core.launch import Launch, launch
 from tm.core.lines import plain
-from tm.core.process import Occurrence, Process, as_ended
+from tm.core.process import Occurrence, Process
 from tm.core.report import cause
 from tm.core.signal_names import signal_name
 from tm.core.task import Hook, Task
@@ -82,7 +82,7 @@ def facts(before: Process, what: Occurrence, after: Process) -> Facts:
     return Facts(
         "" if pid is None else str(pid),
         "" if number is None else str(number),
-        plain(cause(as_ended(before, what, after)) if ended else asked),
+        plain(cause(replace(after, exit_status=what.status) if what.status else after) if ended else asked),
     )
 
 

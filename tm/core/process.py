@@ -1,22 +1,29 @@
-"""A process as a row of values, and when a guard of the table holds for it.
+"""A process as a row of values, and `step`: what the table makes of it when something happens.
 
-Guarantees: a row's deadline is derived from its state, the instant it entered it and its task, so that a policy changed
-by a reload moves a running deadline and nothing can be armed twice.
-Leaves to others: what the table makes of a row (`core.step`).
+Guarantees: `step` reads its arguments only and returns a new row with the effects that the caller owes; a row's
+deadline is derived from its state, the instant it entered it and its task, so that a policy changed by a reload moves
+a running deadline and nothing can be armed twice. Leaves to others: carrying effects out (`daemon.supervisor`).
 """
 
 from __future__ import annotations
 
+import signal
 from dataclasses import dataclass
-from typing import NamedTuple, assert_never
+from typing import Any, NamedTuple, assert_never
 
 from tm.core.altered import altered
 from tm.core.backoff import delay_s
+from tm.core.counts import Counted, counts
+from tm.core.effects import Await, Effect, Send, Spawn
 from tm.core.exitstatus import ExitStatus
 from tm.core.launch import SpawnFailure
 from tm.core.task import Restart, Task
 from tm.core.timers import Instant
-from tm.core.transitions import TABLE, Event, Guard, State
+from tm.core.transitions import TABLE, Action, Edge, Event, Guard, Never, Refused, State
+
+
+class Impossible(Exception):
+    """The caller broke its promise: the table calls this cell NEVER."""
 
 
 class Occurrence(NamedTuple):
@@ -196,20 +203,16 @@ def holds(guard: Guard, process: Process) -> bool:
         case Guard.WANTED_UP:
             return process.wanted_up
         case _:
-            return _holds_later(guard, process)
+            return _ended(guard, process)
 
 
-def _holds_later(guard: Guard, process: Process) -> bool:
+def _ended(guard: Guard, process: Process) -> bool:
     """Judge one of the guards on what it waits for, had been up, or was ended by taskmaster itself."""
     match guard:
         case Guard.UNBORN:
             return process.spawning
         case Guard.HELD:
             return process.held
-        case Guard.AT_ONCE:
-            wait = altered(process, state=State.BACKOFF)
-            goes_on = restart_due(process) and not (process.task.oneshot or process.blocked)
-            return goes_on and wait.deadline == process.since
         case Guard.GOES_ON:
             return restart_due(process) and not process.task.oneshot
         case Guard.START_FAULTED:
@@ -222,15 +225,66 @@ def _holds_later(guard: Guard, process: Process) -> bool:
             return bool(process.fault)
 
 
-def ended(process: Process, what: Occurrence, now: Instant) -> Process:
-    """The row with how it has ended, before anything is judged by that."""
-    hint = process.fault or what.hint
-    return altered(process, pid=None, exit_status=what.status, hint=hint, held=False, since=now)
+def step(process: Process, what: Occurrence, now: Instant) -> tuple[Process, tuple[Effect, ...]] | Refused:
+    """What follows from `what` at `now`: the new row and the effects owed, or the reason for a refusal.
+
+    Raises Impossible for a cell that the table calls NEVER.
+    """
+    cell = TABLE[process.state].cells[what.event]
+    if isinstance(cell, Refused):
+        return Refused(cell.reason.format(name=process.name))
+    if isinstance(cell, Never):
+        raise Impossible(f"{process.name}: {what.event.value} in {process.state.value}")
+    row = _take_in(process, what, now)
+    edge = next(edge for edge in cell if holds(edge.guard, row))
+    return _take(edge, row, what, now)
 
 
-def as_ended(before: Process, what: Occurrence, after: Process) -> Process:
-    """The row when what it was had ended, also where it has begun anew with the same step."""
-    if what.event is not Event.REAPED or not after.alive:
-        return after
-    state = State.STOPPED if before.stopping else State.BACKOFF
-    return altered(ended(before, what, after.since), state=state)
+def _take_in(process: Process, what: Occurrence, now: Instant) -> Process:
+    """The row with the facts of the occurrence, before any judgement."""
+    match what.event:
+        case Event.SPAWNED:
+            return altered(process, pid=what.pid, spawned_at=now, shortages=0)
+        case Event.SPAWN_FAILED:
+            return altered(process, failure=what.failure)
+        case Event.REAPED:
+            return altered(process, pid=None, exit_status=what.status, hint=process.fault or what.hint, held=False)
+        case _:
+            return process
+
+
+def _take(edge: Edge, process: Process, what: Occurrence, now: Instant) -> tuple[Process, tuple[Effect, ...]]:
+    """Do the edge's actions in their order and enter its state. Each judges the row as it was before all of them."""
+    effects: list[Effect] = []
+    changes: dict[str, Any] = {}
+    for action in edge.actions:
+        changes |= _act(action, process, what, now, effects)
+    if edge.to is not process.state:
+        changes |= {"state": edge.to, "since": now}
+    return (altered(process, **changes) if changes else process), tuple(effects)
+
+
+def _act(action: Action, process: Process, what: Occurrence, now: Instant, effects: list[Effect]) -> dict[str, Any]:
+    """One action: an effect that is owed, or a count, with what it sets in the row."""
+    match action:
+        case Action.SPAWN:
+            effects.append(Spawn())
+            return {"spawned_at": None, "exit_status": None, "hint": "", "failure": None, "fault": "", "proven": False}
+        case Action.SEND_STOP | Action.RELEASE:
+            held = action is Action.SEND_STOP and process.task.pre_stop_s > 0
+            effects.append(Await() if held else _send(process, process.task.stop_signal))
+            return {"held": held, "since": now}
+        case Action.SEND_KILL:
+            effects.append(_send(process, signal.SIGKILL))
+            return {}
+        case Action.FAULT:
+            return {"fault": what.hint, "proven": process.running and not process.task.oneshot}
+        case _:
+            was = Counted(process.retries, process.shortages, process.restarts, process.task.oneshot)
+            return counts(action, was, now)
+
+
+def _send(process: Process, signum: int) -> Send:
+    if process.pid is None:
+        raise Impossible(f"{process.name}: signal {signum} without a pid in {process.state.value}")
+    return Send(process.pid, signum)

@@ -14,7 +14,7 @@ from functools import lru_cache
 
 from tm.core.effects import Send
 from tm.core.lines import plain
-from tm.core.process import Occurrence, Process, as_ended, expected, short_of_means
+from tm.core.process import Occurrence, Process, expected, short_of_means
 from tm.core.signal_names import signal_name
 from tm.core.task import Task
 from tm.core.timers import Instant
@@ -191,7 +191,7 @@ def told(before: Process, what: Occurrence, after: Process) -> str | None:
         case Event.STOP, State.STOPPED:
             return f"Process '{name}' stopped gracefully"
         case Event.REAPED | Event.SPAWN_FAILED, _:
-            return _told_end(before, as_ended(before, what, after))
+            return _told_end(before, after)
         case _:
             return _told_of_checks(before, what, after)
 
@@ -237,8 +237,7 @@ def transition(before: Process, what: Occurrence, after: Process, sent: Sequence
     if what.event in (Event.UNHEALTHY, Event.AGED) or (after.fault and not before.fault):
         parts.append(what.hint)
     if what.event in (Event.REAPED, Event.SPAWN_FAILED):
-        row = as_ended(before, what, after)
-        parts += [f"pid {before.pid}" if before.pid else "", cause(row), attempt(row), hint(row)]
+        parts += [f"pid {before.pid}" if before.pid else "", _end(what, after), attempt(after), hint(after)]
     parts += [f"{signal_name(each.signum)} to pid {each.pid}" for each in sent]
     return ", ".join(part for part in parts if part)
 
@@ -258,3 +257,8 @@ def _reason(before: Process, what: Occurrence, after: Process) -> str:
             return "the grace is over"
         case _:
             return str(what.event.value)
+
+
+def _end(what: Occurrence, after: Process) -> str:
+    """How it ended, also where the row has begun anew with the same step."""
+    return cause(after) if after.exit_status or after.failure else str(what.status)

@@ -86,7 +86,6 @@ class Guard(Enum):
     SHORTAGE = "a restart is due and the machine had too little"
     RETRIES_LEFT = "a restart is due and attempts are left"
     RESTART_DUE = "a restart is due"
-    AT_ONCE = "a restart is due now of what is not oneshot"
     GOES_ON = "a restart is due of what is not oneshot"
     EXPECTED = "it ended as expected"
     WANTED_UP = "it is wanted up"
@@ -163,7 +162,7 @@ EARLY: Final = (
     Edge(G.ALWAYS, S.FATAL),
 )
 UNMADE: Final = (Edge(G.SHORTAGE, S.BACKOFF, (A.COUNT_SHORTAGE,)), *EARLY)
-ENDED: Final = (Edge(G.AT_ONCE, S.STARTED, (A.COUNT_RESTART, A.SPAWN)), Edge(G.GOES_ON, S.BACKOFF), *EARLY)
+ENDED: Final = (Edge(G.GOES_ON, S.BACKOFF), *EARLY)
 HALT: Final = (Edge(G.ALWAYS, S.STOPPING, (A.WANT_DOWN, A.SEND_STOP)),)
 CYCLE: Final = (Edge(G.ALWAYS, S.STOPPING, (A.WANT_UP, A.SEND_STOP)),)
 CALM: Final = (Edge(G.ALWAYS, S.STOPPED, (A.WANT_DOWN,)),)

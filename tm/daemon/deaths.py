@@ -1,9 +1,8 @@
 """Deaths: reaping in slices, last words first, and what the facts say about a death.
 
 Guarantees: before the table hears of a death, everything that was in the process's pipes is in its log; thousands of
-deaths at once leave the loop its turns, and no deadline is served before all who had died by then are known. While many
-wait to be stopped, or started, that goes first for BEHIND_S: who is told late to end ends late, and who has ended can
-wait.
+deaths at once leave the loop its turns, and no deadline is served before the last of them is known. While many wait to
+be stopped, or started, that goes first for BEHIND_S: who is told late to end ends late, and who has ended can wait.
 """
 
 from __future__ import annotations
@@ -36,11 +35,10 @@ class Deaths:
         self._supervisor = supervisor
         self._outputs = outputs
         self._oom_kills = procfs.oom_kills()
-        self._again, self._later = Once(loop.first, self.reap), Once(loop.soon, self.reap)
+        self._again = Once(loop.first, self.reap)
         self._slice = Slice(loop)
         self._missed = False
         self._behind_since: Instant | None = None
-        self._caught_up: Instant | None = None
         self.on_other: Callable[[int, ExitStatus], None] = _ignore
         self.on_end: Callable[[int, ExitStatus], None] = _ignore
 
@@ -52,37 +50,19 @@ class Deaths:
             while more and self._slice.left(slice_s):
                 more = self._reap_one()
         finally:
-            self._go_on(more or missed)
-
-    def _go_on(self, more: bool) -> None:
-        """Deadlines wait for the rest, but not for who has begun since they do: such could come without end. The kernel
-        tells of the oldest first.
-        """
-        if not more:
-            self._behind_since = None
-        elif self._caught_up == self._loop.now:
-            self._behind_since = self._loop.now
-            self._later.ask()
-        else:
-            self._behind_since = self._behind_since or self._loop.now
-            self._again.ask()
+            more |= missed
+            self._behind_since = (self._behind_since or self._loop.now) if more else None
+            if more:
+                self._again.ask()
 
     def _reap_one(self) -> bool:
         """Whether there was one."""
         if (found := ends.look()) is None:
             return False
         pid, status = found[0], ExitStatus.from_wait(found[1])
-        if self._is_new(pid):
-            self._caught_up = self._loop.now
         self._note(pid, status)
         self.ended(pid, status)
         return True
-
-    def _is_new(self, pid: int) -> bool:
-        """Whether it has begun since deaths are behind."""
-        key = self._supervisor.key_of(pid)
-        began = None if key is None else self._supervisor.rows[key].spawned_at
-        return began is not None and self._behind_since is not None and began > self._behind_since
 
     def _slice_s(self) -> float:
         """How long it may take in this turn."""

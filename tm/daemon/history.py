@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from tm.core.effects import Send
-from tm.core.process import Occurrence, Process, as_ended
+from tm.core.process import Occurrence, Process
 from tm.core.records import Level
 from tm.core.report import transition
 from tm.core.transitions import Event, State
@@ -39,8 +39,7 @@ class History:
         key = (after.task.name, after.n)
         earlier = self.last[key].by if key in self.last and (before.stopping or what.event is Event.SPAWNED) else ""
         self.last[key] = Change(text, what.by or earlier)
-        level = _level(before, as_ended(before, what, after))
-        self._log.write(level, after.name, "state", f"{text}, by {what.by}" if what.by else text)
+        self._log.write(_level(before, after), after.name, "state", f"{text}, by {what.by}" if what.by else text)
 
     def forget(self, key: Key) -> None:
         """The row is gone."""

@@ -1,12 +1,13 @@
 """The rows and what happens to them: feeds the table, carries out its effects, applies a configuration.
 
-Guarantees: every change of a row goes through `core.step`; the effects of one step are done, and what came of
+Guarantees: every change of a row goes through `core.process.step`; the effects of one step are done, and what came of
 them posted, before anything else of that row; a row's timer is its deadline, no more; a row that the configuration no
 longer has is dropped once it is at rest; work on many rows (a start of everything, a boot) is done in slices, so that
 the loop goes on meanwhile.
 
-REAPED is posted when the instance is gone: where its group or tree outlives its leader, which was being stopped or is
-to be started again, when that is empty (`daemon.remains`). What is left otherwise stays until the next start.
+REAPED is posted when the instance is gone: where its group or tree outlives its leader, and it was being stopped or is
+to be started again, when that is empty (`daemon.remains`). What is left where no restart was due stays, until the
+instance is started again or its task goes.
 
 Leaves to others: reading configurations (`daemon.control`), people (`observers`), logs and pipes (`daemon.outputs`).
 """
@@ -24,9 +25,8 @@ from tm.core.config import Config
 from tm.core.effects import Await, Effect, Send, Spawn
 from tm.core.exitstatus import ExitStatus
 from tm.core.launch import SpawnFailure, inherited, launch
-from tm.core.process import Occurrence, Process, restart_due
+from tm.core.process import Impossible, Occurrence, Process, restart_due, step
 from tm.core.reload import Plan, keys_of, launched, plan_for, restated, to_cycle
-from tm.core.step import Impossible, step
 from tm.core.task import Task
 from tm.core.transitions import Event, Refused
 from tm.daemon.gate import OPEN, Gate
