@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from tm.core.once import Callback, Once
+from tm.core.once import Once
+from tm.core.ports import Callback
 
 
 def test_what_many_ask_for_is_done_once_and_again_when_it_is_asked_for_again() -> None:

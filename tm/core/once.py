@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeAlias
 
-Callback: TypeAlias = Callable[[], None]
+from tm.core.ports import Callback
 
 
 class Once:

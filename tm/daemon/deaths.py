@@ -45,9 +45,9 @@ class Deaths:
     def reap(self) -> None:
         """Reap until nobody is left, or for a slice of time and then again in the next turn."""
         missed, self._missed = self._missed, False
-        more, slice_s = True, self._slice_s()
+        more = True
         try:
-            while more and self._slice.left(slice_s):
+            while more and self._has_time():
                 more = self._reap_one()
         finally:
             more |= missed
@@ -64,10 +64,10 @@ class Deaths:
         self.ended(pid, status)
         return True
 
-    def _slice_s(self) -> float:
-        """How long it may take in this turn."""
+    def _has_time(self) -> bool:
+        """Whether there is time for another one in this turn."""
         behind = self._behind_since is not None and self._loop.now > self._behind_since + BEHIND_S
-        return _BESIDE_WISHES_S if self._supervisor.wishes.waiting and not behind else SLICE_S
+        return self._slice.left(_BESIDE_WISHES_S if self._supervisor.wishes.waiting and not behind else SLICE_S)
 
     def _note(self, pid: int, status: ExitStatus) -> None:
         """Put it on record, then let it go. Its group can be looked for only after that."""
@@ -83,7 +83,7 @@ class Deaths:
 
     def _seen(self, pid: int, fd: int) -> None:
         """He has ended; where this turn has no time left for that, he still has in the next one."""
-        if not self._slice.left(self._slice_s()):
+        if not self._has_time():
             self._missed = True
             self._again.ask()
             return
